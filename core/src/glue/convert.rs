@@ -1,0 +1,187 @@
+//! Domain to boundary and back: the only place that knows both.
+
+use crate::Point;
+use crate::metric::Measurement;
+use crate::objective::{Assignment, EvaluationError};
+use crate::strategy::{Losses, Observation, ObservedResult, StrategyError, Suggestion};
+use crate::trial::TrialId;
+use ansatz_abi as abi;
+use ansatz_abi::abi_stable::std_types::{RSlice, RStr, RString, RVec};
+use ansatz_abi::{Fault, FaultKind, Status};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// NaN is `None` at the boundary.
+pub fn optional(number: f64) -> Option<f64> {
+    (!number.is_nan()).then_some(number)
+}
+
+/// `None` is NaN at the boundary.
+pub fn flat(number: Option<f64>) -> f64 {
+    number.unwrap_or(f64::NAN)
+}
+
+pub fn suggestion_to_abi(suggestion: Suggestion) -> abi::Suggestion {
+    abi::Suggestion {
+        tag: suggestion.tag,
+        x: suggestion.point.flat().into(),
+        fidelity: flat(suggestion.fidelity),
+        ext: RString::new(),
+    }
+}
+
+pub fn suggestion_from_abi(suggestion: &abi::Suggestion) -> Suggestion {
+    Suggestion {
+        point: Point::from_flat(&suggestion.x),
+        tag: suggestion.tag,
+        fidelity: optional(suggestion.fidelity),
+    }
+}
+
+/// An observation taken apart into what the boundary's slices can point at.
+pub struct LentObservation<'a> {
+    observation: &'a Observation,
+    standard_errors: Vec<f64>,
+}
+
+impl<'a> LentObservation<'a> {
+    pub fn new(observation: &'a Observation) -> Self {
+        let standard_errors = match losses(&observation.result) {
+            Some(losses) => losses.standard_errors.iter().copied().map(flat).collect(),
+            None => Vec::new(),
+        };
+        Self { observation, standard_errors }
+    }
+
+    pub fn to_abi(&self) -> abi::Observation<'_> {
+        let observation = self.observation;
+        let losses = losses(&observation.result);
+        abi::Observation {
+            trial: observation.trial.0,
+            own: observation.tag.is_some(),
+            tag: observation.tag.unwrap_or(0),
+            status: match observation.result {
+                ObservedResult::Completed(_) => Status::COMPLETED,
+                ObservedResult::Infeasible => Status::INFEASIBLE,
+                ObservedResult::Failed => Status::FAILED,
+                ObservedResult::Stopped(_) => Status::STOPPED,
+            },
+            x: RSlice::from_slice(observation.point.flat()),
+            losses: RSlice::from_slice(losses.map_or(&[], |losses| &losses.values)),
+            standard_errors: RSlice::from_slice(&self.standard_errors),
+            excesses: RSlice::from_slice(losses.map_or(&[], |losses| &losses.excesses)),
+            fidelity: flat(observation.fidelity),
+            ext: RStr::empty(),
+        }
+    }
+}
+
+fn losses(result: &ObservedResult) -> Option<&Losses> {
+    match result {
+        ObservedResult::Completed(losses) | ObservedResult::Stopped(Some(losses)) => Some(losses),
+        _ => None,
+    }
+}
+
+/// Refuses what a strategy must never see: losses that are missing, too many, NaN or infinite.
+pub fn observation_from_abi(raw: &abi::Observation<'_>, loss_count: usize) -> Result<Observation, Fault> {
+    let invalid = |message: String| Err(super::guard::fault(FaultKind::INVALID, message));
+    let measured = !raw.losses.is_empty();
+    if measured && raw.losses.len() != loss_count {
+        return invalid(format!(
+            "trial {} has {} losses, the problem has {loss_count} metrics",
+            raw.trial,
+            raw.losses.len()
+        ));
+    }
+    if let Some(loss) = raw.losses.iter().chain(raw.excesses.iter()).find(|loss| !loss.is_finite()) {
+        return invalid(format!("trial {} has the loss {loss}: losses are finite", raw.trial));
+    }
+    let losses = || Losses {
+        values: raw.losses.to_vec(),
+        standard_errors: raw.standard_errors.iter().copied().map(optional).collect(),
+        excesses: raw.excesses.to_vec(),
+    };
+    let result = match raw.status {
+        Status::COMPLETED if !measured => {
+            return invalid(format!("trial {} is completed and has no losses", raw.trial));
+        }
+        Status::COMPLETED => ObservedResult::Completed(losses()),
+        Status::INFEASIBLE => ObservedResult::Infeasible,
+        Status::STOPPED => ObservedResult::Stopped(measured.then(losses)),
+        _ => ObservedResult::Failed,
+    };
+    Ok(Observation {
+        trial: TrialId(raw.trial),
+        tag: raw.own.then_some(raw.tag),
+        point: Point::from_flat(&raw.x),
+        fidelity: optional(raw.fidelity),
+        result,
+    })
+}
+
+pub fn lent_readings(measurement: &Measurement) -> Vec<abi::Reading<'_>> {
+    (measurement.readings().iter())
+        .map(|reading| abi::Reading {
+            metric: RStr::from(reading.metric.as_str()),
+            value: reading.value,
+            standard_error: flat(reading.standard_error),
+        })
+        .collect()
+}
+
+pub fn measurement_to_abi(measurement: &Measurement) -> RVec<abi::OwnedReading> {
+    (measurement.readings().iter())
+        .map(|reading| abi::OwnedReading {
+            metric: RString::from(reading.metric.as_str()),
+            value: reading.value,
+            standard_error: flat(reading.standard_error),
+        })
+        .collect()
+}
+
+pub fn measurement_from_lent(readings: &[abi::Reading<'_>]) -> Measurement {
+    let mut measurement = Measurement::new();
+    for reading in readings {
+        measurement.set(reading.metric.as_str(), reading.value, optional(reading.standard_error));
+    }
+    measurement
+}
+
+pub fn measurement_from_abi(readings: &[abi::OwnedReading]) -> Measurement {
+    let mut measurement = Measurement::new();
+    for reading in readings {
+        measurement.set(reading.metric.as_str(), reading.value, optional(reading.standard_error));
+    }
+    measurement
+}
+
+pub fn assignment_from_abi(raw: &abi::Assignment<'_>) -> Assignment {
+    Assignment {
+        trial: TrialId(raw.trial),
+        attempt: raw.attempt,
+        seed: raw.seed,
+        fidelity: optional(raw.fidelity),
+        // infinite, negative or absurd: no limit
+        time_limit: Duration::try_from_secs_f64(raw.time_limit_s).ok(),
+        output_folder: (!raw.output_folder.is_empty()).then(|| PathBuf::from(raw.output_folder.as_str())),
+    }
+}
+
+pub fn strategy_error_to_fault(error: StrategyError) -> Fault {
+    let kind = match &error {
+        StrategyError::Exhausted => FaultKind::EXHAUSTED,
+        StrategyError::Invalid(_) => FaultKind::INVALID,
+        StrategyError::Unsupported(_) => FaultKind::UNSUPPORTED,
+        StrategyError::Other(_) => FaultKind::OTHER,
+    };
+    super::guard::fault(kind, error.to_string())
+}
+
+pub fn evaluation_error_to_fault(error: EvaluationError) -> Fault {
+    match error {
+        EvaluationError::Infeasible(reason) => super::guard::fault(FaultKind::INFEASIBLE, reason),
+        EvaluationError::Failed(reason) => super::guard::fault(FaultKind::FAILED, reason),
+        EvaluationError::Stopped => super::guard::fault(FaultKind::STOPPED, "stopped"),
+    }
+}

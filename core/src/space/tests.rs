@@ -1,0 +1,230 @@
+use super::*;
+use crate::rng::Rng;
+use rand::RngExt;
+
+/// A random space with every kind of parameter, and conditions of any depth.
+fn random_space(rng: &mut Rng) -> Space {
+    let mut parameters: Vec<Parameter> = Vec::new();
+    for index in 0..rng.random_range(1..9) {
+        let name = format!("p{index}");
+        let (low, width) = (rng.random_range(-20..20i64), rng.random_range(0..30i64));
+        let parameter = match rng.random_range(0..9) {
+            0 => Parameter::float(name, low as f64, (low + width) as f64),
+            1 => Parameter::float(name, 1e-5, 10f64.powi(rng.random_range(-4..3))).log(),
+            2 => Parameter::int(name, low, low + width),
+            3 => Parameter::int(name, 1 + low.abs(), 1 + low.abs() + width).log(),
+            4 => Parameter::new(
+                name,
+                Domain::Float {
+                    lower: low as f64,
+                    upper: (low + width) as f64,
+                    scale: Scale::Linear,
+                    step: Some(0.3),
+                },
+            ),
+            5 => Parameter::new(
+                name,
+                Domain::Int {
+                    lower: 1 + low.abs(),
+                    upper: 1 + low.abs() + width,
+                    scale: Scale::Log,
+                    step: 4,
+                },
+            ),
+            6 => Parameter::categorical(name, ["a", "b", "c"]),
+            7 => Parameter::ordinal(name, [1, 2, 4, 8]),
+            _ => Parameter::bool(name),
+        };
+        let parent = (!parameters.is_empty() && rng.random_bool(0.5))
+            .then(|| &parameters[rng.random_range(0..parameters.len())]);
+        let condition = parent.map(|parent| {
+            let some = parent.domain.value(parent.domain.from_unit(rng.random()));
+            if parent.domain.is_numeric() && rng.random_bool(0.5) {
+                Condition::within(&parent.name, parent.domain.lower(), some.as_f64().unwrap())
+            } else if rng.random_bool(0.5) {
+                Condition::among(&parent.name, [some])
+            } else {
+                Condition::equals(&parent.name, some)
+            }
+        });
+        parameters.push(match condition {
+            Some(condition) => parameter.when(condition),
+            None => parameter,
+        });
+    }
+    // children before parents must work as well
+    if rng.random_bool(0.5) {
+        parameters.reverse();
+    }
+    Space::of(parameters).unwrap()
+}
+
+#[test]
+fn a_decoded_row_is_in_the_space_and_encodes_to_the_same_point() {
+    let mut rng = Rng::new(11);
+    for _ in 0..400 {
+        let space = random_space(&mut rng);
+        for form in [CategoricalForm::Index, CategoricalForm::OneHot] {
+            let encoding = Encoding::new(&space, form);
+            for _ in 0..20 {
+                let row: Vec<f64> =
+                    (0..encoding.column_count()).map(|_| rng.random_range(-0.1..1.1)).collect();
+                let point = encoding.decode(&row);
+                assert_eq!(space.check(&point), Ok(()), "{space:?} {point:?}");
+                let back = encoding.encode(&point);
+                assert!(back.iter().all(|u| (0.0..=1.0).contains(u)), "{back:?}");
+                let again = encoding.decode(&back);
+                for (index, (a, b)) in point.coordinates().zip(again.coordinates()).enumerate() {
+                    match (a, b) {
+                        (Some(a), Some(b)) if space.parameters()[index].domain.value_count().is_none() => {
+                            assert!((a - b).abs() <= 1e-12 * a.abs().max(b.abs()).max(1e-3), "{a} {b}")
+                        }
+                        _ => assert_eq!(a, b, "{:?}", space.parameters()[index]),
+                    }
+                }
+                let activity = encoding.activity(&point);
+                for (column, active) in encoding.columns().iter().zip(activity) {
+                    assert_eq!(active, point.is_active(column.parameter_index));
+                }
+                assert_eq!(space.point_from_json(&space.point_to_json(&point)), Ok(point.clone()));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_space_survives_json() {
+    let mut rng = Rng::new(12);
+    for _ in 0..100 {
+        let space = random_space(&mut rng);
+        let text = serde_json::to_string(&space).unwrap();
+        assert_eq!(serde_json::from_str::<Space>(&text).unwrap(), space);
+    }
+}
+
+#[test]
+fn every_value_of_a_discrete_domain_has_a_cell_of_its_own() {
+    let domains = [
+        Domain::Int { lower: 1, upper: 300, scale: Scale::Log, step: 1 },
+        Domain::Int { lower: 3, upper: 100, scale: Scale::Log, step: 7 },
+        Domain::Int { lower: -5, upper: 900, scale: Scale::Linear, step: 3 },
+        Domain::Float { lower: 0.1, upper: 0.7, scale: Scale::Linear, step: Some(0.1) },
+        Domain::Float { lower: 0.001, upper: 0.1, scale: Scale::Log, step: Some(0.001) },
+        Domain::Ordinal { values: vec![Value::Int(1), Value::Int(10)] },
+    ];
+    for domain in domains {
+        let count = domain.value_count().unwrap();
+        for index in 0..count {
+            let coordinate = domain.nth(index);
+            assert!(domain.contains(coordinate), "{domain:?} {coordinate}");
+            assert_eq!(domain.from_unit(domain.to_unit(coordinate)), coordinate, "{domain:?}");
+        }
+        assert_eq!(domain.from_unit(0.0), domain.lower());
+        assert_eq!(domain.from_unit(1.0), domain.upper());
+    }
+    let tenths = Domain::Float { lower: 0.0, upper: 1.0, scale: Scale::Linear, step: Some(0.1) };
+    assert_eq!(tenths.value_count(), Some(11), "0.1 is no binary fraction, and 1.0 is on the grid");
+}
+
+#[test]
+fn a_log_scale_gives_every_decade_the_same_room() {
+    let domain = Domain::Float { lower: 1e-5, upper: 1e-1, scale: Scale::Log, step: None };
+    let middle = domain.from_unit(0.5);
+    assert!((middle / 1e-3 - 1.0).abs() < 1e-9, "{middle}");
+    assert_eq!((domain.from_unit(0.0), domain.from_unit(1.0)), (1e-5, 1e-1));
+}
+
+#[test]
+fn conditions_reach_any_depth() {
+    let space = Space::of(vec![
+        Parameter::float("decay", 0.0, 1.0).when(Condition::within("layers", 2.0, 3.0)),
+        Parameter::int("layers", 1, 4).when(Condition::equals("model", "net")),
+        Parameter::categorical("model", ["net", "tree"]),
+        Parameter::int("leaves", 2, 9).when(Condition::among("model", ["tree"])),
+    ])
+    .unwrap();
+    let point = |model, layers| space.assemble(vec![0.5, layers, model, 4.0]);
+    let names = |point: &Point| space.values(point).map(|(name, _)| name.to_owned()).collect::<Vec<_>>();
+    assert_eq!(names(&point(0.0, 2.0)), ["decay", "layers", "model"]);
+    assert_eq!(names(&point(0.0, 1.0)), ["layers", "model"]);
+    assert_eq!(names(&point(1.0, 2.0)), ["model", "leaves"], "a grandchild sleeps with its parent");
+    let wrong = Point::new([Some(0.5), None, Some(1.0), Some(4.0)]);
+    assert!(space.check(&wrong).unwrap_err().contains("decay is inactive"));
+}
+
+#[test]
+fn everything_wrong_with_a_space_is_said_at_once() {
+    let errors = Space::new(
+        vec![
+            Parameter::float("a", 0.0, 1.0).log(),
+            Parameter::int("b", 5, 4),
+            Parameter::categorical::<&str>("c", []),
+            Parameter::float("d", 0.0, 1.0).when(Condition::equals("e", 1)),
+            Parameter::int("e", 0, 3).when(Condition::within("d", 0.0, 0.5)),
+            Parameter::bool("f").when(Condition::equals("e", 9)),
+            Parameter::bool("g").when(Condition::equals("bb", true)),
+        ],
+        vec![
+            Constraint::parse("a + f <= 1").unwrap(),
+            Constraint::parse("a + zebra <= 1").unwrap(),
+            Constraint::Forbidden(vec![Condition::equals("c", "x")]),
+        ],
+    )
+    .unwrap_err();
+    let text: Vec<String> = errors.iter().map(SpaceError::to_string).collect();
+    let text = text.join("\n");
+    for expected in [
+        "log scale needs a lower bound above 0",
+        "5 is above 4",
+        "at least one value",
+        "d -> e -> d",
+        "e never has the value 9",
+        "\"bb\"",
+        "f is bool: only numbers",
+        "\"zebra\"",
+    ] {
+        assert!(text.contains(expected), "{expected} is missing in:\n{text}");
+    }
+}
+
+#[test]
+fn samples_and_repairs_are_feasible_and_cover_the_feasible_part() {
+    let mut rng = Rng::new(13);
+    let parameters = || {
+        vec![
+            Parameter::float("x1", 0.0, 1.0),
+            Parameter::float("x2", 0.0, 1.0),
+            Parameter::int("low", 0, 100),
+            Parameter::int("high", 0, 100),
+            Parameter::categorical("kind", ["a", "b"]),
+            Parameter::bool("flag").when(Condition::equals("kind", "a")),
+        ]
+    };
+    let constraint = |text| Constraint::parse(text).unwrap();
+    let forbidden =
+        Constraint::Forbidden(vec![Condition::equals("kind", "a"), Condition::equals("flag", true)]);
+    // tight: rejection alone would need about 10^5 draws
+    let space = Space::new(
+        parameters(),
+        vec![
+            constraint("x1 + x2 <= 0.01"),
+            constraint("low < high"),
+            constraint("high - low <= 3"),
+            forbidden,
+        ],
+    )
+    .unwrap();
+    let mut seen = [false; 2];
+    for _ in 0..300 {
+        let point = space.sample(&mut rng).expect("there are feasible points");
+        assert_eq!(space.check(&point), Ok(()));
+        seen[point.get(4).unwrap() as usize] = true;
+        let free = Space::of(parameters()).unwrap().draw(&mut rng);
+        let repaired = space.repair(&free, &mut rng).expect("can be repaired");
+        assert_eq!(space.check(&repaired), Ok(()));
+        assert_eq!(space.repair(&repaired, &mut rng), Some(repaired.clone()), "what is feasible stays");
+    }
+    assert_eq!(seen, [true; 2]);
+    let impossible = Space::new(parameters(), vec![constraint("x1 + x2 >= 3")]).unwrap();
+    assert_eq!(impossible.sample(&mut rng), None);
+}
