@@ -35,6 +35,7 @@
 pub mod capability;
 #[doc(hidden)]
 pub mod glue;
+pub mod incumbent;
 pub mod metric;
 pub mod nearest;
 pub mod objective;
@@ -42,6 +43,7 @@ pub mod problem;
 pub mod rng;
 pub mod space;
 pub mod strategy;
+pub mod study;
 pub mod trial;
 
 pub use capability::Capability;
@@ -54,6 +56,7 @@ pub use space::{Point, Space, Value};
 pub use strategy::{
     Descriptor, Losses, NoOptions, Observation, ObservedResult, Pending, Strategy, StrategyError, Suggestion,
 };
+pub use study::{Study, StudyRules};
 pub use trial::{Failure, Outcome, TrialId};
 
 #[doc(hidden)]

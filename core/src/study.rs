@@ -1,0 +1,620 @@
+//! A study as a pure state machine: records in, next step out. No I/O, no clock, no thread.
+//!
+//! The host asks `next` what to do, does it, writes down what happened as a `Record`, and applies it
+//! here; nothing else changes the state, so that reading the journal back gives the same study. This is
+//! also the one place where a goal becomes a loss.
+
+use crate::incumbent::Incumbent;
+use crate::metric::Measurement;
+use crate::problem::Problem;
+use crate::rng::Streams;
+use crate::space::Point;
+use crate::strategy::{Losses, Observation, ObservedResult, Pending, Suggestion};
+use crate::trial::{Failure, Outcome, TrialId};
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::fmt;
+use std::time::Duration;
+
+/// Everything that is fixed before a study begins.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StudyRules {
+    /// What is to be solved.
+    pub problem: Problem,
+    /// From which all randomness comes.
+    pub seed: u64,
+    /// The strategies, at least one.
+    pub members: Vec<Member>,
+    /// How the members take turns.
+    pub mix: Mix,
+    /// When to stop.
+    pub budget: Budget,
+    /// How often one trial may be attempted before its failure is final; at least 1.
+    pub attempts_max: u32,
+    /// What to do with a point that has been evaluated before.
+    pub duplicates: Duplicates,
+    /// Stop after this many failed trials in a row: the objective is probably broken.
+    pub consecutive_failures_max: Option<u64>,
+}
+
+/// One strategy of a study.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Member {
+    /// Unique in the study; shown beside its trials.
+    pub label: String,
+    /// Its share in a weighted mix; above 0.
+    pub weight: f64,
+    /// How many trials it proposes at most; in phases, the length of its phase.
+    pub trial_count_max: Option<u64>,
+}
+
+/// How the members of a study take turns. Every member hears every result, whatever the mix.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mix {
+    /// One suggestion each, round and round.
+    #[default]
+    InTurn,
+    /// Suggestions in proportion to the weights, spread evenly.
+    Weighted,
+    /// One after the other, in the order of the manifest.
+    Phases,
+}
+
+/// What a study may spend. The first limit reached ends it; running trials are finished.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Budget {
+    /// Trials, however they end.
+    pub trial_count: Option<u64>,
+    /// Time with the study running, summed over its sessions.
+    pub wall_time: Option<Duration>,
+    /// A value of the first metric that is good enough.
+    pub target: Option<f64>,
+    /// A limit on the sum of a metric over all trials that measured it.
+    pub cost: Option<CostLimit>,
+}
+
+/// A limit on the sum of a metric.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CostLimit {
+    /// The metric that says what a trial cost.
+    pub metric: String,
+    /// In the metric's unit.
+    pub limit: f64,
+}
+
+/// What to do with a point that has been evaluated before.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Duplicates {
+    /// Evaluate it again: right for noisy objectives.
+    #[default]
+    Replicate,
+    /// Take over the outcome of the earlier trial.
+    Reuse,
+}
+
+/// A fact of a study. The journal keeps them in order; applying them in order is the study.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Record {
+    /// A strategy was asked, and these are the trials that came of it.
+    Asked {
+        /// Index of the member.
+        member: usize,
+        /// How many suggestions were asked for.
+        count: usize,
+        /// The trials admitted; may be fewer, or none.
+        trials: Vec<AskedTrial>,
+        /// Whether the strategy said that there will never be more.
+        is_exhausted: bool,
+    },
+    /// A running trial reported.
+    Reported {
+        /// Which trial.
+        trial: TrialId,
+        /// Its own count of progress.
+        step: u64,
+        /// What it measured so far.
+        measurement: Measurement,
+    },
+    /// An attempt failed and another one follows.
+    Retried {
+        /// Which trial.
+        trial: TrialId,
+        /// The number of the attempt that follows; 2 for the first retry.
+        attempt: u32,
+        /// What broke.
+        failure: Failure,
+        /// In words.
+        reason: String,
+    },
+    /// A trial ended.
+    Finished {
+        /// Which trial.
+        trial: TrialId,
+        /// How it ended.
+        outcome: Outcome,
+        /// How long the last attempt took.
+        duration: Duration,
+        /// The earlier trial whose outcome was taken over.
+        reused: Option<TrialId>,
+    },
+}
+
+/// A trial as it is admitted.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AskedTrial {
+    /// The next free number.
+    pub trial: TrialId,
+    /// In the space.
+    pub point: Point,
+    /// The strategy's own tag.
+    pub tag: u64,
+    /// How much of a full evaluation to use, if the problem has a fidelity.
+    pub fidelity: Option<f64>,
+}
+
+/// One trial with what became of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Trial {
+    /// Its number.
+    pub id: TrialId,
+    /// Index of the member that proposed it.
+    pub member: usize,
+    /// What is evaluated.
+    pub point: Point,
+    /// The strategy's own tag.
+    pub tag: u64,
+    /// How much of a full evaluation it uses.
+    pub fidelity: Option<f64>,
+    /// The number of the current or last attempt, from 1.
+    pub attempt: u32,
+    /// How it ended; `None` while it is pending.
+    pub outcome: Option<Outcome>,
+    /// How long its last attempt took, once it ended.
+    pub duration: Duration,
+    /// The earlier trial whose outcome was taken over.
+    pub reused: Option<TrialId>,
+}
+
+/// How a member is doing.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct MemberState {
+    /// Trials it proposed.
+    pub trial_count: u64,
+    /// Of these, how many improved on the best so far when they ended.
+    pub improvement_count: u64,
+    /// It said that it has nothing left.
+    pub is_exhausted: bool,
+    /// It gave fewer suggestions than asked: it is not asked again before something ends.
+    is_waiting: bool,
+}
+
+/// What to do next.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Step {
+    /// Ask a member for up to so many suggestions.
+    Ask {
+        /// Index of the member.
+        member: usize,
+        /// At least 1.
+        count: usize,
+    },
+    /// Something is running, and nothing can be started now.
+    Wait,
+    /// Nothing is running and nothing will be started.
+    Stop(StopReason),
+}
+
+/// Why a study ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StopReason {
+    /// All trials of the budget are done.
+    TrialCount,
+    /// The time is up.
+    WallTime,
+    /// The target was reached.
+    Target,
+    /// The cost limit was reached.
+    Cost,
+    /// No strategy has a suggestion left.
+    Exhausted,
+    /// Too many trials failed in a row.
+    Failures,
+}
+
+impl fmt::Display for StopReason {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            StopReason::TrialCount => "all trials of the budget are done",
+            StopReason::WallTime => "the wall time of the budget is used up",
+            StopReason::Target => "the target was reached",
+            StopReason::Cost => "the cost limit of the budget was reached",
+            StopReason::Exhausted => "no strategy has a suggestion left",
+            StopReason::Failures => "too many trials failed in a row",
+        })
+    }
+}
+
+/// A record that does not fit what came before it: the journal is damaged, or the host has a bug.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RecordError(pub String);
+
+impl fmt::Display for RecordError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+impl std::error::Error for RecordError {}
+
+/// A study: its rules, its trials, and what follows from them.
+#[derive(Clone, Debug)]
+pub struct Study {
+    rules: StudyRules,
+    trials: Vec<Trial>,
+    members: Vec<MemberState>,
+    /// Numbers and flat points of the pending trials, oldest first.
+    pending: Vec<u64>,
+    pending_flat: Vec<f64>,
+    incumbent: Incumbent,
+    spent_cost: f64,
+    failures_in_a_row: u64,
+    /// The first finished trial of each point, kept only where duplicates are reused.
+    finished_by_point: HashMap<Point, TrialId>,
+}
+
+impl Study {
+    /// A study before its first record.
+    pub fn new(rules: StudyRules) -> Self {
+        let members = vec![MemberState::default(); rules.members.len()];
+        Self {
+            rules,
+            trials: Vec::new(),
+            members,
+            pending: Vec::new(),
+            pending_flat: Vec::new(),
+            incumbent: Incumbent::default(),
+            spent_cost: 0.0,
+            failures_in_a_row: 0,
+            finished_by_point: HashMap::new(),
+        }
+    }
+
+    /// What was fixed before it began.
+    pub fn rules(&self) -> &StudyRules {
+        &self.rules
+    }
+
+    /// Every trial, by number.
+    pub fn trials(&self) -> &[Trial] {
+        &self.trials
+    }
+
+    /// One trial by number.
+    pub fn trial(&self, id: TrialId) -> Option<&Trial> {
+        self.trials.get(usize::try_from(id.0).ok()?)
+    }
+
+    /// How the members are doing, in the order of the rules.
+    pub fn members(&self) -> &[MemberState] {
+        &self.members
+    }
+
+    /// Trials that were asked for and have not ended, oldest first.
+    pub fn pending(&self) -> Pending<'_> {
+        Pending::new(&self.pending, &self.pending_flat)
+    }
+
+    /// How many trials have ended.
+    pub fn finished_count(&self) -> usize {
+        self.trials.len() - self.pending.len()
+    }
+
+    /// The best trials: completed, with every outcome constraint kept.
+    pub fn incumbent(&self) -> &Incumbent {
+        &self.incumbent
+    }
+
+    /// The sum of the cost metric so far; 0 without a cost limit.
+    pub fn spent_cost(&self) -> f64 {
+        self.spent_cost
+    }
+
+    /// Starts counting failed trials anew: whoever resumes a study has looked at why they failed.
+    pub fn forgive_failures(&mut self) {
+        self.failures_in_a_row = 0;
+    }
+
+    /// What to do, given how many trials can be started now and how long the study has been running.
+    pub fn next(&self, free_slot_count: usize, elapsed: Duration) -> Step {
+        let stop = self.limit_reached(elapsed).or_else(|| self.all_exhausted().then_some(StopReason::Exhausted));
+        match stop {
+            Some(reason) if self.pending.is_empty() => return Step::Stop(reason),
+            Some(_) => return Step::Wait,
+            None => {}
+        }
+        if free_slot_count == 0 {
+            return Step::Wait;
+        }
+        match self.member_in_turn() {
+            Some((member, allowance)) => {
+                let left = self.rules.budget.trial_count.map_or(u64::MAX, |max| max - self.trials.len() as u64);
+                let count = (free_slot_count as u64).min(left).min(allowance);
+                Step::Ask { member, count: count as usize }
+            }
+            // a strategy that waits while nothing is pending would wait for ever
+            None if self.pending.is_empty() => Step::Stop(StopReason::Exhausted),
+            None => Step::Wait,
+        }
+    }
+
+    fn limit_reached(&self, elapsed: Duration) -> Option<StopReason> {
+        let budget = &self.rules.budget;
+        if let Some(target) = budget.target {
+            let goal = self.rules.problem.metrics[0].goal;
+            if self.incumbent.least(0).is_some_and(|least| least <= goal.loss(target)) {
+                return Some(StopReason::Target);
+            }
+        }
+        if budget.trial_count.is_some_and(|max| self.trials.len() as u64 >= max) {
+            return Some(StopReason::TrialCount);
+        }
+        if budget.wall_time.is_some_and(|max| elapsed >= max) {
+            return Some(StopReason::WallTime);
+        }
+        if budget.cost.as_ref().is_some_and(|cost| self.spent_cost >= cost.limit) {
+            return Some(StopReason::Cost);
+        }
+        if self.rules.consecutive_failures_max.is_some_and(|max| self.failures_in_a_row >= max) {
+            return Some(StopReason::Failures);
+        }
+        None
+    }
+
+    fn all_exhausted(&self) -> bool {
+        (0..self.members.len()).all(|member| self.is_done(member))
+    }
+
+    /// Whether a member will never propose again.
+    fn is_done(&self, member: usize) -> bool {
+        let state = &self.members[member];
+        state.is_exhausted
+            || self.rules.members[member].trial_count_max.is_some_and(|max| state.trial_count >= max)
+    }
+
+    /// Whose turn it is, and how many suggestions in a row it may give.
+    fn member_in_turn(&self) -> Option<(usize, u64)> {
+        let mut open = (0..self.members.len()).filter(|member| !self.is_done(*member));
+        let allowance = |member: usize| {
+            let max = self.rules.members[member].trial_count_max;
+            max.map_or(u64::MAX, |max| max - self.members[member].trial_count)
+        };
+        if self.rules.mix == Mix::Phases || self.members.len() == 1 {
+            let member = open.next().filter(|member| !self.members[*member].is_waiting)?;
+            return Some((member, allowance(member)));
+        }
+        // whoever is furthest behind its share; the first of equals
+        let due = |member: usize| {
+            let weight = if self.rules.mix == Mix::Weighted { self.rules.members[member].weight } else { 1.0 };
+            (self.members[member].trial_count as f64 + 1.0) / weight
+        };
+        let member = open
+            .filter(|member| !self.members[*member].is_waiting)
+            .min_by(|a, b| due(*a).total_cmp(&due(*b)))?;
+        Some((member, 1))
+    }
+
+    /// Turns suggestions into trials, if each lies in the space, satisfies the constraints and has a
+    /// fidelity in range. The error says which does not and why: the strategy has a bug.
+    pub fn admit(&self, count: usize, suggestions: Vec<Suggestion>) -> Result<Vec<AskedTrial>, String> {
+        if suggestions.len() > count {
+            return Err(format!("it gave {} suggestions when asked for {count}", suggestions.len()));
+        }
+        let range = self.rules.problem.fidelity.as_ref();
+        let mut trials = Vec::with_capacity(suggestions.len());
+        for (index, suggestion) in suggestions.into_iter().enumerate() {
+            let describe = |reason: String| format!("its suggestion {} is not in the space: {reason}", index + 1);
+            self.rules.problem.space.check(&suggestion.point).map_err(describe)?;
+            let fidelity = match (range, suggestion.fidelity) {
+                (None, _) => None,
+                (Some(range), None) => Some(range.upper),
+                (Some(range), Some(chosen)) if (range.lower..=range.upper).contains(&chosen) => Some(chosen),
+                (Some(range), Some(chosen)) => {
+                    return Err(describe(format!(
+                        "{} = {chosen} is not between {} and {}",
+                        range.name, range.lower, range.upper
+                    )));
+                }
+            };
+            let trial = TrialId((self.trials.len() + index) as u64);
+            trials.push(AskedTrial { trial, point: suggestion.point, tag: suggestion.tag, fidelity });
+        }
+        Ok(trials)
+    }
+
+    /// The earlier trial whose outcome stands for this point, where the rules say that duplicates are reused.
+    pub fn earlier(&self, point: &Point) -> Option<&Trial> {
+        self.finished_by_point.get(point).and_then(|id| self.trial(*id))
+    }
+
+    /// The seed that the objective gets for a trial.
+    pub fn trial_seed(&self, trial: TrialId) -> u64 {
+        Streams::new(self.rules.seed).trial_seed(trial.0)
+    }
+
+    /// A completed outcome whose measurement cannot be used becomes a failed one, with the reason.
+    pub fn judge(&self, outcome: Outcome) -> Outcome {
+        match outcome {
+            Outcome::Completed { measurement } => match self.rules.problem.check_measurement(&measurement) {
+                Ok(()) => Outcome::Completed { measurement },
+                Err(reason) => Outcome::Failed { failure: Failure::Measurement, reason },
+            },
+            // what was measured before the stop is kept only if it can be used
+            Outcome::Stopped { reason, measurement } => Outcome::Stopped {
+                reason,
+                measurement: measurement.filter(|m| self.rules.problem.check_measurement(m).is_ok()),
+            },
+            other => other,
+        }
+    }
+
+    /// The record for the end of an attempt: another attempt where the rules allow one, else the end.
+    /// What would only repeat itself (a missing metric, a NaN) is not tried again; a trial that was lost
+    /// with its host has not had its attempt, and always gets another.
+    pub fn conclude(&self, trial: TrialId, outcome: Outcome, duration: Duration) -> Record {
+        let attempt = self.trial(trial).map_or(1, |trial| trial.attempt);
+        match self.judge(outcome) {
+            Outcome::Failed { failure, reason }
+                if failure == Failure::Lost
+                    || (failure != Failure::Measurement && attempt < self.rules.attempts_max) =>
+            {
+                Record::Retried { trial, attempt: attempt + u32::from(failure != Failure::Lost), failure, reason }
+            }
+            outcome => Record::Finished { trial, outcome, duration, reused: None },
+        }
+    }
+
+    /// Takes a record into the state. The error leaves the state as it was.
+    pub fn apply(&mut self, record: &Record) -> Result<(), RecordError> {
+        match record {
+            Record::Asked { member, count, trials, is_exhausted } => {
+                self.apply_asked(*member, *count, trials, *is_exhausted)
+            }
+            Record::Reported { trial, .. } => self.pending_index(*trial).map(|_| ()),
+            Record::Retried { trial, attempt, .. } => {
+                self.pending_index(*trial)?;
+                self.trials[trial.0 as usize].attempt = *attempt;
+                Ok(())
+            }
+            Record::Finished { trial, outcome, duration, reused } => {
+                self.apply_finished(*trial, outcome, *duration, *reused)
+            }
+        }
+    }
+
+    fn apply_asked(
+        &mut self,
+        member: usize,
+        count: usize,
+        trials: &[AskedTrial],
+        is_exhausted: bool,
+    ) -> Result<(), RecordError> {
+        if member >= self.members.len() {
+            return Err(RecordError(format!("strategy {member} was asked, the study has {}", self.members.len())));
+        }
+        for (index, asked) in trials.iter().enumerate() {
+            let expected = (self.trials.len() + index) as u64;
+            if asked.trial.0 != expected {
+                return Err(RecordError(format!("trial {} was asked where trial {expected} follows", asked.trial)));
+            }
+        }
+        for asked in trials {
+            self.pending.push(asked.trial.0);
+            self.pending_flat.extend_from_slice(asked.point.flat());
+            self.trials.push(Trial {
+                id: asked.trial,
+                member,
+                point: asked.point.clone(),
+                tag: asked.tag,
+                fidelity: asked.fidelity,
+                attempt: 1,
+                outcome: None,
+                duration: Duration::ZERO,
+                reused: None,
+            });
+        }
+        let state = &mut self.members[member];
+        state.trial_count += trials.len() as u64;
+        state.is_exhausted |= is_exhausted;
+        state.is_waiting = trials.len() < count;
+        Ok(())
+    }
+
+    fn apply_finished(
+        &mut self,
+        trial: TrialId,
+        outcome: &Outcome,
+        duration: Duration,
+        reused: Option<TrialId>,
+    ) -> Result<(), RecordError> {
+        let row = self.pending_index(trial)?;
+        if let Outcome::Completed { measurement } = outcome {
+            let check = self.rules.problem.check_measurement(measurement);
+            check.map_err(|reason| RecordError(format!("trial {trial} is completed, but {reason}")))?;
+        }
+        let width = self.rules.problem.space.parameter_count();
+        self.pending.remove(row);
+        self.pending_flat.drain(row * width..(row + 1) * width);
+        for member in &mut self.members {
+            member.is_waiting = false;
+        }
+        let problem = &self.rules.problem;
+        let entry = &mut self.trials[trial.0 as usize];
+        entry.outcome = Some(outcome.clone());
+        entry.duration = duration;
+        entry.reused = reused;
+        match outcome {
+            Outcome::Completed { measurement } => {
+                self.failures_in_a_row = 0;
+                let is_allowed = problem.excesses(measurement).iter().all(|excess| *excess <= 0.0);
+                if is_allowed && self.incumbent.consider(trial, &problem.losses(measurement)) {
+                    self.members[entry.member].improvement_count += 1;
+                }
+            }
+            Outcome::Failed { .. } => self.failures_in_a_row += 1,
+            Outcome::Infeasible { .. } | Outcome::Stopped { .. } => self.failures_in_a_row = 0,
+        }
+        let measurement = match outcome {
+            Outcome::Completed { measurement } => Some(measurement),
+            Outcome::Stopped { measurement, .. } => measurement.as_ref(),
+            _ => None,
+        };
+        if let (Some(cost), Some(measurement), None) = (&self.rules.budget.cost, measurement, reused) {
+            self.spent_cost += measurement.value(&cost.metric).unwrap_or(0.0);
+        }
+        let is_final = matches!(outcome, Outcome::Completed { .. } | Outcome::Infeasible { .. });
+        if is_final && self.rules.duplicates == Duplicates::Reuse {
+            self.finished_by_point.entry(self.trials[trial.0 as usize].point.clone()).or_insert(trial);
+        }
+        Ok(())
+    }
+
+    fn pending_index(&self, trial: TrialId) -> Result<usize, RecordError> {
+        self.pending.iter().position(|id| *id == trial.0).ok_or_else(|| {
+            let state = if self.trial(trial).is_some() { "has ended already" } else { "was never asked for" };
+            RecordError(format!("trial {trial} {state}"))
+        })
+    }
+
+    /// What a finished trial means to strategies; `None` while it is pending. The tag is for the member
+    /// that proposed it: the others get `None` there.
+    pub fn observation(&self, trial: TrialId) -> Option<Observation> {
+        let trial = self.trial(trial)?;
+        let problem = &self.rules.problem;
+        let losses = |measurement: &Measurement| Losses {
+            values: problem.losses(measurement),
+            standard_errors: {
+                let errors = problem.metrics.iter().map(|metric| measurement.get(&metric.name)?.standard_error);
+                if errors.clone().any(|error| error.is_some()) { errors.collect() } else { Vec::new() }
+            },
+            excesses: problem.excesses(measurement),
+        };
+        let result = match trial.outcome.as_ref()? {
+            Outcome::Completed { measurement } => ObservedResult::Completed(losses(measurement)),
+            Outcome::Infeasible { .. } => ObservedResult::Infeasible,
+            Outcome::Failed { .. } => ObservedResult::Failed,
+            Outcome::Stopped { measurement, .. } => ObservedResult::Stopped(measurement.as_ref().map(losses)),
+        };
+        Some(Observation {
+            trial: trial.id,
+            tag: Some(trial.tag),
+            point: trial.point.clone(),
+            fidelity: trial.fidelity,
+            result,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

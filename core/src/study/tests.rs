@@ -1,0 +1,211 @@
+use super::*;
+use crate::metric::{Goal, Metric, OutcomeConstraint, Side};
+use crate::rng::Rng;
+use crate::space::{Parameter, Space};
+use rand::RngExt;
+
+fn rules(members: usize, mix: Mix, trial_count: u64) -> StudyRules {
+    let space = Space::of(vec![Parameter::int("x", 0, 99)]).unwrap();
+    let metric = Metric { name: "accuracy".into(), goal: Goal::Maximise };
+    let member = |index| Member { label: format!("m{index}"), weight: 1.0 + index as f64, trial_count_max: None };
+    StudyRules {
+        problem: Problem::new(space, vec![metric]),
+        seed: 1,
+        members: (0..members).map(member).collect(),
+        mix,
+        budget: Budget { trial_count: Some(trial_count), ..Budget::default() },
+        attempts_max: 2,
+        duplicates: Duplicates::Replicate,
+        consecutive_failures_max: None,
+    }
+}
+
+fn point(x: f64) -> Point {
+    Point::new([Some(x)])
+}
+
+fn completed(value: f64) -> Outcome {
+    Outcome::Completed { measurement: Measurement::new().with("accuracy", value) }
+}
+
+fn ask(study: &mut Study, member: usize, count: usize, xs: &[f64]) -> Vec<TrialId> {
+    let suggestions = xs.iter().map(|x| Suggestion::new(point(*x))).collect();
+    let trials = study.admit(count, suggestions).unwrap();
+    let ids = trials.iter().map(|trial| trial.trial).collect();
+    study.apply(&Record::Asked { member, count, trials, is_exhausted: false }).unwrap();
+    ids
+}
+
+fn finish(study: &mut Study, trial: TrialId, outcome: Outcome) {
+    let record = study.conclude(trial, outcome, Duration::from_secs(1));
+    study.apply(&record).unwrap();
+}
+
+/// Runs to the end with suggestions at random and results in random order; who was asked, one by one.
+fn drive(mut study: Study, slots: usize) -> (Study, Vec<usize>, StopReason) {
+    let mut rng = Rng::new(3);
+    let mut asked = Vec::new();
+    loop {
+        let pending: Vec<TrialId> = study.pending().iter().map(|(trial, _)| trial).collect();
+        match study.next(slots - pending.len(), Duration::ZERO) {
+            Step::Ask { member, count } => {
+                let xs: Vec<f64> = (0..count).map(|_| f64::from(rng.random_range(0..100))).collect();
+                ask(&mut study, member, count, &xs);
+                asked.extend(vec![member; count]);
+            }
+            Step::Wait => {
+                let trial = pending[rng.random_range(0..pending.len())];
+                finish(&mut study, trial, completed(rng.random()));
+            }
+            Step::Stop(reason) => return (study, asked, reason),
+        }
+    }
+}
+
+#[test]
+fn the_budget_is_met_exactly_for_any_number_of_slots() {
+    for (slots, mix) in [(1, Mix::InTurn), (3, Mix::Weighted), (8, Mix::Phases), (50, Mix::InTurn)] {
+        let (study, asked, reason) = drive(Study::new(rules(3, mix, 37)), slots);
+        assert_eq!((study.trials().len(), study.finished_count(), asked.len()), (37, 37, 37));
+        assert_eq!(reason, StopReason::TrialCount);
+    }
+}
+
+#[test]
+fn members_take_turns_as_the_mix_says() {
+    let (_, asked, _) = drive(Study::new(rules(3, Mix::InTurn, 9)), 1);
+    assert_eq!(asked, [0, 1, 2, 0, 1, 2, 0, 1, 2]);
+    let (_, asked, _) = drive(Study::new(rules(3, Mix::Weighted, 60)), 4);
+    let count = |member| asked.iter().filter(|m| **m == member).count();
+    assert_eq!([count(0), count(1), count(2)], [10, 20, 30]);
+    let mut phases = rules(2, Mix::Phases, 9);
+    phases.members[0].trial_count_max = Some(5);
+    let (_, asked, _) = drive(Study::new(phases), 3);
+    assert_eq!(asked, [0, 0, 0, 0, 0, 1, 1, 1, 1]);
+}
+
+#[test]
+fn a_waiting_member_is_passed_over_until_something_ends() {
+    let mut study = Study::new(rules(2, Mix::InTurn, 100));
+    let trials = ask(&mut study, 0, 1, &[1.0]);
+    assert_eq!(study.next(5, Duration::ZERO), Step::Ask { member: 1, count: 1 });
+    ask(&mut study, 1, 1, &[]);
+    assert_eq!(study.next(5, Duration::ZERO), Step::Ask { member: 0, count: 1 });
+    ask(&mut study, 0, 1, &[]);
+    assert_eq!(study.next(5, Duration::ZERO), Step::Wait);
+    finish(&mut study, trials[0], completed(0.5));
+    assert_eq!(study.next(5, Duration::ZERO), Step::Ask { member: 1, count: 1 });
+    ask(&mut study, 1, 1, &[]);
+    ask(&mut study, 0, 1, &[]);
+    assert_eq!(study.next(5, Duration::ZERO), Step::Stop(StopReason::Exhausted), "waiting for nothing");
+}
+
+#[test]
+fn exhausted_members_leave_the_others_going() {
+    let mut study = Study::new(rules(2, Mix::Phases, 100));
+    study.apply(&Record::Asked { member: 0, count: 1, trials: vec![], is_exhausted: true }).unwrap();
+    assert_eq!(study.next(1, Duration::ZERO), Step::Ask { member: 1, count: 1 });
+    study.apply(&Record::Asked { member: 1, count: 1, trials: vec![], is_exhausted: true }).unwrap();
+    assert_eq!(study.next(1, Duration::ZERO), Step::Stop(StopReason::Exhausted));
+}
+
+#[test]
+fn every_limit_drains_and_then_stops() {
+    let stops = |change: fn(&mut StudyRules), elapsed: u64, value: f64, expected| {
+        let mut rules = rules(1, Mix::InTurn, 100);
+        change(&mut rules);
+        let mut study = Study::new(rules);
+        let trials = ask(&mut study, 0, 2, &[1.0, 2.0]);
+        finish(&mut study, trials[0], completed(value));
+        let elapsed = Duration::from_secs(elapsed);
+        assert_eq!(study.next(1, elapsed), Step::Wait, "{expected:?}: one is still running");
+        finish(&mut study, trials[1], completed(0.1));
+        assert_eq!(study.next(1, elapsed), Step::Stop(expected));
+    };
+    stops(|rules| rules.budget.target = Some(0.9), 0, 0.9, StopReason::Target);
+    stops(|rules| rules.budget.wall_time = Some(Duration::from_secs(9)), 9, 0.5, StopReason::WallTime);
+    let cost = |rules: &mut StudyRules| rules.budget.cost = Some(CostLimit { metric: "accuracy".into(), limit: 0.5 });
+    stops(cost, 0, 0.6, StopReason::Cost);
+}
+
+#[test]
+fn failures_in_a_row_stop_a_broken_study_and_can_be_forgiven() {
+    let mut rules = rules(1, Mix::InTurn, 100);
+    rules.consecutive_failures_max = Some(2);
+    rules.attempts_max = 1;
+    let mut study = Study::new(rules);
+    let failed = || Outcome::Failed { failure: Failure::Objective, reason: "no".into() };
+    for _ in 0..2 {
+        let trial = ask(&mut study, 0, 1, &[1.0])[0];
+        finish(&mut study, trial, failed());
+    }
+    assert_eq!(study.next(1, Duration::ZERO), Step::Stop(StopReason::Failures));
+    study.forgive_failures();
+    assert!(matches!(study.next(1, Duration::ZERO), Step::Ask { .. }));
+}
+
+#[test]
+fn attempts_are_counted_and_a_lost_one_is_free() {
+    let mut study = Study::new(rules(1, Mix::InTurn, 100));
+    let trial = ask(&mut study, 0, 1, &[1.0])[0];
+    let fail = |failure| Outcome::Failed { failure, reason: "no".into() };
+    for _ in 0..5 {
+        finish(&mut study, trial, fail(Failure::Lost));
+        assert_eq!(study.trial(trial).unwrap().attempt, 1);
+    }
+    finish(&mut study, trial, fail(Failure::Timeout));
+    assert_eq!((study.trial(trial).unwrap().attempt, study.finished_count()), (2, 0));
+    finish(&mut study, trial, fail(Failure::Timeout));
+    assert_eq!(study.finished_count(), 1);
+    let trial = ask(&mut study, 0, 1, &[1.0])[0];
+    finish(&mut study, trial, completed(f64::NAN));
+    let outcome = study.trial(trial).unwrap().outcome.clone().unwrap();
+    assert_eq!(outcome.reason(), Some("metric accuracy is NaN"), "not tried again: it would be NaN again");
+}
+
+#[test]
+fn losses_are_minimised_and_the_incumbent_keeps_the_constraints() {
+    let mut rules = rules(1, Mix::InTurn, 100);
+    rules.problem.outcome_constraints =
+        vec![OutcomeConstraint { metric: "latency".into(), side: Side::AtMost, bound: 10.0 }];
+    let mut study = Study::new(rules);
+    for (accuracy, latency) in [(0.5, 9.0), (0.9, 11.0), (0.7, 10.0), (0.6, 1.0)] {
+        let trial = ask(&mut study, 0, 1, &[1.0])[0];
+        let measurement = Measurement::new().with("accuracy", accuracy).with_error("latency", latency, 0.5);
+        finish(&mut study, trial, Outcome::Completed { measurement });
+    }
+    assert_eq!(study.incumbent().first(), Some(TrialId(2)));
+    assert_eq!(study.members()[0].improvement_count, 2);
+    let ObservedResult::Completed(losses) = study.observation(TrialId(1)).unwrap().result else { panic!() };
+    assert_eq!((losses.values, losses.excesses), (vec![-0.9], vec![1.0]));
+}
+
+#[test]
+fn records_that_do_not_fit_are_refused_and_change_nothing() {
+    let mut study = Study::new(rules(1, Mix::InTurn, 100));
+    let trial = ask(&mut study, 0, 1, &[1.0])[0];
+    finish(&mut study, trial, completed(0.5));
+    let again = Record::Finished { trial, outcome: completed(0.9), duration: Duration::ZERO, reused: None };
+    assert!(study.apply(&again).unwrap_err().0.contains("has ended already"));
+    let unknown = Record::Reported { trial: TrialId(7), step: 1, measurement: Measurement::new() };
+    assert!(study.apply(&unknown).unwrap_err().0.contains("never asked"));
+    let asked = AskedTrial { trial: TrialId(5), point: point(1.0), tag: 0, fidelity: None };
+    let gap = Record::Asked { member: 0, count: 1, trials: vec![asked], is_exhausted: false };
+    assert!(study.apply(&gap).is_err());
+    assert_eq!((study.trials().len(), study.incumbent().least(0)), (1, Some(-0.5)));
+    let outside = study.admit(1, vec![Suggestion::new(point(0.5))]).unwrap_err();
+    assert!(outside.contains("x = 0.5"), "{outside}");
+}
+
+#[test]
+fn duplicates_are_found_where_they_are_reused() {
+    let mut rules = rules(1, Mix::InTurn, 100);
+    rules.duplicates = Duplicates::Reuse;
+    let mut study = Study::new(rules);
+    let trials = ask(&mut study, 0, 2, &[1.0, 2.0]);
+    assert_eq!(study.earlier(&point(1.0)), None, "pending is not evaluated");
+    finish(&mut study, trials[0], completed(0.5));
+    finish(&mut study, trials[1], Outcome::Failed { failure: Failure::Measurement, reason: "no".into() });
+    assert_eq!(study.earlier(&point(1.0)).map(|trial| trial.id), Some(trials[0]));
+    assert_eq!(study.earlier(&point(2.0)), None, "a failure is no evaluation");
+}
