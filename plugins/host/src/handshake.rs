@@ -1,0 +1,122 @@
+//! Opening a library and agreeing on the boundary. `docs/abi.md` says what may differ and what may not.
+#![expect(unsafe_code, reason = "loading a library and trusting its checked root is what this file does")]
+
+use ansatz_core::abi::abi_stable::StableAbi;
+use ansatz_core::abi::abi_stable::abi_stability::abi_checking::{
+    AbiInstabilityErrors, check_layout_compatibility,
+};
+use ansatz_core::abi::abi_stable::library::AbiHeaderRef;
+use ansatz_core::abi::abi_stable::prefix_type::PrefixTypeTrait;
+use ansatz_core::abi::abi_stable::std_types::RStr;
+use ansatz_core::abi::{ABI_VERSION, ENTRY_SYMBOL, Host, HostRef, PluginRef};
+use std::path::Path;
+use std::sync::OnceLock;
+
+/// A library that passed every check.
+pub struct Root {
+    pub plugin: PluginRef,
+    /// The ABI version it was built for.
+    pub abi: String,
+}
+
+/// Loads the library at a canonical path and checks it; the error says what differs, in a few lines.
+pub fn open(path: &Path) -> Result<Root, String> {
+    let library = load(path)?;
+    // SAFETY: the symbol's name carries our major, under which it is a LibHeader, whose first part is
+    // abi_stable's AbiHeader and frozen.
+    let header: AbiHeaderRef = match unsafe { library.get::<AbiHeaderRef>(ENTRY_SYMBOL.as_bytes()) } {
+        Ok(symbol) => *symbol,
+        Err(error) => return Err(format!("not an Ansatz plugin: {}", chain(&error))),
+    };
+    // Never unloaded: thread-locals, threads, leaked statics and vtables live in it. And before the
+    // checks, because their errors may point into the library.
+    std::mem::forget(library);
+    let header = header.upgrade().map_err(|error| format!("its header cannot be read: {error}"))?;
+    let abi = header.version_strings().version.to_string();
+    let (major, minor) = version(&abi)?;
+    let (our_major, our_minor) = version(ABI_VERSION)?;
+    if major != our_major {
+        return Err(format!("built for plugin ABI {abi}, this host speaks ABI {ABI_VERSION}: majors must be equal"));
+    }
+    let theirs = header.layout().ok_or("built without layout information")?;
+    let ours = <PluginRef as StableAbi>::LAYOUT;
+    // Prefix types know at run time which fields they have, so the older side is the interface,
+    // whichever it is; abi_stable's own loader takes the program for the older one.
+    let (older, newer) = if minor < our_minor { (theirs, ours) } else { (ours, theirs) };
+    check_layout_compatibility(older, newer).map_err(|errors| short(&errors))?;
+    // SAFETY: the layouts were checked in the line above.
+    let plugin: PluginRef =
+        unsafe { header.unchecked_layout() }.map_err(|error| format!("its root function failed: {error}"))?;
+    (plugin.init())(host());
+    Ok(Root { plugin, abi })
+}
+
+#[cfg(unix)]
+fn load(path: &Path) -> Result<libloading::Library, String> {
+    use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
+    // SAFETY: this runs the library's initialisers with our rights. That is the trust boundary: the
+    // caller decided that the file may run.
+    let library = unsafe { Library::open(Some(path), RTLD_NOW | RTLD_LOCAL) };
+    library.map(Into::into).map_err(|error| format!("cannot be loaded: {}", chain(&error)))
+}
+
+#[cfg(not(unix))]
+fn load(path: &Path) -> Result<libloading::Library, String> {
+    // SAFETY: as on unix.
+    unsafe { libloading::Library::new(path) }.map_err(|error| format!("cannot be loaded: {}", chain(&error)))
+}
+
+fn version(text: &str) -> Result<(u32, u32), String> {
+    let mut parts = text.split('.').map(|part| part.parse::<u32>().map_err(|_| format!("bad ABI version {text:?}")));
+    Ok((parts.next().unwrap_or(Ok(0))?, parts.next().unwrap_or(Ok(0))?))
+}
+
+/// abi_stable's own message for one added field has over a thousand lines: which type and what, once.
+fn short(errors: &AbiInstabilityErrors) -> String {
+    let mut lines: Vec<String> = Vec::new();
+    for error in errors.errors.iter() {
+        let place: Vec<String> = (error.stack_trace.iter().rev().take(3).rev())
+            .map(|found| {
+                let text = found.expected.to_string();
+                text.lines().next().unwrap_or_default().trim().trim_start_matches("field_name:").to_owned()
+            })
+            .collect();
+        for what in error.errs.iter() {
+            let what: String = format!("{what:?}").chars().take(110).collect();
+            let line = format!("{}: {what}", place.join(" > "));
+            if !lines.contains(&line) {
+                lines.push(line);
+            }
+        }
+    }
+    let more = lines.len().saturating_sub(4);
+    lines.truncate(4);
+    let rest = if more > 0 { format!("\n  and {more} more") } else { String::new() };
+    format!(
+        "its types differ from those of ABI {ABI_VERSION}; rebuild it with the ansatz-core of this release:\n  {}{rest}",
+        lines.join("\n  ")
+    )
+}
+
+/// libloading's own text is only "dlopen failed"; the reason is the source.
+fn chain(error: &dyn std::error::Error) -> String {
+    match error.source() {
+        Some(source) => chain(source),
+        None => error.to_string(),
+    }
+}
+
+fn host() -> HostRef {
+    static HOST: OnceLock<HostRef> = OnceLock::new();
+    *HOST.get_or_init(|| {
+        Host { abi_version: RStr::from_str(ABI_VERSION), log_level_max: 2, log }.leak_into_prefix()
+    })
+}
+
+/// What plugins say goes to standard error: standard output belongs to whoever asked the host.
+extern "C" fn log(level: u32, target: RStr<'_>, message: RStr<'_>) {
+    use std::io::Write;
+    let level = if level <= 1 { "error" } else { "warning" };
+    // unlike eprintln!, this does not panic where standard error is closed
+    let _ = writeln!(std::io::stderr(), "{level}: plugin ({target}): {message}");
+}

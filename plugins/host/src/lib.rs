@@ -1,0 +1,147 @@
+//! How foreign code gets in: the one door for strategies and objectives, ours and others'.
+//!
+//! Loading a library runs its code with our rights. So a library is looked at as a file first, and
+//! loaded only if it is a plugin of our ABI that mentions the component that was asked for; folders and
+//! files that anyone may write to are passed over, and the current directory is never searched.
+
+mod discovery;
+mod foreign_objective;
+mod foreign_strategy;
+mod handshake;
+mod library;
+
+pub use discovery::{Folder, Found, Origin, Passed, SearchPath};
+pub use foreign_objective::{EvaluationFault, ForeignObjective};
+pub use foreign_strategy::{Asked, ForeignStrategy};
+pub use library::{Component, Library, Role};
+
+use ansatz_core::abi::{Fault, FaultKind};
+use std::fmt;
+use std::path::PathBuf;
+
+/// The version of the plugin boundary that this host speaks.
+pub const ABI_VERSION: &str = ansatz_core::abi::ABI_VERSION;
+
+/// Why a plugin cannot be used.
+#[derive(Clone, Debug, PartialEq)]
+pub enum HostError {
+    /// No library in the search path offers it.
+    Missing {
+        /// What was asked for.
+        name: String,
+        /// Strategy or objective.
+        role: Role,
+        /// The folders that were searched.
+        searched: Vec<PathBuf>,
+        /// Libraries that were passed over, with the reason.
+        passed: Vec<Passed>,
+        /// Names that are there.
+        known: Vec<String>,
+    },
+    /// Several libraries offer it.
+    Ambiguous {
+        /// What was asked for.
+        name: String,
+        /// Where it was found.
+        paths: Vec<PathBuf>,
+    },
+    /// A file is not a plugin that this host can load.
+    Refused {
+        /// Which file.
+        path: PathBuf,
+        /// Why, and what to do.
+        reason: String,
+    },
+    /// The plugin refused the study: options, space or problem do not fit.
+    Unfit(PluginFault),
+}
+
+impl fmt::Display for HostError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            HostError::Missing { name, role, searched, passed, known } => {
+                let hint = ansatz_core::nearest::did_you_mean(name, known.iter().map(String::as_str));
+                write!(formatter, "no {role} plugin is called {name:?}{hint}")?;
+                if !known.is_empty() {
+                    write!(formatter, "; there are {}", known.join(", "))?;
+                }
+                let folders: Vec<String> = searched.iter().map(|path| path.display().to_string()).collect();
+                write!(formatter, "; searched {}", folders.join(", "))?;
+                for passed in passed {
+                    write!(formatter, "; passed over {}: {}", passed.path.display(), passed.reason)?;
+                }
+                Ok(())
+            }
+            HostError::Ambiguous { name, paths } => {
+                let paths: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
+                write!(formatter, "several libraries offer {name:?}: {}; remove all but one", paths.join(", "))
+            }
+            HostError::Refused { path, reason } => write!(formatter, "{}: {reason}", path.display()),
+            HostError::Unfit(fault) => fault.fmt(formatter),
+        }
+    }
+}
+impl std::error::Error for HostError {}
+
+/// A call into a plugin that gave no result.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PluginFault {
+    /// Which component.
+    pub component: String,
+    /// Which call: `create`, `ask`, `tell`, `snapshot`, `restore`, `evaluate`.
+    pub call: &'static str,
+    /// What kind of fault.
+    pub kind: FaultClass,
+    /// What happened.
+    pub message: String,
+    /// `file:line:column` of a panic, else empty.
+    pub location: String,
+}
+
+/// What a fault means for the host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FaultClass {
+    /// What it was given does not fit: fix the manifest.
+    Invalid,
+    /// It cannot do this.
+    Unsupported,
+    /// It panicked, now or in an earlier call: a bug of the plugin.
+    Panic,
+    /// Anything else.
+    Other,
+}
+
+impl PluginFault {
+    fn new(component: &str, call: &'static str, fault: &Fault) -> Self {
+        let kind = match fault.kind {
+            FaultKind::INVALID => FaultClass::Invalid,
+            FaultKind::UNSUPPORTED => FaultClass::Unsupported,
+            FaultKind::PANIC | FaultKind::POISONED => FaultClass::Panic,
+            _ => FaultClass::Other,
+        };
+        Self {
+            component: component.to_owned(),
+            call,
+            kind,
+            message: fault.message.to_string(),
+            location: fault.location.to_string(),
+        }
+    }
+}
+
+impl fmt::Display for PluginFault {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // what a constructor says is about the manifest and needs no more
+        match self.call {
+            "create" if self.kind != FaultClass::Panic => write!(formatter, "{}: {}", self.component, self.message),
+            call => {
+                write!(formatter, "{} in {call}: {}", self.component, self.message)?;
+                if !self.location.is_empty() {
+                    write!(formatter, " (at {})", self.location)?;
+                }
+                Ok(())
+            }
+        }
+    }
+}
+impl std::error::Error for PluginFault {}

@@ -1,0 +1,256 @@
+//! One plugin library: looked at as a file, then loaded, then asked what it offers.
+
+use crate::foreign_objective::ForeignObjective;
+use crate::foreign_strategy::ForeignStrategy;
+use crate::handshake;
+use crate::{HostError, PluginFault};
+use ansatz_core::abi::abi_stable::std_types::{ROption, RStr};
+use ansatz_core::abi::{ComponentRef, Create, ENTRY_SYMBOL, Kind};
+use ansatz_core::{Capability, Problem, Surroundings};
+use sha2::{Digest, Sha256};
+use std::collections::HashMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+
+/// What a component does in a study.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Role {
+    /// Proposes points.
+    Strategy,
+    /// Evaluates points.
+    Objective,
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Role::Strategy => "strategy",
+            Role::Objective => "objective",
+        })
+    }
+}
+
+/// A library file that was read and not yet loaded: none of its code has run.
+pub(crate) struct LibraryFile {
+    path: PathBuf,
+    bytes: Vec<u8>,
+}
+
+impl LibraryFile {
+    /// Reads a file, and refuses what is not a plugin of our ABI.
+    pub fn read(path: &Path) -> Result<Self, HostError> {
+        let refused = |reason: String| HostError::Refused { path: path.to_owned(), reason };
+        // never a bare name: the loader would search its own folders for it
+        let path = path.canonicalize().map_err(|error| refused(error.to_string()))?;
+        if let Some(reason) = writable_by_anyone(&path) {
+            return Err(refused(reason));
+        }
+        let bytes = std::fs::read(&path).map_err(|error| refused(error.to_string()))?;
+        if !contains(&bytes, ENTRY_SYMBOL) {
+            return Err(refused(match other_abi(&bytes) {
+                Some(major) => format!(
+                    "built for plugin ABI {major}, this host speaks ABI {}; use a build of the plugin for ABI 1 or another ansatz",
+                    crate::ABI_VERSION
+                ),
+                None => format!("not an Ansatz plugin: it has no symbol {ENTRY_SYMBOL} (export_plugin! writes it)"),
+            }));
+        }
+        Ok(Self { path, bytes })
+    }
+
+    /// Whether the text occurs anywhere in the file: a component's name must.
+    pub fn mentions(&self, text: &str) -> bool {
+        contains(&self.bytes, text)
+    }
+
+    /// Loads the library, or gives the one that was loaded from this path before.
+    pub fn load(self) -> Result<Arc<Library>, HostError> {
+        static LOADED: LazyLock<Mutex<HashMap<PathBuf, Arc<Library>>>> = LazyLock::new(Mutex::default);
+        let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(library) = loaded.get(&self.path) {
+            return Ok(Arc::clone(library));
+        }
+        let refused = |reason| HostError::Refused { path: self.path.clone(), reason };
+        let root = handshake::open(&self.path).map_err(refused)?;
+        let components: Vec<Component> = (root.plugin.components())()
+            .into_iter()
+            .filter_map(Component::new)
+            .collect();
+        let library = Arc::new(Library {
+            package: root.plugin.name().to_string(),
+            version: root.plugin.version().to_string(),
+            build: root.plugin.build().to_string(),
+            abi: root.abi,
+            sha256: Sha256::digest(&self.bytes).iter().map(|byte| format!("{byte:02x}")).collect(),
+            path: self.path.clone(),
+            components,
+        });
+        loaded.insert(self.path, Arc::clone(&library));
+        Ok(library)
+    }
+}
+
+fn contains(bytes: &[u8], text: &str) -> bool {
+    memchr::memmem::find(bytes, text.as_bytes()).is_some()
+}
+
+/// The major of a plugin built for another ABI than ours.
+fn other_abi(bytes: &[u8]) -> Option<u32> {
+    let stem = ENTRY_SYMBOL.trim_end_matches(|c: char| c.is_ascii_digit());
+    memchr::memmem::find_iter(bytes, stem.as_bytes()).find_map(|at| {
+        let digits: String =
+            bytes[at + stem.len()..].iter().map(|b| char::from(*b)).take_while(char::is_ascii_digit).collect();
+        digits.parse().ok()
+    })
+}
+
+/// Why a file or folder is not to be trusted: whoever can write it would run code as us.
+#[cfg(unix)]
+pub(crate) fn writable_by_anyone(path: &Path) -> Option<String> {
+    use std::os::unix::fs::PermissionsExt;
+    let mode = std::fs::metadata(path).ok()?.permissions().mode();
+    (mode & 0o002 != 0).then(|| format!("anyone may write to it; run chmod o-w {}", path.display()))
+}
+
+#[cfg(not(unix))]
+pub(crate) fn writable_by_anyone(_: &Path) -> Option<String> {
+    None
+}
+
+/// A loaded library. It is never unloaded: its threads, statics and vtables live as long as we do.
+#[derive(Debug)]
+pub struct Library {
+    /// Where it was loaded from, canonical.
+    pub path: PathBuf,
+    /// The package that built it.
+    pub package: String,
+    /// That package's version.
+    pub version: String,
+    /// How it was built: shown, never compared.
+    pub build: String,
+    /// The ABI version it was built for.
+    pub abi: String,
+    /// SHA-256 of the file, in hexadecimal.
+    pub sha256: String,
+    /// What it offers; kinds that this host does not know are left out.
+    pub components: Vec<Component>,
+}
+
+impl Library {
+    /// Loads one library by path. This runs its code.
+    pub fn load(path: &Path) -> Result<Arc<Library>, HostError> {
+        LibraryFile::read(path)?.load()
+    }
+
+    /// One component by role and name.
+    pub fn component(&self, role: Role, name: &str) -> Option<&Component> {
+        self.components.iter().find(|component| component.role == role && component.name == name)
+    }
+}
+
+/// A strategy or objective of a library.
+pub struct Component {
+    /// What it does.
+    pub role: Role,
+    /// `vendor.name`, or bare for what ships with Ansatz.
+    pub name: String,
+    /// One line: method and source.
+    pub summary: String,
+    /// What a strategy can do.
+    pub capabilities: Vec<Capability>,
+    /// JSON Schema of its options.
+    pub options_schema: serde_json::Value,
+    raw: ComponentRef,
+}
+
+impl fmt::Debug for Component {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} {}", self.role, self.name)
+    }
+}
+
+impl Component {
+    fn new(raw: ComponentRef) -> Option<Self> {
+        let role = match raw.kind() {
+            Kind::STRATEGY => Role::Strategy,
+            Kind::OBJECTIVE => Role::Objective,
+            _ => return None,
+        };
+        let schema = (raw.options_schema())();
+        Some(Self {
+            role,
+            name: raw.name().to_string(),
+            summary: raw.summary().to_string(),
+            capabilities: Capability::from_bits(raw.capabilities()),
+            options_schema: serde_json::from_str(&schema).unwrap_or_default(),
+            raw,
+        })
+    }
+
+    /// A strategy for a study. The seed is that of its stream.
+    pub fn create_strategy(
+        &self,
+        problem: &Problem,
+        options: &serde_json::Value,
+        seed: u64,
+    ) -> Result<ForeignStrategy, HostError> {
+        let ROption::RSome(create) = self.raw.create_strategy() else { return Err(self.no_constructor()) };
+        let raw = self.create(problem, options, &Surroundings::default(), seed, create)?;
+        Ok(ForeignStrategy::new(self.name.clone(), problem.space.parameter_count(), raw))
+    }
+
+    /// An objective for a study.
+    pub fn create_objective(
+        &self,
+        problem: &Problem,
+        options: &serde_json::Value,
+        surroundings: &Surroundings,
+    ) -> Result<ForeignObjective, HostError> {
+        let ROption::RSome(create) = self.raw.create_objective() else { return Err(self.no_constructor()) };
+        let raw = self.create(problem, options, surroundings, 0, create)?;
+        Ok(ForeignObjective::new(self.name.clone(), raw))
+    }
+
+    fn create<T>(
+        &self,
+        problem: &Problem,
+        options: &serde_json::Value,
+        surroundings: &Surroundings,
+        seed: u64,
+        create: extern "C" fn(
+            Create<'_>,
+        )
+            -> ansatz_core::abi::abi_stable::std_types::RResult<T, ansatz_core::abi::Fault>,
+    ) -> Result<T, HostError> {
+        let json = |text: serde_json::Result<String>| {
+            text.map_err(|error| HostError::Unfit(self.fault(format!("cannot be told its problem: {error}"))))
+        };
+        let problem = json(serde_json::to_string(problem))?;
+        let surroundings = json(serde_json::to_string(surroundings))?;
+        let options = options.to_string();
+        let request = Create {
+            problem: RStr::from(problem.as_str()),
+            options: RStr::from(options.as_str()),
+            surroundings: RStr::from(surroundings.as_str()),
+            seed,
+        };
+        create(request)
+            .into_result()
+            .map_err(|fault| HostError::Unfit(PluginFault::new(&self.name, "create", &fault)))
+    }
+
+    fn no_constructor(&self) -> HostError {
+        HostError::Unfit(self.fault(format!("the library lists it as {} and cannot make one", self.role)))
+    }
+
+    fn fault(&self, message: String) -> PluginFault {
+        PluginFault {
+            component: self.name.clone(),
+            call: "create",
+            kind: crate::FaultClass::Other,
+            message,
+            location: String::new(),
+        }
+    }
+}
