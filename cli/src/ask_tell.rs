@@ -1,0 +1,275 @@
+//! A study driven by any program: requests as JSON lines in, one answer per line out.
+//!
+//! `docs/ask-tell.md` is the protocol. A request that makes no sense is answered with an error, and the
+//! session goes on; everything acknowledged is in the journal before the answer is written.
+
+use crate::engine::{Ending, Engine};
+use crate::error::Error;
+use crate::journal::Entry;
+use crate::report::json;
+use ansatz_core::study::Step;
+use ansatz_core::{Failure, Measurement, Outcome, TrialId};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::io::{BufRead, Write};
+use std::time::Duration;
+
+/// One request; exactly one of its verbs.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Request {
+    /// Anything; comes back with the answer.
+    #[serde(default)]
+    id: Option<Value>,
+    #[serde(default)]
+    ask: Option<usize>,
+    #[serde(default)]
+    tell: Option<Told>,
+    #[serde(default)]
+    report: Option<Reported>,
+    #[serde(default)]
+    best: Option<bool>,
+    #[serde(default)]
+    status: Option<bool>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Told {
+    trial: u64,
+    #[serde(default)]
+    metrics: Option<BTreeMap<String, Option<f64>>>,
+    #[serde(default)]
+    standard_errors: BTreeMap<String, f64>,
+    #[serde(default)]
+    infeasible: Option<String>,
+    #[serde(default)]
+    failed: Option<String>,
+    #[serde(default)]
+    stopped: Option<String>,
+    #[serde(default)]
+    duration_s: Option<f64>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Reported {
+    trial: u64,
+    step: u64,
+    metrics: BTreeMap<String, Option<f64>>,
+}
+
+/// Answers requests until the input ends. `again` are trials of a resumed study that nobody is working
+/// on any more: they are given out first.
+pub fn serve(
+    name: &str,
+    engine: &mut Engine,
+    mut again: Vec<TrialId>,
+    input: impl BufRead,
+    mut output: impl Write,
+) -> Result<(), Error> {
+    engine.commit()?;
+    let io = |error| Error::Io { path: "standard input or output".into(), error };
+    for line in input.lines() {
+        let line = line.map_err(io)?;
+        if line.trim().is_empty() {
+            continue;
+        }
+        let mut answer = match serde_json::from_str::<Request>(&with_null_for_nan(&line)) {
+            Err(error) => json!({"error": format!("this is no request: {error}")}),
+            Ok(request) => {
+                let id = request.id.clone();
+                let mut answer = match respond(name, engine, &mut again, request) {
+                    Ok(answer) => answer,
+                    Err(Refusal::Request(message)) => json!({"error": message}),
+                    Err(Refusal::Study(error)) => return Err(*error),
+                };
+                if let Some(id) = id {
+                    answer["id"] = id;
+                }
+                answer
+            }
+        };
+        engine.commit()?; // before anybody learns of it
+        let notices = engine.take_notices();
+        if !notices.is_empty() {
+            answer["warnings"] = notices.into();
+        }
+        match writeln!(output, "{answer}").and_then(|()| output.flush()) {
+            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => break,
+            other => other.map_err(io)?,
+        }
+    }
+    let elapsed = engine.elapsed();
+    engine.note(Entry::Closed { reason: "the program that asks and tells has left".into(), elapsed });
+    engine.commit()
+}
+
+enum Refusal {
+    /// The request makes no sense; the session goes on.
+    Request(String),
+    /// The session is over.
+    Study(Box<Error>),
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        Refusal::Study(Box::new(error))
+    }
+}
+
+fn respond(
+    name: &str,
+    engine: &mut Engine,
+    again: &mut Vec<TrialId>,
+    request: Request,
+) -> Result<Value, Refusal> {
+    match request {
+        Request { ask: Some(count), tell: None, report: None, best: None, status: None, .. } => {
+            ask(engine, again, count)
+        }
+        Request { ask: None, tell: Some(told), report: None, best: None, status: None, .. } => {
+            tell(engine, again, told)
+        }
+        Request { ask: None, tell: None, report: Some(reported), best: None, status: None, .. } => {
+            let trial = TrialId(reported.trial);
+            known_pending(engine, trial)?;
+            engine.report(
+                trial,
+                reported.step,
+                reported
+                    .metrics
+                    .into_iter()
+                    .map(|(metric, value)| (metric, value.unwrap_or(f64::NAN)))
+                    .collect(),
+            )?;
+            Ok(json!({"ok": true, "verdict": "continue"}))
+        }
+        Request { ask: None, tell: None, report: None, best: Some(_), status: None, .. } => {
+            Ok(json!({"best": json::best(engine.study())}))
+        }
+        Request { ask: None, tell: None, report: None, best: None, status: Some(_), .. } => {
+            Ok(json!({"status": json::overview(name, engine.study(), engine.elapsed())}))
+        }
+        _ => Err(Refusal::Request("a request has exactly one of ask, tell, report, best and status".into())),
+    }
+}
+
+fn ask(engine: &mut Engine, again: &mut Vec<TrialId>, count: usize) -> Result<Value, Refusal> {
+    if count == 0 {
+        return Err(Refusal::Request("ask for at least 1".into()));
+    }
+    let mut trials: Vec<TrialId> = again.drain(..again.len().min(count)).collect();
+    let mut answer = json!({"state": "running"});
+    if trials.len() < count {
+        let (fresh, step) = engine.fill(count - trials.len())?;
+        trials.extend(fresh);
+        match step {
+            Step::Stop(reason) if trials.is_empty() => {
+                answer = json!({"state": "done", "reason": reason.to_string()});
+            }
+            _ if trials.is_empty() => answer["state"] = "waiting".into(),
+            _ => {}
+        }
+    }
+    let study = engine.study();
+    let list = trials.iter().filter_map(|id| study.trial(*id)).map(|trial| {
+        let mut object = json!({
+            "trial": trial.id,
+            "attempt": trial.attempt,
+            "seed": study.trial_seed(trial.id),
+            "strategy": study.rules().members[trial.member].label,
+            "parameters": study.rules().problem.space.point_to_json(&trial.point),
+        });
+        if let Some(fidelity) = trial.fidelity {
+            object["fidelity"] = fidelity.into();
+        }
+        object
+    });
+    answer["trials"] = list.collect();
+    Ok(answer)
+}
+
+fn tell(engine: &mut Engine, again: &mut Vec<TrialId>, told: Told) -> Result<Value, Refusal> {
+    let trial = TrialId(told.trial);
+    let ended = engine.study().trial(trial).and_then(|trial| trial.outcome.as_ref()).map(Outcome::kind);
+    if let Some(kind) = ended {
+        // who did not get the answer tells again: that is no mistake
+        return Ok(json!({"ok": true, "trial": trial, "outcome": kind, "repeated": true}));
+    }
+    known_pending(engine, trial)?;
+    let measurement = told.metrics.map(|metrics| {
+        let mut measurement = Measurement::new();
+        for (metric, value) in metrics {
+            let error = told.standard_errors.get(&metric).copied();
+            measurement.set(metric, value.unwrap_or(f64::NAN), error);
+        }
+        measurement
+    });
+    let outcome = match (measurement, told.infeasible, told.failed, told.stopped) {
+        (Some(measurement), None, None, None) => Outcome::Completed { measurement },
+        (None, Some(reason), None, None) => Outcome::Infeasible { reason },
+        (None, None, Some(reason), None) => Outcome::Failed { failure: Failure::Objective, reason },
+        (measurement, None, None, Some(reason)) => Outcome::Stopped { reason, measurement },
+        _ => {
+            return Err(Refusal::Request(
+                "tell one of metrics, infeasible, failed and stopped (stopped may have metrics too)".into(),
+            ));
+        }
+    };
+    let duration = told.duration_s.and_then(|s| Duration::try_from_secs_f64(s).ok()).unwrap_or_default();
+    if engine.finish(trial, outcome, duration)? == Ending::Retry {
+        again.push(trial);
+        return Ok(json!({"ok": true, "trial": trial, "outcome": "retry"}));
+    }
+    let trial = engine.study().trial(trial);
+    let outcome = trial.and_then(|trial| trial.outcome.as_ref());
+    let mut answer = json!({"ok": true, "trial": told.trial, "outcome": outcome.map(Outcome::kind)});
+    if let Some(reason) = outcome.and_then(Outcome::reason) {
+        answer["reason"] = reason.into();
+    }
+    Ok(answer)
+}
+
+fn known_pending(engine: &Engine, trial: TrialId) -> Result<(), Refusal> {
+    match engine.study().trial(trial) {
+        Some(known) if known.outcome.is_none() => Ok(()),
+        Some(_) => Err(Refusal::Request(format!("trial {trial} has ended already"))),
+        None => Err(Refusal::Request(format!("trial {trial} was never asked for"))),
+    }
+}
+
+/// Python's json writes NaN, Infinity and -Infinity, which JSON does not know: they become null, which is
+/// NaN for a metric, and so a failed trial rather than a broken session.
+fn with_null_for_nan(line: &str) -> String {
+    let mut result = String::with_capacity(line.len());
+    let (mut in_text, mut is_escaped) = (false, false);
+    let mut rest = line;
+    while let Some(next) = rest.chars().next() {
+        let token =
+            ["NaN", "Infinity", "-Infinity"].into_iter().find(|token| !in_text && rest.starts_with(token));
+        if let Some(token) = token {
+            result.push_str("null");
+            rest = &rest[token.len()..];
+            continue;
+        }
+        in_text ^= next == '"' && !is_escaped;
+        is_escaped = in_text && next == '\\' && !is_escaped;
+        result.push(next);
+        rest = &rest[next.len_utf8()..];
+    }
+    result
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_python_writes_for_nan_is_read_and_texts_are_left_alone() {
+        let line = r#"{"a": NaN, "b": [-Infinity, Infinity], "NaN": "say \"NaN\" \\", "c": NaN}"#;
+        let expected = r#"{"a": null, "b": [null, null], "NaN": "say \"NaN\" \\", "c": null}"#;
+        assert_eq!(with_null_for_nan(line), expected);
+    }
+}

@@ -1,0 +1,368 @@
+//! What each command does. Text for people or JSON for programs goes to standard output; progress,
+//! warnings and errors go to standard error.
+
+use crate::args::{Args, Command, Format, PluginsCommand, StudyRef};
+use crate::ask_tell;
+use crate::error::{Error, Exit};
+use crate::interrupt::Interrupt;
+use crate::journal::PluginStamp;
+use crate::manifest::{self, Manifest};
+use crate::plan::StudyPlan;
+use crate::plugins::{PluginSet, search_path};
+use crate::report::{export, json, text};
+use crate::run::{SessionEnd, run};
+use crate::session::{self, Session};
+use crate::watch::{Detail, Watch};
+use ansatz_core::TrialId;
+use ansatz_core::study::StopReason;
+use ansatz_plugin_host::Role;
+use clap::CommandFactory;
+use serde_json::{Value, json};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+/// Carries a command out.
+pub fn execute(args: Args) -> Result<Exit, Error> {
+    match args.command {
+        Command::Run { manifest, overrides, journal, output } => {
+            let (manifest, plan) = read_plan(&manifest, &overrides.set, journal)?;
+            let session = session::create(&manifest, plan)?;
+            run_session(session, output.quiet, output.json)
+        }
+        Command::Resume { study, overrides, output } => {
+            let session = session::resume(&study.journal.journal, study.study.as_deref(), &overrides.set)?;
+            run_session(session, output.quiet, output.json)
+        }
+        Command::Check { manifest, overrides, json } => check(&manifest, &overrides.set, json),
+        Command::Init { path, objective } => init(&path, &objective),
+        Command::List { journal, json } => list(&journal.journal, json),
+        Command::Show { study, trial, json } => show(&study, trial, json),
+        Command::Best { study, json } => best(&study, json),
+        Command::Export { study, format, output } => export(&study, format, output),
+        Command::Plugins { command: PluginsCommand::List { path, json } } => plugins_list(&path, json),
+        Command::Plugins { command: PluginsCommand::Inspect { name, path, json } } => {
+            plugins_inspect(&name, &path, json)
+        }
+        Command::AskTell { manifest, overrides, journal } => {
+            let (manifest, plan) = read_plan(&manifest, &overrides.set, journal)?;
+            let mut session = session::create_or_resume(&manifest, plan)?;
+            let again = std::mem::take(&mut session.again);
+            ask_tell::serve(
+                &session.plan.name,
+                &mut session.engine,
+                again,
+                io::stdin().lock(),
+                io::stdout().lock(),
+            )?;
+            Ok(Exit::Success)
+        }
+        Command::Schema => print_json(&manifest::json_schema()),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Args::command(), "ansatz", &mut script);
+            print(&String::from_utf8_lossy(&script))
+        }
+    }
+}
+
+fn read_plan(path: &Path, set: &[String], journal: Option<PathBuf>) -> Result<(Manifest, StudyPlan), Error> {
+    let manifest = Manifest::read(path, set)?;
+    let mut plan = manifest.plan()?;
+    if let Some(journal) = journal {
+        plan.journal.path = journal;
+    }
+    Ok((manifest, plan))
+}
+
+fn run_session(mut session: Session, quiet: bool, as_json: bool) -> Result<Exit, Error> {
+    let Some(objective) = session.objective.take() else {
+        return Err(Error::Usage(
+            "the manifest names no objective: add [objective], or drive the study with ansatz ask-tell"
+                .into(),
+        ));
+    };
+    let interrupt = Interrupt::listen();
+    let mut watch = Watch::new(Detail::for_stderr(quiet), session.engine.study());
+    let again = std::mem::take(&mut session.again);
+    let end = run(&mut session.engine, objective, &session.plan, again, &interrupt, &mut watch)?;
+    let (study, elapsed, plan) = (session.engine.study(), session.engine.elapsed(), &session.plan);
+    let shown = if as_json {
+        let mut overview = json::overview(&plan.name, study, elapsed);
+        overview["end"] = match end {
+            SessionEnd::Done(reason) => json!(reason),
+            SessionEnd::Interrupted => "interrupted".into(),
+        };
+        print_json(&overview)
+    } else {
+        let mut summary = text::summary(&plan.name, study, end, elapsed);
+        let journal = plan.journal.path.display();
+        let verb = if end == SessionEnd::Interrupted { "go on" } else { "look closer" };
+        let command = if end == SessionEnd::Interrupted { "resume" } else { "show" };
+        summary.push_str(&format!("\n{verb}: ansatz {command} {} --journal {journal}\n", plan.name));
+        print(&summary)
+    };
+    shown?;
+    Ok(match end {
+        SessionEnd::Interrupted => Exit::Interrupted,
+        SessionEnd::Done(StopReason::Failures) => Exit::Trials,
+        SessionEnd::Done(_)
+            if study.trials().iter().all(|t| t.outcome.as_ref().and_then(|o| o.completed()).is_none()) =>
+        {
+            Exit::Trials
+        }
+        SessionEnd::Done(_) => Exit::Success,
+    })
+}
+
+fn check(path: &Path, set: &[String], as_json: bool) -> Result<Exit, Error> {
+    let checked = read_plan(path, set, None).and_then(|(manifest, plan)| {
+        let plugins = PluginSet::load(&plan, Some(&manifest))?;
+        Ok((plan, plugins))
+    });
+    match checked {
+        Ok((plan, plugins)) if as_json => {
+            print_json(&json!({"ok": true, "study": plan.name, "plugins": stamps(&plugins), "plan": plan}))
+        }
+        Ok((plan, plugins)) => {
+            let parameters = plan.rules.problem.space.parameter_count();
+            let names: Vec<String> = plugins
+                .stamps
+                .iter()
+                .map(|stamp| format!("{} {} {}", stamp.role, stamp.component, stamp.version))
+                .collect();
+            print(&format!("{}: ok, {parameters} parameters; {}\n", path.display(), names.join(", ")))
+        }
+        Err(error) if as_json => {
+            let problems = match &error {
+                Error::Manifest(diagnostics) | Error::MissingPlugin(diagnostics) => diagnostics.to_json(),
+                other => json!([{"message": other.to_string()}]),
+            };
+            print_json(&json!({"ok": false, "problems": problems}))?;
+            Ok(error.exit())
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn stamps(plugins: &PluginSet) -> Value {
+    let stamp = |stamp: &PluginStamp| {
+        json!({
+            "role": stamp.role,
+            "name": stamp.component,
+            "version": stamp.version,
+            "package": stamp.package,
+            "abi": stamp.abi,
+            "sha256": stamp.sha256,
+            "path": stamp.path,
+        })
+    };
+    plugins.stamps.iter().map(stamp).collect()
+}
+
+fn init(path: &Path, objective: &str) -> Result<Exit, Error> {
+    let starter = manifest::starter(objective).ok_or_else(|| {
+        Error::Usage(format!("there is no starter manifest for {objective:?}: take command or digits"))
+    })?;
+    let io = |error| Error::Io { path: path.to_owned(), error };
+    let file = std::fs::OpenOptions::new().write(true).create_new(true).open(path);
+    file.and_then(|mut file| file.write_all(starter.as_bytes())).map_err(io)?;
+    print(&format!("wrote {0}; next: ansatz check {0}, then ansatz run {0}\n", path.display()))
+}
+
+fn list(journal: &Path, as_json: bool) -> Result<Exit, Error> {
+    let studies = session::list(journal)?;
+    if as_json {
+        let list = studies.iter().map(|read| json::overview(&read.plan.name, &read.study, read.elapsed));
+        return print_json(&list.collect());
+    }
+    let mut rows = vec![["study", "trials", "finished", "best", "time"].map(str::to_owned)];
+    for read in &studies {
+        rows.push([
+            read.plan.name.clone(),
+            read.study.trials().len().to_string(),
+            read.study.finished_count().to_string(),
+            text::incumbent_in_short(&read.study).unwrap_or_else(|| "-".into()),
+            text::duration(read.elapsed),
+        ]);
+    }
+    print(&text::columns(&rows))
+}
+
+fn show(reference: &StudyRef, trial: Option<u64>, as_json: bool) -> Result<Exit, Error> {
+    let read = session::read(&reference.journal.journal, reference.study.as_deref())?;
+    let Some(number) = trial else {
+        if as_json {
+            let mut overview = json::overview(&read.plan.name, &read.study, read.elapsed);
+            overview["all_trials"] =
+                read.study.trials().iter().map(|trial| json::trial(&read.study, trial)).collect();
+            return print_json(&overview);
+        }
+        return print(&text::study_in_full(&read.plan.name, &read.study, read.elapsed));
+    };
+    let trial = read.study.trial(TrialId(number)).ok_or_else(|| {
+        let count = read.study.trials().len();
+        Error::NotFound(format!(
+            "study {} has no trial {number}; it has {count}, counted from 0",
+            read.plan.name
+        ))
+    })?;
+    if as_json {
+        print_json(&json::trial(&read.study, trial))
+    } else {
+        print(&text::trial_in_full(&read.study, trial))
+    }
+}
+
+fn best(reference: &StudyRef, as_json: bool) -> Result<Exit, Error> {
+    let read = session::read(&reference.journal.journal, reference.study.as_deref())?;
+    if as_json {
+        print_json(&json::best(&read.study))?
+    } else {
+        print(&text::best(&read.study))?
+    };
+    let has_best = read.study.incumbent().first().is_some();
+    Ok(if has_best { Exit::Success } else { Exit::Trials })
+}
+
+fn export(reference: &StudyRef, format: Format, output: Option<PathBuf>) -> Result<Exit, Error> {
+    let read = session::read(&reference.journal.journal, reference.study.as_deref())?;
+    let write = |out: &mut dyn Write| match format {
+        Format::Csv => export::csv(&read.study, out),
+        Format::Json => export::json(&read.study, out),
+    };
+    match output {
+        None => quiet_on_closed_pipe(write(&mut BufWriter::new(io::stdout().lock()))),
+        Some(path) => {
+            let file = std::fs::File::create(&path).map(BufWriter::new);
+            let written = file.and_then(|mut file| write(&mut file).and_then(|()| file.flush()));
+            written.map(|()| Exit::Success).map_err(|error| Error::Io { path, error })
+        }
+    }
+}
+
+fn plugins_list(folders: &[PathBuf], as_json: bool) -> Result<Exit, Error> {
+    let search = search_path(&absolute(folders)?);
+    let (found, passed) = search.all();
+    if as_json {
+        let plugins = found.iter().flat_map(|found| {
+            found.library.components.iter().map(move |component| {
+                json!({
+                    "name": component.name,
+                    "role": component.role.to_string(),
+                    "summary": component.summary,
+                    "version": found.library.version,
+                    "package": found.library.package,
+                    "abi": found.library.abi,
+                    "sha256": found.library.sha256,
+                    "path": found.library.path,
+                })
+            })
+        });
+        let passed = passed.iter().map(|passed| json!({"path": passed.path, "reason": passed.reason}));
+        return print_json(
+            &json!({"plugins": plugins.collect::<Value>(), "passed_over": passed.collect::<Value>()}),
+        );
+    }
+    let mut rows: Vec<(Role, [String; 4])> = Vec::new();
+    for found in &found {
+        for component in &found.library.components {
+            let row = [
+                component.name.clone(),
+                component.role.to_string(),
+                found.library.version.clone(),
+                component.summary.clone(),
+            ];
+            rows.push((component.role, row));
+        }
+    }
+    rows.sort_by(|(a_role, a), (b_role, b)| a_role.cmp(b_role).then_with(|| a[0].cmp(&b[0])));
+    let width = |column: usize| rows.iter().map(|(_, row)| row[column].len()).max().unwrap_or(0);
+    let widths = [width(0), width(1), width(2)];
+    let mut listing = String::new();
+    for (_, [name, role, version, summary]) in &rows {
+        listing.push_str(&format!(
+            "  {name:a$}  {role:b$}  {version:c$}  {summary}\n",
+            a = widths[0],
+            b = widths[1],
+            c = widths[2]
+        ));
+    }
+    if rows.is_empty() {
+        listing.push_str("no plugins found\n");
+    }
+    listing.push_str("searched\n");
+    for folder in search.folders().iter().filter(|folder| folder.path.is_dir()) {
+        listing.push_str(&format!("  {}\n", folder.path.display()));
+    }
+    for passed in &passed {
+        listing.push_str(&format!("passed over {}: {}\n", passed.path.display(), passed.reason));
+    }
+    print(&listing)
+}
+
+fn plugins_inspect(name: &str, folders: &[PathBuf], as_json: bool) -> Result<Exit, Error> {
+    let search = search_path(&absolute(folders)?);
+    let (role, found) = match search.find(Role::Strategy, name) {
+        Ok(found) => (Role::Strategy, found),
+        Err(error) => match search.find(Role::Objective, name) {
+            Ok(found) => (Role::Objective, found),
+            Err(_) => return Err(error.into()),
+        },
+    };
+    let library = &found.library;
+    let Some(component) = library.component(role, name) else {
+        return Err(Error::NotFound(format!("{} no longer offers {name}", library.path.display())));
+    };
+    let capabilities: Vec<&str> = component.capabilities.iter().map(|capability| capability.name()).collect();
+    if as_json {
+        return print_json(&json!({
+            "name": component.name,
+            "role": role.to_string(),
+            "summary": component.summary,
+            "capabilities": capabilities,
+            "options": component.options_schema,
+            "package": library.package,
+            "version": library.version,
+            "abi": library.abi,
+            "build": library.build,
+            "sha256": library.sha256,
+            "path": library.path,
+        }));
+    }
+    let mut shown = format!("{} ({role}): {}\n", component.name, component.summary);
+    if role == Role::Strategy {
+        shown.push_str(&format!("capabilities  {}\n", capabilities.join(", ")));
+    }
+    shown.push_str(&format!("package       {} {}\n", library.package, library.version));
+    shown.push_str(&format!("built for     ABI {} ({})\n", library.abi, library.build));
+    shown.push_str(&format!("library       {}\n", library.path.display()));
+    shown.push_str(&format!("sha256        {}\n", library.sha256));
+    shown.push_str(&text::options(&component.options_schema));
+    print(&shown)
+}
+
+/// Folders of the command line are meant from where the command runs.
+fn absolute(folders: &[PathBuf]) -> Result<Vec<PathBuf>, Error> {
+    let absolute =
+        |path: &PathBuf| std::path::absolute(path).map_err(|error| Error::Io { path: path.clone(), error });
+    folders.iter().map(absolute).collect()
+}
+
+fn print(text: &str) -> Result<Exit, Error> {
+    let mut out = io::stdout().lock();
+    quiet_on_closed_pipe(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
+}
+
+fn print_json(value: &Value) -> Result<Exit, Error> {
+    print(&format!("{value:#}\n"))
+}
+
+/// Whoever reads us may have seen enough: that is no error.
+fn quiet_on_closed_pipe(result: io::Result<()>) -> Result<Exit, Error> {
+    match result {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Error::Io { path: "standard output".into(), error })
+        }
+        _ => Ok(Exit::Success),
+    }
+}

@@ -1,0 +1,289 @@
+//! A study with its strategies and its journal: what happens becomes a record, is applied and told.
+//!
+//! Record, apply, tell. Records are gathered and written in one transaction by `commit`, before anything
+//! that they speak of can be seen outside: no trial starts, nothing is printed and nobody is answered
+//! before. A strategy may hear of a record that is gathered and not yet written; if the host dies then,
+//! the strategy dies with it, and neither ever happened. So one flush of the disk serves every trial
+//! that ended and every one that follows in the same turn.
+
+use crate::clock::Clock;
+use crate::error::Error;
+use crate::journal::{Entry, Journal, Stamped};
+use crate::plan::OnInterrupt;
+use crate::plugins::LoadedStrategy;
+use ansatz_core::study::{AskedTrial, Record, Step, Study};
+use ansatz_core::{Failure, Measurement, Outcome, TrialId};
+use ansatz_plugin_host::{Asked, ForeignStrategy, PluginFault};
+use std::time::Duration;
+
+/// A study in motion.
+pub struct Engine {
+    study: Study,
+    members: Vec<MemberPlugin>,
+    journal: Box<dyn Journal>,
+    gathered: Vec<Stamped>,
+    clock: Clock,
+    notices: Vec<String>,
+}
+
+struct MemberPlugin {
+    loaded: LoadedStrategy,
+    /// `None` once it broke: then it is not asked and told any more.
+    strategy: Option<ForeignStrategy>,
+    /// While replaying: it no longer answers as recorded.
+    has_diverged: bool,
+}
+
+/// What an ended attempt leads to.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Ending {
+    /// The trial has ended.
+    Finished,
+    /// Another attempt follows.
+    Retry,
+}
+
+impl Engine {
+    /// An engine for a study without records.
+    pub fn new(
+        study: Study,
+        loaded: Vec<LoadedStrategy>,
+        journal: Box<dyn Journal>,
+        clock: Clock,
+    ) -> Result<Self, Error> {
+        let mut members = Vec::new();
+        for loaded in loaded {
+            let strategy = Some(loaded.create()?);
+            members.push(MemberPlugin { loaded, strategy, has_diverged: false });
+        }
+        Ok(Self { study, members, journal, gathered: Vec::new(), clock, notices: Vec::new() })
+    }
+
+    /// The study as it is.
+    pub fn study(&self) -> &Study {
+        &self.study
+    }
+
+    /// How long the study has been running, over all sessions.
+    pub fn elapsed(&self) -> Duration {
+        self.clock.elapsed()
+    }
+
+    /// What a person should know, since the last call.
+    pub fn take_notices(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.notices)
+    }
+
+    /// Adds something that a person should know.
+    pub fn warn(&mut self, notice: String) {
+        self.notices.push(notice);
+    }
+
+    /// Takes a record of the journal into the study, and lets the strategies relive it. A strategy that
+    /// answers differently than recorded is noted; `after_replay` makes a new one.
+    pub fn replay(&mut self, record: &Record) -> Result<(), Error> {
+        if let Record::Asked { member, count, trials, is_exhausted } = record {
+            self.replay_ask(*member, *count, trials, *is_exhausted);
+        }
+        self.study.apply(record).map_err(|error| Error::Journal(error.into()))?;
+        if let Record::Finished { trial, .. } = record {
+            self.tell(*trial);
+        }
+        Ok(())
+    }
+
+    fn replay_ask(&mut self, member: usize, count: usize, trials: &[AskedTrial], is_exhausted: bool) {
+        // a wrong index is for the study to refuse
+        let Some(plugin) = self.members.get_mut(member) else { return };
+        if count == 0 {
+            plugin.strategy = None; // it broke here
+            return;
+        }
+        let Some(strategy) = &mut plugin.strategy else { return };
+        if plugin.has_diverged {
+            return;
+        }
+        let same = match strategy.ask(count, &self.study.pending()) {
+            Ok(Asked::Suggestions(suggestions)) => {
+                self.study.admit(count, suggestions).is_ok_and(|again| !is_exhausted && again == trials)
+            }
+            Ok(Asked::Exhausted) => is_exhausted && trials.is_empty(),
+            Err(_) => false,
+        };
+        if !same {
+            plugin.has_diverged = true;
+            let first = trials.first().map_or(String::new(), |trial| format!(" at trial {}", trial.trial));
+            self.notices.push(format!(
+                "{} no longer answers as recorded{first}: its plugin, or the machine, has changed. It starts afresh from all results; the journal keeps what was recorded",
+                self.study.rules().members[member].label
+            ));
+        }
+    }
+
+    /// Ends a replay: strategies that diverged are made anew and hear every result as somebody else's;
+    /// trials that were running are run again or failed, as the plan says. Gives those to run again.
+    pub fn after_replay(&mut self, on_interrupt: OnInterrupt) -> Result<Vec<TrialId>, Error> {
+        let finished: Vec<TrialId> = self
+            .study
+            .trials()
+            .iter()
+            .filter(|trial| trial.outcome.is_some())
+            .map(|trial| trial.id)
+            .collect();
+        for plugin in self.members.iter_mut().filter(|plugin| plugin.has_diverged) {
+            let mut strategy = plugin.loaded.create()?;
+            for trial in &finished {
+                if let Some(mut observation) = self.study.observation(*trial) {
+                    observation.tag = None;
+                    strategy.tell(&[observation]).map_err(Error::Strategy)?;
+                }
+            }
+            plugin.strategy = Some(strategy);
+        }
+        let pending: Vec<TrialId> = self.study.pending().iter().map(|(trial, _)| trial).collect();
+        let mut again = Vec::new();
+        for trial in pending {
+            let reason = "the host ended while it ran".to_owned();
+            let outcome = Outcome::Failed { failure: Failure::Lost, reason };
+            match on_interrupt {
+                OnInterrupt::Requeue => {
+                    if self.finish(trial, outcome, Duration::ZERO)? == Ending::Retry {
+                        again.push(trial);
+                    }
+                }
+                OnInterrupt::Fail => {
+                    self.take(Record::Finished { trial, outcome, duration: Duration::ZERO, reused: None })?;
+                    self.tell(trial);
+                }
+            }
+        }
+        self.study.forgive_failures();
+        Ok(again)
+    }
+
+    /// Asks strategies for as many trials as there are free slots. Gives the trials to start, after
+    /// `commit`, and why no more.
+    pub fn fill(&mut self, free_slot_count: usize) -> Result<(Vec<TrialId>, Step), Error> {
+        let mut starts: Vec<TrialId> = Vec::new();
+        loop {
+            let step = self.study.next(free_slot_count - starts.len(), self.clock.elapsed());
+            let Step::Ask { member, count } = step else { return Ok((starts, step)) };
+            for trial in self.ask(member, count)? {
+                match self.reuse(trial)? {
+                    true => self.tell(trial),
+                    false => starts.push(trial),
+                }
+            }
+        }
+    }
+
+    /// Asks one member, and records what came of it.
+    fn ask(&mut self, member: usize, count: usize) -> Result<Vec<TrialId>, Error> {
+        let Some(strategy) = self.members[member].strategy.as_mut() else {
+            self.take(Record::Asked { member, count: 0, trials: Vec::new(), is_exhausted: true })?;
+            return Ok(Vec::new());
+        };
+        let (trials, is_exhausted) = match strategy.ask(count, &self.study.pending()) {
+            Ok(Asked::Exhausted) => (Vec::new(), true),
+            Ok(Asked::Suggestions(suggestions)) => match self.study.admit(count, suggestions) {
+                Ok(trials) => (trials, false),
+                Err(message) => {
+                    let fault = PluginFault {
+                        component: strategy.name().to_owned(),
+                        call: "ask",
+                        kind: ansatz_plugin_host::FaultClass::Other,
+                        message,
+                        location: String::new(),
+                    };
+                    self.give_up(member, fault)?;
+                    return Ok(Vec::new());
+                }
+            },
+            Err(fault) => {
+                self.give_up(member, fault)?;
+                return Ok(Vec::new());
+            }
+        };
+        let ids = trials.iter().map(|trial| trial.trial).collect();
+        self.take(Record::Asked { member, count, trials, is_exhausted })?;
+        Ok(ids)
+    }
+
+    /// A strategy broke. The others go on; if it was the last one, the study stops.
+    fn give_up(&mut self, member: usize, fault: PluginFault) -> Result<(), Error> {
+        self.members[member].strategy = None;
+        self.take(Record::Asked { member, count: 0, trials: Vec::new(), is_exhausted: true })?;
+        if self.members.iter().all(|plugin| plugin.strategy.is_none()) {
+            self.commit()?;
+            return Err(Error::Strategy(fault));
+        }
+        self.notices.push(format!("{fault}; the study goes on without it"));
+        Ok(())
+    }
+
+    /// Ends a trial whose point was evaluated before, where the rules say so.
+    fn reuse(&mut self, trial: TrialId) -> Result<bool, Error> {
+        let earlier = self.study.trial(trial).and_then(|trial| self.study.earlier(&trial.point));
+        let Some((reused, Some(outcome))) = earlier.map(|earlier| (earlier.id, earlier.outcome.clone()))
+        else {
+            return Ok(false);
+        };
+        self.take(Record::Finished { trial, outcome, duration: Duration::ZERO, reused: Some(reused) })?;
+        Ok(true)
+    }
+
+    /// Takes an intermediate report.
+    pub fn report(&mut self, trial: TrialId, step: u64, measurement: Measurement) -> Result<(), Error> {
+        self.take(Record::Reported { trial, step, measurement })
+    }
+
+    /// Takes the end of an attempt.
+    pub fn finish(&mut self, trial: TrialId, outcome: Outcome, duration: Duration) -> Result<Ending, Error> {
+        let record = self.study.conclude(trial, outcome, duration);
+        let is_final = matches!(record, Record::Finished { .. });
+        self.take(record)?;
+        if is_final {
+            self.tell(trial);
+        }
+        Ok(if is_final { Ending::Finished } else { Ending::Retry })
+    }
+
+    /// Notes an entry that is not the study's: the begin or end of a session.
+    pub fn note(&mut self, entry: Entry) {
+        self.gathered.push(Stamped { at: self.clock.unix_seconds(), entry });
+    }
+
+    /// Writes what was gathered, in one transaction.
+    pub fn commit(&mut self) -> Result<(), Error> {
+        if !self.gathered.is_empty() {
+            self.journal.append(&self.gathered)?;
+            self.gathered.clear();
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, record: Record) -> Result<(), Error> {
+        self.study.apply(&record).map_err(|error| Error::Journal(error.into()))?;
+        self.note(Entry::Study(record));
+        Ok(())
+    }
+
+    /// Every strategy hears of it, its own trial or not.
+    fn tell(&mut self, trial: TrialId) {
+        let (Some(mut observation), Some(owner)) =
+            (self.study.observation(trial), self.study.trial(trial).map(|trial| trial.member))
+        else {
+            return;
+        };
+        let tag = observation.tag;
+        for (member, plugin) in self.members.iter_mut().enumerate() {
+            let Some(strategy) = plugin.strategy.as_mut().filter(|_| !plugin.has_diverged) else { continue };
+            observation.tag = tag.filter(|_| member == owner);
+            if let Err(fault) = strategy.tell(std::slice::from_ref(&observation)) {
+                // it is asked no more: the next ask records that it is out
+                plugin.strategy = None;
+                self.notices.push(format!("{fault}; the study goes on without it"));
+            }
+        }
+    }
+}

@@ -1,0 +1,364 @@
+//! Slots that evaluate trials: asynchronous, without a generation barrier. Panics and timeouts stay here.
+//!
+//! A slot is a thread with an inbox. An attempt that does not end within its time limit is first told to
+//! stop; after a grace it is given up: its result, should it ever come, is dropped, and a new thread
+//! takes the slot. A thread cannot be killed, so an objective that ignores the request keeps its thread
+//! until the host ends; programs are killed by the `command` objective itself.
+
+use ansatz_core::{
+    Assignment, EvaluationError, Failure, Measurement, Outcome, Point, Reporter, TrialId, Verdict,
+};
+use ansatz_plugin_host::{EvaluationFault, FaultClass, ForeignObjective};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How long an attempt has after it was told to stop.
+pub const GRACE: Duration = Duration::from_secs(5);
+
+/// Whatever evaluates: a loaded objective, or a closure in a test or benchmark.
+pub trait Evaluate: Send + Sync + 'static {
+    /// Evaluates a point; several threads call it at once.
+    fn evaluate(
+        &self,
+        point: &Point,
+        assignment: &Assignment,
+        reporter: &mut dyn Reporter,
+    ) -> Result<Measurement, EvaluationFault>;
+}
+
+impl Evaluate for ForeignObjective {
+    fn evaluate(
+        &self,
+        point: &Point,
+        assignment: &Assignment,
+        reporter: &mut dyn Reporter,
+    ) -> Result<Measurement, EvaluationFault> {
+        ForeignObjective::evaluate(self, point, assignment, reporter)
+    }
+}
+
+/// What happens while trials run.
+#[derive(Debug)]
+pub enum Event {
+    /// A running attempt reported.
+    Reported {
+        /// Which trial.
+        trial: TrialId,
+        /// Its own count of progress.
+        step: u64,
+        /// What it measured so far.
+        measurement: Measurement,
+    },
+    /// An attempt ended, or was given up.
+    Ended {
+        /// Which trial.
+        trial: TrialId,
+        /// How; a completed one is not judged yet.
+        outcome: Outcome,
+        /// How long it took.
+        duration: Duration,
+    },
+}
+
+enum Message {
+    Reported {
+        ticket: u64,
+        step: u64,
+        measurement: Measurement,
+    },
+    Ended {
+        ticket: u64,
+        outcome: Outcome,
+        duration: Duration,
+    },
+    /// Somebody wants the loop to look around.
+    Wake,
+}
+
+/// One attempt on its way to a slot.
+struct Job {
+    ticket: u64,
+    point: Point,
+    assignment: Assignment,
+    stop: Arc<AtomicBool>,
+}
+
+/// What the executor knows of a running attempt.
+struct Running {
+    ticket: u64,
+    trial: TrialId,
+    slot: usize,
+    started: Instant,
+    time_limit: Option<Duration>,
+    stop: Arc<AtomicBool>,
+    /// When it was told to stop.
+    told_to_stop: Option<Instant>,
+    last: Option<Measurement>,
+}
+
+/// Slots, some of them busy.
+pub struct Executor {
+    objective: Arc<dyn Evaluate>,
+    slots: Vec<Sender<Job>>,
+    free: Vec<usize>,
+    running: Vec<Running>,
+    next_ticket: u64,
+    sender: Sender<Message>,
+    receiver: Receiver<Message>,
+    grace: Duration,
+}
+
+/// Makes the executor's `wait` return early.
+#[derive(Clone)]
+pub struct Waker(Sender<Message>);
+
+impl Waker {
+    /// Wakes the loop; nothing happens if it is gone.
+    pub fn wake(&self) {
+        let _ = self.0.send(Message::Wake);
+    }
+}
+
+impl Executor {
+    /// An executor with so many slots. `grace` is how long an attempt has after it was told to stop.
+    pub fn new(objective: Arc<dyn Evaluate>, slot_count: usize, grace: Duration) -> std::io::Result<Self> {
+        let (sender, receiver) = channel();
+        let mut executor = Self {
+            objective,
+            slots: Vec::new(),
+            free: (0..slot_count).rev().collect(),
+            running: Vec::new(),
+            next_ticket: 0,
+            sender,
+            receiver,
+            grace,
+        };
+        for slot in 0..slot_count {
+            let inbox = executor.open_slot(slot)?;
+            executor.slots.push(inbox);
+        }
+        Ok(executor)
+    }
+
+    /// Something that makes `wait` return early, for signal handlers.
+    pub fn waker(&self) -> Waker {
+        Waker(self.sender.clone())
+    }
+
+    /// How many trials can be started now.
+    pub fn free_slot_count(&self) -> usize {
+        self.free.len()
+    }
+
+    /// The trials that are running, with the time since they started, oldest first.
+    pub fn running(&self) -> impl ExactSizeIterator<Item = (TrialId, Duration)> + '_ {
+        self.running.iter().map(|running| (running.trial, running.started.elapsed()))
+    }
+
+    /// Starts an attempt in a free slot. The caller has seen that there is one.
+    pub fn start(&mut self, point: Point, assignment: Assignment) {
+        let Some(slot) = self.free.pop() else { return };
+        let stop = Arc::new(AtomicBool::new(false));
+        let ticket = self.next_ticket;
+        self.next_ticket += 1;
+        self.running.push(Running {
+            ticket,
+            trial: assignment.trial,
+            slot,
+            started: Instant::now(),
+            time_limit: assignment.time_limit,
+            stop: Arc::clone(&stop),
+            told_to_stop: None,
+            last: None,
+        });
+        let job = Job { ticket, point, assignment, stop };
+        // a slot's thread only ends with its inbox; should it be gone all the same, the attempt is lost
+        if self.slots[slot].send(job).is_err() {
+            let outcome =
+                Outcome::Failed { failure: Failure::Lost, reason: "the slot's thread is gone".into() };
+            let _ = self.sender.send(Message::Ended { ticket, outcome, duration: Duration::ZERO });
+        }
+    }
+
+    /// Tells every running attempt to stop.
+    pub fn stop_all(&mut self) {
+        for running in &mut self.running {
+            running.stop.store(true, Ordering::Relaxed);
+            running.told_to_stop.get_or_insert_with(Instant::now);
+        }
+    }
+
+    /// Waits for events, at most `patience`, and gives all that are there; none if it was woken, or if
+    /// patience ran out.
+    pub fn wait(&mut self, patience: Duration) -> Vec<Event> {
+        let mut events = Vec::new();
+        let until = Instant::now() + patience;
+        loop {
+            let now = Instant::now();
+            let deadline = self.running.iter().filter_map(|running| self.deadline(running)).min();
+            let wake_at = deadline.map_or(until, |deadline| deadline.min(until));
+            match self.receiver.recv_timeout(wake_at.saturating_duration_since(now)) {
+                Ok(message) => {
+                    let woken = matches!(message, Message::Wake);
+                    self.receive(message, &mut events);
+                    while let Ok(message) = self.receiver.try_recv() {
+                        self.receive(message, &mut events);
+                    }
+                    if woken {
+                        return events;
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => self.enforce_deadlines(&mut events),
+                Err(RecvTimeoutError::Disconnected) => return events,
+            }
+            if !events.is_empty() || Instant::now() >= until {
+                return events;
+            }
+        }
+    }
+
+    fn deadline(&self, running: &Running) -> Option<Instant> {
+        match running.told_to_stop {
+            Some(told) => Some(told + self.grace),
+            None => running.time_limit.and_then(|limit| running.started.checked_add(limit)),
+        }
+    }
+
+    fn receive(&mut self, message: Message, events: &mut Vec<Event>) {
+        match message {
+            Message::Wake => {}
+            // an unknown ticket is an attempt that was given up
+            Message::Reported { ticket, step, measurement } => {
+                if let Some(running) = self.running.iter_mut().find(|running| running.ticket == ticket) {
+                    running.last = Some(measurement.clone());
+                    events.push(Event::Reported { trial: running.trial, step, measurement });
+                }
+            }
+            Message::Ended { ticket, outcome, duration } => {
+                let Some(index) = self.running.iter().position(|running| running.ticket == ticket) else {
+                    return;
+                };
+                let running = self.running.remove(index);
+                self.free.push(running.slot);
+                let late = running.time_limit.is_some_and(|limit| duration >= limit);
+                let outcome = match outcome {
+                    Outcome::Failed { failure: Failure::Objective, reason } if late => {
+                        Outcome::Failed { failure: Failure::Timeout, reason }
+                    }
+                    Outcome::Stopped { .. } if late => Outcome::Failed {
+                        failure: Failure::Timeout,
+                        reason: format!(
+                            "stopped at its time limit of {:?}",
+                            running.time_limit.unwrap_or_default()
+                        ),
+                    },
+                    Outcome::Stopped { reason, measurement: None } => {
+                        Outcome::Stopped { reason, measurement: running.last }
+                    }
+                    other => other,
+                };
+                events.push(Event::Ended { trial: running.trial, outcome, duration });
+            }
+        }
+    }
+
+    fn enforce_deadlines(&mut self, events: &mut Vec<Event>) {
+        let now = Instant::now();
+        let mut index = 0;
+        while index < self.running.len() {
+            let over = self.deadline(&self.running[index]).is_some_and(|deadline| deadline <= now);
+            let running = &mut self.running[index];
+            match (over, running.told_to_stop) {
+                (true, None) => {
+                    running.stop.store(true, Ordering::Relaxed);
+                    running.told_to_stop = Some(now);
+                    index += 1;
+                }
+                (true, Some(_)) => {
+                    let running = self.running.remove(index);
+                    let limit = running
+                        .time_limit
+                        .map_or(String::new(), |limit| format!(" its time limit of {limit:?} and"));
+                    let reason = format!("ignored{limit} the request to stop for {:?}; given up", self.grace);
+                    events.push(Event::Ended {
+                        trial: running.trial,
+                        outcome: Outcome::Failed { failure: Failure::Timeout, reason },
+                        duration: running.started.elapsed(),
+                    });
+                    // without a new thread the slot stays closed: the study goes on with fewer
+                    if let Ok(inbox) = self.open_slot(running.slot) {
+                        self.slots[running.slot] = inbox;
+                        self.free.push(running.slot);
+                    }
+                }
+                (false, _) => index += 1,
+            }
+        }
+    }
+
+    fn open_slot(&self, slot: usize) -> std::io::Result<Sender<Job>> {
+        let (inbox, jobs) = channel::<Job>();
+        let objective = Arc::clone(&self.objective);
+        let sender = self.sender.clone();
+        thread::Builder::new().name(format!("slot-{slot}")).spawn(move || {
+            for job in jobs {
+                if sender.send(evaluate(&*objective, job, &sender)).is_err() {
+                    return;
+                }
+            }
+        })?;
+        Ok(inbox)
+    }
+}
+
+/// Runs one attempt; whatever happens becomes an outcome.
+fn evaluate(objective: &dyn Evaluate, job: Job, sender: &Sender<Message>) -> Message {
+    let started = Instant::now();
+    let mut reporter = SlotReporter { ticket: job.ticket, stop: &job.stop, sender };
+    let result =
+        catch_unwind(AssertUnwindSafe(|| objective.evaluate(&job.point, &job.assignment, &mut reporter)));
+    let failed = |failure, reason| Outcome::Failed { failure, reason };
+    let outcome = match result {
+        Ok(Ok(measurement)) => Outcome::Completed { measurement },
+        Ok(Err(EvaluationFault::Objective(EvaluationError::Infeasible(reason)))) => {
+            Outcome::Infeasible { reason }
+        }
+        Ok(Err(EvaluationFault::Objective(EvaluationError::Failed(reason)))) => {
+            failed(Failure::Objective, reason)
+        }
+        Ok(Err(EvaluationFault::Objective(EvaluationError::Stopped))) => {
+            Outcome::Stopped { reason: "ended early".into(), measurement: None }
+        }
+        Ok(Err(EvaluationFault::Plugin(fault))) => {
+            let failure = if fault.kind == FaultClass::Panic { Failure::Panic } else { Failure::Objective };
+            failed(failure, fault.to_string())
+        }
+        Err(_) => failed(Failure::Panic, "the host panicked while it evaluated; please report this".into()),
+    };
+    Message::Ended { ticket: job.ticket, outcome, duration: started.elapsed() }
+}
+
+struct SlotReporter<'a> {
+    ticket: u64,
+    stop: &'a AtomicBool,
+    sender: &'a Sender<Message>,
+}
+
+impl Reporter for SlotReporter<'_> {
+    fn report(&mut self, step: u64, measurement: &Measurement) -> Verdict {
+        let message = Message::Reported { ticket: self.ticket, step, measurement: measurement.clone() };
+        let heard = self.sender.send(message).is_ok();
+        if heard && !self.is_stopped() { Verdict::Continue } else { Verdict::Stop }
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests;

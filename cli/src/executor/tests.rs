@@ -1,0 +1,142 @@
+use super::*;
+use std::sync::Barrier;
+
+/// What a trial does is chosen by its number.
+struct Scripted<F>(F);
+
+impl<F> Evaluate for Scripted<F>
+where
+    F: Fn(&Assignment, &mut dyn Reporter) -> Result<Measurement, EvaluationFault> + Send + Sync + 'static,
+{
+    fn evaluate(
+        &self,
+        _: &Point,
+        assignment: &Assignment,
+        reporter: &mut dyn Reporter,
+    ) -> Result<Measurement, EvaluationFault> {
+        (self.0)(assignment, reporter)
+    }
+}
+
+fn assignment(trial: u64, time_limit: Option<Duration>) -> Assignment {
+    Assignment { trial: TrialId(trial), attempt: 1, seed: 0, fidelity: None, time_limit, output_folder: None }
+}
+
+fn measured() -> Result<Measurement, EvaluationFault> {
+    Ok(Measurement::new().with("loss", 1.0))
+}
+
+fn ended(executor: &mut Executor) -> Vec<(u64, Outcome)> {
+    let mut ended: Vec<(u64, Outcome)> = Vec::new();
+    while executor.running().len() > 0 {
+        for event in executor.wait(Duration::from_secs(10)) {
+            if let Event::Ended { trial, outcome, .. } = event {
+                ended.push((trial.0, outcome));
+            }
+        }
+    }
+    ended.sort_by_key(|(trial, _)| *trial);
+    ended
+}
+
+#[test]
+fn slots_run_at_the_same_time_and_are_free_again() {
+    let barrier = Barrier::new(4);
+    let objective = Scripted(move |_: &Assignment, _: &mut dyn Reporter| {
+        barrier.wait(); // passes only if all four are inside
+        measured()
+    });
+    let mut executor = Executor::new(Arc::new(objective), 4, GRACE).unwrap();
+    for round in 0..3 {
+        assert_eq!(executor.free_slot_count(), 4);
+        for trial in 0..4 {
+            executor.start(Point::new([]), assignment(4 * round + trial, None));
+        }
+        assert_eq!(executor.free_slot_count(), 0);
+        assert_eq!(ended(&mut executor).len(), 4);
+    }
+}
+
+#[test]
+fn panics_stay_in_the_slot() {
+    let objective = Scripted(|assignment: &Assignment, _: &mut dyn Reporter| match assignment.trial.0 {
+        0 => panic!("boom"),
+        _ => measured(),
+    });
+    let mut executor = Executor::new(Arc::new(objective), 1, GRACE).unwrap();
+    executor.start(Point::new([]), assignment(0, None));
+    let first = ended(&mut executor);
+    assert!(matches!(first[0].1, Outcome::Failed { failure: Failure::Panic, .. }), "{first:?}");
+    executor.start(Point::new([]), assignment(1, None));
+    assert!(matches!(ended(&mut executor)[0].1, Outcome::Completed { .. }));
+}
+
+#[test]
+fn who_obeys_is_stopped_and_who_does_not_is_given_up() {
+    let (hold, held) = channel::<()>();
+    let held = std::sync::Mutex::new(held);
+    let objective =
+        Scripted(move |assignment: &Assignment, reporter: &mut dyn Reporter| match assignment.trial.0 {
+            0 => loop {
+                if reporter.report(1, &Measurement::new().with("loss", 0.5)) == Verdict::Stop {
+                    return Err(EvaluationFault::Objective(EvaluationError::Stopped));
+                }
+                thread::yield_now();
+            },
+            1 => {
+                let _ = held.lock().unwrap().recv(); // until the test ends
+                measured()
+            }
+            _ => measured(),
+        });
+    let limit = Some(Duration::from_millis(30));
+    let mut executor = Executor::new(Arc::new(objective), 2, Duration::from_millis(50)).unwrap();
+    executor.start(Point::new([]), assignment(0, limit));
+    executor.start(Point::new([]), assignment(1, limit));
+    for (trial, outcome) in ended(&mut executor) {
+        let Outcome::Failed { failure: Failure::Timeout, reason } = outcome else {
+            panic!("trial {trial}: {outcome:?}")
+        };
+        assert_eq!(reason.contains("given up"), trial == 1, "{reason}");
+    }
+    assert_eq!(executor.free_slot_count(), 2, "the slot has a new thread");
+    executor.start(Point::new([]), assignment(2, None));
+    executor.start(Point::new([]), assignment(3, None));
+    assert!(ended(&mut executor).iter().all(|(_, outcome)| matches!(outcome, Outcome::Completed { .. })));
+    drop(hold);
+}
+
+#[test]
+fn a_stopped_trial_keeps_what_it_reported_last() {
+    let objective = Scripted(|_: &Assignment, reporter: &mut dyn Reporter| {
+        for step in 0.. {
+            if reporter.report(step, &Measurement::new().with("loss", step as f64)) == Verdict::Stop {
+                break;
+            }
+        }
+        Err(EvaluationFault::Objective(EvaluationError::Stopped))
+    });
+    let mut executor = Executor::new(Arc::new(objective), 1, GRACE).unwrap();
+    executor.start(Point::new([]), assignment(0, None));
+    let mut last = None;
+    while last.is_none() {
+        for event in executor.wait(Duration::from_secs(10)) {
+            if let Event::Reported { measurement, .. } = event {
+                last = measurement.value("loss");
+            }
+        }
+    }
+    executor.stop_all();
+    let Outcome::Stopped { measurement: Some(measurement), .. } = ended(&mut executor).remove(0).1 else {
+        panic!()
+    };
+    assert!(measurement.value("loss") >= last);
+}
+
+#[test]
+fn a_waker_ends_the_wait() {
+    let objective = Scripted(|_: &Assignment, _: &mut dyn Reporter| measured());
+    let mut executor = Executor::new(Arc::new(objective), 1, GRACE).unwrap();
+    executor.waker().wake();
+    assert!(executor.wait(Duration::from_secs(60)).is_empty());
+}

@@ -1,0 +1,784 @@
+//! Journals in one SQLite database: many readers, one writing host for each study, one file to copy.
+//!
+//! Every transaction that may write begins as a writing one, so nobody ever waits in vain for a lock to be
+//! raised. Reading goes by pages in short transactions, so nobody holds up the writer's housekeeping.
+//! Tables and durability: docs/journal.md.
+
+use super::file_system::{NetworkFolder, refuse_network};
+use super::lock::StudyLock;
+use super::schema::{self, Content, MIGRATIONS, SCHEMA_VERSION};
+use super::wire::{self, Kind};
+use super::{
+    Entries, Journal, JournalError, JournalErrorKind, Stamped, Store, Stored, StudyEntry, StudyHeader,
+};
+use crate::plan::{StudyPlan, Sync};
+use ansatz_core::nearest::did_you_mean;
+use ansatz_core::study::Study;
+use ansatz_core::{Goal, Space};
+use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::{
+    Connection, ErrorCode, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params,
+};
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How long to wait for another process that is writing.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(60);
+/// How many rows are read at a time.
+const PAGE_ROWS: i64 = 256;
+/// A write-ahead log that grew beyond this, because of a slow reader, is cut back, in bytes.
+const LOG_BYTES_MAX: i64 = 64 << 20;
+
+/// Journals in one SQLite database.
+pub struct SqliteStore {
+    /// Absolute and without symbolic links, so that all who use it agree on the names of its lock files.
+    path: PathBuf,
+    sync: Sync,
+    access: Access,
+    connection: Connection,
+}
+
+/// The journal of one study in a SQLite database.
+pub struct SqliteJournal {
+    path: PathBuf,
+    // before the lock: fields are dropped in order
+    pub(super) connection: Connection,
+    study_id: i64,
+    header: StudyHeader,
+    writing: Option<Writing>,
+}
+
+struct Writing {
+    next_number: u64,
+    /// The bodies of a batch, one after the other, and what else is in their rows. Kept to be used again.
+    bodies: Vec<u8>,
+    rows: Vec<Row>,
+    _lock: StudyLock,
+}
+
+struct Row {
+    at: f64,
+    kind: Kind,
+    trial: Option<i64>,
+    body_end: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Access {
+    Write,
+    Read,
+    /// As it lies on the disk, without any file beside it: for folders that nobody may write to.
+    ReadImmutable,
+}
+
+impl SqliteStore {
+    /// The store in a database, for writing. The file and its folder are made if they do not exist, and an
+    /// older schema is brought up to date.
+    ///
+    /// Errors: a network file system, a newer schema, a file that is something else, no permission.
+    pub fn open(path: &Path, sync: Sync, network: NetworkFolder) -> Result<Self, JournalError> {
+        let path = absolute(path)?;
+        refuse_folder(&path)?;
+        let folder = path.parent().unwrap_or(Path::new("/"));
+        std::fs::create_dir_all(folder).map_err(|error| {
+            let advice = "make it by hand, or choose another path for the journal";
+            io_error(&format!("the folder {} cannot be made: {error}; {advice}", folder.display()), &error)
+        })?;
+        if network == NetworkFolder::Refuse {
+            // a file that exists may be a link to somewhere else
+            refuse_network(if path.exists() { &path } else { folder })?;
+        }
+        let failed = |error| explain(&path, "be opened", error);
+        let mut connection = connect(&path, Access::Write, sync).map_err(failed)?;
+        check_content(&path, schema::content(&connection).map_err(failed)?)?;
+        use_write_ahead_log(&path, &connection)?;
+        schema::migrate(&mut connection, MIGRATIONS).map_err(failed)?;
+        // somebody else may have been quicker
+        check_content(&path, schema::content(&connection).map_err(failed)?)?;
+        let path =
+            path.canonicalize().map_err(|error| io_error(&format!("{}: {error}", path.display()), &error))?;
+        Ok(Self { path, sync, access: Access::Write, connection })
+    }
+
+    /// The store in an existing database, only for reading.
+    ///
+    /// Errors: no such file, a network file system, a newer schema, a file that is something else.
+    pub fn open_read_only(path: &Path, network: NetworkFolder) -> Result<Self, JournalError> {
+        let path = absolute(path)?;
+        refuse_folder(&path)?;
+        let path = path.canonicalize().map_err(|error| {
+            let message = match error.kind() {
+                std::io::ErrorKind::NotFound => format!("there is no journal at {}", path.display()),
+                _ => format!("the journal {} cannot be read: {error}", path.display()),
+            };
+            io_error(&message, &error)
+        })?;
+        if network == NetworkFolder::Refuse {
+            refuse_network(&path)?;
+        }
+        let open = |access| {
+            let connection = connect(&path, access, Sync::Off)?;
+            let content = schema::content(&connection)?;
+            rusqlite::Result::Ok((access, connection, content))
+        };
+        let opened = match open(Access::Read) {
+            // where no file can be made beside it, and nothing waits in a log, the file alone is all there is
+            Err(error) if is_kept_from_files(&error) && !has_log(&path) => open(Access::ReadImmutable),
+            other => other,
+        };
+        let (access, connection, content) = opened.map_err(|error| explain(&path, "be read", error))?;
+        match content {
+            Content::Empty => Err(JournalError::new(
+                JournalErrorKind::Missing,
+                format!("the journal {} is empty: no study was ever begun in it", path.display()),
+            )),
+            Content::Journals(version) if version < SCHEMA_VERSION => Err(JournalError::new(
+                JournalErrorKind::Access,
+                format!(
+                    "the journal {} has version {version} of the schema, this host reads version {SCHEMA_VERSION}; \
+                     open it for writing once to bring it up to date, or use an older ansatz",
+                    path.display()
+                ),
+            )),
+            other => check_content(&path, other),
+        }?;
+        Ok(Self { path, sync: Sync::Off, access, connection })
+    }
+
+    /// As `Store::create`, without hiding what it is.
+    pub fn create_journal(&self, header: StudyHeader) -> Result<SqliteJournal, JournalError> {
+        let invalid = |reason: String| {
+            JournalError::new(
+                JournalErrorKind::Invalid,
+                format!("study {} cannot be stored: {reason}; this is a bug", header.plan.name),
+            )
+        };
+        let name = &header.plan.name;
+        if name.is_empty() {
+            return Err(invalid("it has no name".into()));
+        }
+        if !header.created_at.is_finite() {
+            return Err(invalid(format!("it was created at {}", header.created_at)));
+        }
+        let plan = serde_json::to_string(&header.plan).map_err(|error| invalid(error.to_string()))?;
+        // what JSON has no word for, such as an infinite limit, would be missed only when the study is resumed
+        match serde_json::from_str::<StudyPlan>(&plan) {
+            Ok(again) if again == header.plan => {}
+            Ok(_) => return Err(invalid("its plan does not survive being written down".into())),
+            Err(error) => return Err(invalid(format!("its plan could not be read again: {error}"))),
+        }
+        let lock = self.lock(name)?;
+        let failed = |error| explain(&self.path, "be written", error);
+        let mut connection = connect(&self.path, Access::Write, self.sync).map_err(failed)?;
+        let study_id = insert_study(&mut connection, &header, &plan).map_err(|error| {
+            if error.sqlite_error_code() != Some(ErrorCode::ConstraintViolation) {
+                return failed(error);
+            }
+            JournalError::new(
+                JournalErrorKind::Exists,
+                format!(
+                    "the journal {} has a study {name} already; resume it, or give the new one another name",
+                    self.path.display()
+                ),
+            )
+        })?;
+        SqliteJournal::new(self.path.clone(), connection, study_id, header, Some(lock))
+    }
+
+    /// As `Store::open`, without hiding what it is.
+    pub fn open_journal(&self, name: &str) -> Result<SqliteJournal, JournalError> {
+        // first, so that a name that does not exist leaves nothing behind
+        let (study_id, header) = self.find(name)?;
+        let lock = self.lock(name)?;
+        let connection = connect(&self.path, Access::Write, self.sync)
+            .map_err(|error| explain(&self.path, "be opened", error))?;
+        SqliteJournal::new(self.path.clone(), connection, study_id, header, Some(lock))
+    }
+
+    /// As `Store::read`, without hiding what it is.
+    pub fn read_journal(&self, name: &str) -> Result<SqliteJournal, JournalError> {
+        let (study_id, header) = self.find(name)?;
+        let access = if self.access == Access::ReadImmutable { self.access } else { Access::Read };
+        let connection =
+            connect(&self.path, access, self.sync).map_err(|error| explain(&self.path, "be read", error))?;
+        SqliteJournal::new(self.path.clone(), connection, study_id, header, None)
+    }
+
+    fn lock(&self, study: &str) -> Result<StudyLock, JournalError> {
+        match self.access {
+            Access::Write => StudyLock::take(&self.path, study),
+            _ => Err(only_for_reading(&self.path)),
+        }
+    }
+
+    fn find(&self, name: &str) -> Result<(i64, StudyHeader), JournalError> {
+        let failed = |error| explain(&self.path, "be read", error);
+        let found = self
+            .connection
+            .prepare_cached("SELECT study_id, created_at, plan, manifest FROM study WHERE name = ?1")
+            .and_then(|mut statement| {
+                let row = statement.query_row([name], |row| {
+                    Ok((row.get(0)?, row.get(1)?, row.get::<_, String>(2)?, row.get(3)?))
+                });
+                row.optional()
+            });
+        let Some((study_id, created_at, plan, manifest)) = found.map_err(failed)? else {
+            let studies = self.studies()?;
+            let names = studies.iter().map(|study| study.name.as_str());
+            let list: Vec<&str> = names.clone().collect();
+            return Err(JournalError::new(
+                JournalErrorKind::Missing,
+                format!(
+                    "the journal {} has no study {name}{}; it has {}",
+                    self.path.display(),
+                    did_you_mean(name, names),
+                    if list.is_empty() { "none at all".to_owned() } else { list.join(", ") }
+                ),
+            ));
+        };
+        let plan = serde_json::from_str(&plan).map_err(|error| {
+            damaged(&self.path, &format!("the plan of study {name} cannot be understood ({error})"))
+        })?;
+        Ok((study_id, StudyHeader { plan, manifest, created_at }))
+    }
+
+    /// What is wrong with one study.
+    fn check_study(&self, name: &str, problems: &mut Vec<String>) -> Result<(), JournalError> {
+        let journal = self.read_journal(name)?;
+        let mut study = Study::new(journal.header.plan.rules.clone());
+        for stored in journal.entries(0) {
+            let stored = stored?;
+            if let super::Entry::Study(record) = &stored.entry
+                && let Err(error) = study.apply(record)
+            {
+                problems.push(format!("study {name}, entry {}: {error}", stored.number));
+                break;
+            }
+        }
+        let sql =
+            "SELECT number FROM record WHERE study_id = ?1 AND trial IS NOT json_extract(body, '$.trial')";
+        let number: Option<i64> = (self.connection.query_row(sql, [journal.study_id], |row| row.get(0)))
+            .optional()
+            .map_err(|error| explain(&self.path, "be read", error))?;
+        if let Some(number) = number {
+            problems.push(format!(
+                "study {name}, entry {number}: the column trial does not say what the body says"
+            ));
+        }
+        Ok(())
+    }
+}
+
+impl Store for SqliteStore {
+    fn studies(&self) -> Result<Vec<StudyEntry>, JournalError> {
+        let sql = "
+            SELECT study.name, study.seed, study.created_at, study.schema_version, last.number, last.at, last.kind
+            FROM study LEFT JOIN record AS last ON last.study_id = study.study_id AND last.number = (
+                SELECT max(number) FROM record WHERE record.study_id = study.study_id
+            ) ORDER BY study.study_id";
+        let failed = |error| explain(&self.path, "be read", error);
+        let mut statement = self.connection.prepare_cached(sql).map_err(failed)?;
+        let mut rows = statement.query([]).map_err(failed)?;
+        let mut studies = Vec::new();
+        while let Some(row) = rows.next().map_err(failed)? {
+            let study = || {
+                Ok(StudyEntry {
+                    name: row.get(0)?,
+                    seed: row.get::<_, String>(1)?.parse().unwrap_or_default(),
+                    created_at: row.get(2)?,
+                    schema_version: row.get(3)?,
+                    entry_count: row.get::<_, Option<i64>>(4)?.map_or(0, |number| number as u64 + 1),
+                    last_at: row.get(5)?,
+                    is_closed: row
+                        .get::<_, Option<String>>(6)?
+                        .is_some_and(|kind| kind == Kind::Closed.word()),
+                })
+            };
+            studies.push(study().map_err(failed)?);
+        }
+        Ok(studies)
+    }
+
+    fn create(&self, header: StudyHeader) -> Result<Box<dyn Journal>, JournalError> {
+        self.create_journal(header).map(|journal| Box::new(journal) as Box<dyn Journal>)
+    }
+
+    fn open(&self, name: &str) -> Result<Box<dyn Journal>, JournalError> {
+        self.open_journal(name).map(|journal| Box::new(journal) as Box<dyn Journal>)
+    }
+
+    fn read(&self, name: &str) -> Result<Box<dyn Journal>, JournalError> {
+        self.read_journal(name).map(|journal| Box::new(journal) as Box<dyn Journal>)
+    }
+
+    fn integrity_check(&self) -> Result<Vec<String>, JournalError> {
+        let failed = |error| explain(&self.path, "be checked", error);
+        let mut problems = Vec::new();
+        let mut statement = self.connection.prepare("PRAGMA integrity_check").map_err(failed)?;
+        let mut rows = statement.query([]).map_err(failed)?;
+        loop {
+            match rows.next() {
+                Ok(Some(row)) => {
+                    let text: String = row.get(0).map_err(failed)?;
+                    if text != "ok" {
+                        problems.push(text);
+                    }
+                }
+                Ok(None) => break,
+                Err(error) => {
+                    let error = failed(error);
+                    if error.kind != JournalErrorKind::Damaged {
+                        return Err(error);
+                    }
+                    problems.push(error.message);
+                    break;
+                }
+            }
+        }
+        if !problems.is_empty() {
+            return Ok(problems);
+        }
+        for study in self.studies()? {
+            match self.check_study(&study.name, &mut problems) {
+                Err(error) if error.kind == JournalErrorKind::Damaged => problems.push(error.message),
+                other => other?,
+            }
+        }
+        Ok(problems)
+    }
+}
+
+impl SqliteJournal {
+    fn new(
+        path: PathBuf,
+        connection: Connection,
+        study_id: i64,
+        header: StudyHeader,
+        lock: Option<StudyLock>,
+    ) -> Result<Self, JournalError> {
+        let mut journal = Self { path, connection, study_id, header, writing: None };
+        if let Some(lock) = lock {
+            let next_number = journal.entry_count()?;
+            journal.writing =
+                Some(Writing { next_number, bodies: Vec::new(), rows: Vec::new(), _lock: lock });
+        }
+        Ok(journal)
+    }
+}
+
+impl Journal for SqliteJournal {
+    fn header(&self) -> &StudyHeader {
+        &self.header
+    }
+
+    fn entry_count(&self) -> Result<u64, JournalError> {
+        entry_count(&self.connection, self.study_id).map_err(|error| explain(&self.path, "be read", error))
+    }
+
+    fn entries(&self, from: u64) -> Entries<'_> {
+        Box::new(Pages { journal: self, next_number: from, page: VecDeque::new(), is_over: false })
+    }
+
+    fn append(&mut self, entries: &[Stamped]) -> Result<(), JournalError> {
+        let writing = self.writing.as_mut().ok_or_else(|| only_for_reading(&self.path))?;
+        if entries.is_empty() {
+            return Ok(());
+        }
+        // everything that needs no database comes before the transaction
+        writing.encode(entries, &self.header.plan.rules.problem.space, &self.header.plan.name)?;
+        match writing.insert(&mut self.connection, self.study_id) {
+            Ok(None) => Ok(()),
+            Ok(Some(found)) => {
+                Err(conflict(&self.path, &self.header.plan.name, writing.next_number, Some(found)))
+            }
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => {
+                Err(conflict(&self.path, &self.header.plan.name, writing.next_number, None))
+            }
+            Err(error) => Err(explain(&self.path, "be written", error)),
+        }
+    }
+
+    fn close(self: Box<Self>) -> Result<(), JournalError> {
+        let Self { path, connection, writing, .. } = *self;
+        let closed = connection.close().map_err(|(_, error)| explain(&path, "be closed", error));
+        drop(writing);
+        closed
+    }
+}
+
+impl Writing {
+    /// Fills `bodies` and `rows`.
+    fn encode(&mut self, entries: &[Stamped], space: &Space, study: &str) -> Result<(), JournalError> {
+        self.bodies.clear();
+        self.rows.clear();
+        for (index, stamped) in entries.iter().enumerate() {
+            let invalid = |reason: String| {
+                JournalError::new(
+                    JournalErrorKind::Invalid,
+                    format!(
+                        "entry {} of study {study} cannot be stored: {reason}; this is a bug, and nothing of the \
+                         batch was written",
+                        self.next_number + index as u64
+                    ),
+                )
+            };
+            if !stamped.at.is_finite() {
+                return Err(invalid(format!("its time is {}", stamped.at)));
+            }
+            let (kind, trial) = wire::encode(&stamped.entry, space, &mut self.bodies).map_err(invalid)?;
+            let trial =
+                trial.map(i64::try_from).transpose().map_err(|_| invalid("its trial is too large".into()))?;
+            self.rows.push(Row { at: stamped.at, kind, trial, body_end: self.bodies.len() });
+        }
+        Ok(())
+    }
+
+    /// Writes `rows` in one transaction. How many entries there are, if that is not what it should be:
+    /// then nothing was written.
+    fn insert(&mut self, connection: &mut Connection, study_id: i64) -> rusqlite::Result<Option<u64>> {
+        let transaction = Transaction::new(connection, TransactionBehavior::Immediate)?;
+        let found = entry_count(&transaction, study_id)?;
+        if found != self.next_number {
+            return Ok(Some(found));
+        }
+        let mut number = found;
+        {
+            let mut statement = transaction.prepare_cached(
+                "INSERT INTO record (study_id, number, at, kind, trial, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            )?;
+            let mut body_start = 0;
+            for row in &self.rows {
+                // JSON as serde_json writes it is UTF-8
+                let body = ToSqlOutput::Borrowed(ValueRef::Text(&self.bodies[body_start..row.body_end]));
+                statement.execute(params![
+                    study_id,
+                    number as i64,
+                    row.at,
+                    row.kind.word(),
+                    row.trial,
+                    body
+                ])?;
+                number += 1;
+                body_start = row.body_end;
+            }
+        }
+        transaction.commit()?;
+        self.next_number = number;
+        Ok(None)
+    }
+}
+
+/// Entries, some at a time.
+struct Pages<'a> {
+    journal: &'a SqliteJournal,
+    next_number: u64,
+    page: VecDeque<Result<Stored, JournalError>>,
+    is_over: bool,
+}
+
+impl Pages<'_> {
+    fn turn(&mut self) -> Result<(), JournalError> {
+        let SqliteJournal { path, connection, study_id, header, .. } = self.journal;
+        let failed = |error| explain(path, "be read", error);
+        let study = &header.plan.name;
+        let sql = "SELECT number, at, kind, body FROM record WHERE study_id = ?1 AND number >= ?2 \
+                   ORDER BY number LIMIT ?3";
+        let mut statement = connection.prepare_cached(sql).map_err(failed)?;
+        // beyond what a number can be, there is nothing
+        let from = i64::try_from(self.next_number).unwrap_or(i64::MAX);
+        let mut rows = statement.query(params![study_id, from, PAGE_ROWS]).map_err(failed)?;
+        while let Some(row) = rows.next().map_err(failed)? {
+            let expected = self.next_number;
+            let number: i64 = row.get(0).map_err(failed)?;
+            if u64::try_from(number) != Ok(expected) {
+                return Err(damaged(path, &format!("study {study} lacks entry {expected}")));
+            }
+            let unreadable = |reason: String| {
+                damaged(path, &format!("entry {expected} of study {study} makes no sense ({reason})"))
+            };
+            let text = |column| {
+                let value = row.get_ref(column).map_err(failed)?;
+                value.as_str().map_err(|error| unreadable(error.to_string()))
+            };
+            let word = text(2)?;
+            let kind = Kind::of(word).ok_or_else(|| unreadable(format!("no entry has the kind {word:?}")))?;
+            let entry = wire::decode(kind, text(3)?, &header.plan.rules.problem.space).map_err(unreadable)?;
+            self.page.push_back(Ok(Stored { number: expected, at: row.get(1).map_err(failed)?, entry }));
+            self.next_number += 1;
+        }
+        self.is_over = self.page.len() < PAGE_ROWS as usize;
+        Ok(())
+    }
+}
+
+impl Iterator for Pages<'_> {
+    type Item = Result<Stored, JournalError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.page.is_empty()
+            && !self.is_over
+            && let Err(error) = self.turn()
+        {
+            // after what was read before it
+            self.page.push_back(Err(error));
+            self.is_over = true;
+        }
+        self.page.pop_front()
+    }
+}
+
+fn entry_count(connection: &Connection, study_id: i64) -> rusqlite::Result<u64> {
+    let mut statement = connection.prepare_cached("SELECT max(number) FROM record WHERE study_id = ?1")?;
+    let last: Option<i64> = statement.query_row([study_id], |row| row.get(0))?;
+    Ok(last.map_or(0, |number| number as u64 + 1))
+}
+
+fn insert_study(connection: &mut Connection, header: &StudyHeader, plan: &str) -> rusqlite::Result<i64> {
+    let StudyPlan { name, rules, strategies, .. } = &header.plan;
+    let transaction = Transaction::new(connection, TransactionBehavior::Immediate)?;
+    transaction.execute(
+        "INSERT INTO study (name, seed, created_at, schema_version, plan, manifest) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        params![name, rules.seed.to_string(), header.created_at, SCHEMA_VERSION, plan, header.manifest],
+    )?;
+    let study_id = transaction.last_insert_rowid();
+    for (number, member) in rules.members.iter().enumerate() {
+        let plugin = strategies.get(number).map(|choice| &choice.plugin);
+        transaction.execute(
+            "INSERT INTO member (study_id, number, label, plugin) VALUES (?1, ?2, ?3, ?4)",
+            params![study_id, number as i64, member.label, plugin],
+        )?;
+    }
+    for (number, metric) in rules.problem.metrics.iter().enumerate() {
+        let goal = match metric.goal {
+            Goal::Minimise => "minimise",
+            Goal::Maximise => "maximise",
+        };
+        transaction.execute(
+            "INSERT INTO metric (study_id, number, name, goal) VALUES (?1, ?2, ?3, ?4)",
+            params![study_id, number as i64, metric.name, goal],
+        )?;
+    }
+    transaction.commit()?;
+    Ok(study_id)
+}
+
+fn connect(path: &Path, access: Access, sync: Sync) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = match access {
+        Access::Write => Connection::open_with_flags(
+            path,
+            flags | OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE,
+        ),
+        Access::Read => Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_READ_ONLY),
+        Access::ReadImmutable => Connection::open_with_flags(
+            immutable_uri(path),
+            flags | OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI,
+        ),
+    }?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    // the file may come from anywhere, and none of our views needs more
+    connection.pragma_update(None, "trusted_schema", false)?;
+    if access == Access::Write {
+        connection.pragma_update(None, "journal_size_limit", LOG_BYTES_MAX)?;
+        match sync {
+            Sync::Full => {
+                connection.pragma_update(None, "synchronous", "FULL")?;
+                // where fsync alone leaves data in the disk's cache (macOS); elsewhere without effect
+                connection.pragma_update(None, "fullfsync", true)?;
+                connection.pragma_update(None, "checkpoint_fullfsync", true)?;
+            }
+            // not OFF: a power cut may cost the last batches, but never the database
+            Sync::Off => connection.pragma_update(None, "synchronous", "NORMAL")?,
+        }
+    }
+    Ok(connection)
+}
+
+fn use_write_ahead_log(path: &Path, connection: &Connection) -> Result<(), JournalError> {
+    let mode: rusqlite::Result<String> =
+        connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0));
+    let mode = mode.map_err(|error| explain(path, "be opened", error))?;
+    if mode == "wal" {
+        return Ok(());
+    }
+    Err(JournalError::new(
+        JournalErrorKind::Io,
+        format!(
+            "SQLite cannot keep a write-ahead log for the journal {} (it stays with {mode}); choose a path on a \
+             local disk",
+            path.display()
+        ),
+    ))
+}
+
+fn absolute(path: &Path) -> Result<PathBuf, JournalError> {
+    std::path::absolute(path).map_err(|error| {
+        io_error(
+            &format!("{:?} cannot be the path of a journal: {error}", path.display().to_string()),
+            &error,
+        )
+    })
+}
+
+/// The file itself is never opened but by SQLite: closing any other handle of it would drop the locks that
+/// SQLite has on it in this process.
+fn refuse_folder(path: &Path) -> Result<(), JournalError> {
+    if path.is_dir() {
+        return Err(JournalError::new(
+            JournalErrorKind::Foreign,
+            format!("{0} is a folder; give the journal a file, for example {0}/ansatz.db", path.display()),
+        ));
+    }
+    Ok(())
+}
+
+fn check_content(path: &Path, content: Content) -> Result<(), JournalError> {
+    match content {
+        Content::Empty => Ok(()),
+        Content::Journals(version) if version <= SCHEMA_VERSION => Ok(()),
+        Content::Journals(version) => Err(JournalError::new(
+            JournalErrorKind::Newer,
+            format!(
+                "the journal {} was written by a newer ansatz (version {version} of the schema, this one knows \
+                 {SCHEMA_VERSION}); use that one, or another path for the journal",
+                path.display()
+            ),
+        )),
+        Content::Foreign => Err(foreign(path, "is a SQLite database of another program")),
+    }
+}
+
+/// Whether a host left something in the log that the file alone does not have.
+fn has_log(path: &Path) -> bool {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    std::fs::metadata(log).is_ok_and(|metadata| metadata.len() > 0)
+}
+
+fn is_kept_from_files(error: &rusqlite::Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly))
+}
+
+fn immutable_uri(path: &Path) -> String {
+    let mut uri = String::from("file:");
+    for &byte in path.as_os_str().as_encoded_bytes() {
+        if byte.is_ascii_alphanumeric() || b"/-_.".contains(&byte) {
+            uri.push(char::from(byte));
+        } else {
+            uri.push_str(&format!("%{byte:02x}"));
+        }
+    }
+    uri + "?immutable=1"
+}
+
+fn foreign(path: &Path, what: &str) -> JournalError {
+    JournalError::new(
+        JournalErrorKind::Foreign,
+        format!("{} {what}, not a journal of ansatz; choose another path for the journal", path.display()),
+    )
+}
+
+fn only_for_reading(path: &Path) -> JournalError {
+    JournalError::new(
+        JournalErrorKind::Access,
+        format!("the journal {} was opened only for reading; this is a bug", path.display()),
+    )
+}
+
+fn damaged(path: &Path, what: &str) -> JournalError {
+    JournalError::new(
+        JournalErrorKind::Damaged,
+        format!(
+            "the journal {0} is damaged: {what}; end everything that writes to it, keep a copy of it with its -wal \
+             file, and save what can be read with: sqlite3 {0} .recover | sqlite3 recovered.db",
+            path.display()
+        ),
+    )
+}
+
+fn conflict(path: &Path, study: &str, next_number: u64, found: Option<u64>) -> JournalError {
+    let found = match found {
+        Some(found) => format!("has {found} entries where this host left {next_number}"),
+        None => format!("got an entry of number {next_number} or later from somebody else"),
+    };
+    JournalError::new(
+        JournalErrorKind::Conflict,
+        format!(
+            "study {study} in {} {found}: another program writes to it in spite of the lock. Nothing was \
+             overwritten, and nothing of this batch was written; end all of them, then resume the study once",
+            path.display()
+        ),
+    )
+}
+
+fn io_error(message: &str, error: &std::io::Error) -> JournalError {
+    let kind = match error.kind() {
+        std::io::ErrorKind::NotFound => JournalErrorKind::Missing,
+        std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem => {
+            JournalErrorKind::Access
+        }
+        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => JournalErrorKind::Full,
+        _ => JournalErrorKind::Io,
+    };
+    JournalError::new(kind, message)
+}
+
+/// What SQLite says, as what happened, where, and what to do.
+fn explain(path: &Path, doing: &str, error: rusqlite::Error) -> JournalError {
+    let said = error.to_string();
+    let place = path.display();
+    let (kind, message) = match error.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase) => return foreign(path, "is not a SQLite database"),
+        Some(ErrorCode::DatabaseCorrupt) => return damaged(path, &said),
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::FileLockingProtocolFailed) => (
+            JournalErrorKind::Locked,
+            format!(
+                "the journal {place} could not {doing}: another process has kept it locked for {} seconds{}; end \
+                 whatever holds it (fuser {place} says which process), such as an open transaction in sqlite3, then \
+                 resume",
+                BUSY_TIMEOUT.as_secs(),
+                writers(path)
+            ),
+        ),
+        Some(ErrorCode::DiskFull) => (
+            JournalErrorKind::Full,
+            format!(
+                "no space is left for the journal {place}; nothing of this batch was written and nothing before it \
+                 is lost: free some space, then resume"
+            ),
+        ),
+        Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => (
+            JournalErrorKind::Access,
+            format!(
+                "the journal {place} could not {doing}: {said}; this user needs the right to write the file and to \
+                 make files beside it in {}",
+                path.parent().unwrap_or(path).display()
+            ),
+        ),
+        _ => (
+            JournalErrorKind::Io,
+            format!(
+                "the journal {place} could not {doing}: {said}; whether the last batch was kept shows when it is \
+                 opened again"
+            ),
+        ),
+    };
+    JournalError::new(kind, message)
+}
+
+/// The studies in a store that are being run, for a message: as the lock files beside it have it.
+fn writers(path: &Path) -> String {
+    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { return String::new() };
+    let prefix = format!("{}.", name.to_string_lossy());
+    let mut list = Vec::new();
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let file = entry.file_name().to_string_lossy().into_owned();
+        if let Some(study) = file.strip_prefix(&prefix).and_then(|rest| rest.strip_suffix(".lock")) {
+            let holder = std::fs::read_to_string(entry.path()).unwrap_or_default();
+            list.push(format!("study {study}: {}", holder.trim()));
+        }
+    }
+    list.sort();
+    if list.is_empty() { String::new() } else { format!(" ({})", list.join(", ")) }
+}

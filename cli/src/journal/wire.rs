@@ -1,0 +1,515 @@
+//! What an entry looks like in store: a kind and a JSON object.
+//!
+//! These types are the format. They mirror the domain's types by hand, so that those can change while
+//! what is stored stays readable; fields that a reader does not know are passed over. A new optional
+//! field is no new version; a new kind, or a new word where one of several is expected, is.
+
+use super::{Entry, Opened, PluginStamp};
+use crate::plan::StudyPlan;
+use ansatz_core::study::{AskedTrial, Record};
+use ansatz_core::{Failure, Measurement, Outcome, Point, Space, TrialId};
+use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
+use serde::ser::{Error as _, SerializeMap, Serializer};
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Which of the bodies below an entry has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Opened,
+    Asked,
+    Reported,
+    Retried,
+    Finished,
+    Closed,
+}
+
+impl Kind {
+    pub const ALL: [Kind; 6] =
+        [Kind::Opened, Kind::Asked, Kind::Reported, Kind::Retried, Kind::Finished, Kind::Closed];
+
+    /// The word in store.
+    pub fn word(self) -> &'static str {
+        match self {
+            Kind::Opened => "opened",
+            Kind::Asked => "asked",
+            Kind::Reported => "reported",
+            Kind::Retried => "retried",
+            Kind::Finished => "finished",
+            Kind::Closed => "closed",
+        }
+    }
+
+    /// The kind of a word.
+    pub fn of(word: &str) -> Option<Kind> {
+        Kind::ALL.into_iter().find(|kind| kind.word() == word)
+    }
+}
+
+/// Writes the body of an entry at the end of the buffer. The kind, and the trial that it is about if that
+/// is exactly one; or why it cannot be stored.
+pub fn encode(entry: &Entry, space: &Space, body: &mut Vec<u8>) -> Result<(Kind, Option<u64>), String> {
+    fn write(body: &mut Vec<u8>, wire: &impl Serialize) -> Result<(), String> {
+        serde_json::to_writer(body, wire).map_err(|error| error.to_string())
+    }
+    match entry {
+        Entry::Opened(opened) => write(body, &OpenedBody::of(opened)).map(|()| (Kind::Opened, None)),
+        Entry::Closed { reason, elapsed } => {
+            write(body, &ClosedBody { reason: reason.into(), elapsed_ns: nanoseconds(*elapsed) })?;
+            Ok((Kind::Closed, None))
+        }
+        Entry::Study(Record::Asked { member, count, trials, is_exhausted }) => {
+            let trials = trials.iter().map(|asked| WrittenTrial::of(asked, space)).collect();
+            write(body, &AskedBody { member: *member, count: *count, trials, exhausted: *is_exhausted })?;
+            Ok((Kind::Asked, None))
+        }
+        Entry::Study(Record::Reported { trial, step, measurement }) => {
+            let measurement = Readings(Cow::Borrowed(measurement));
+            write(body, &ReportedBody { trial: trial.0, step: *step, measurement })?;
+            Ok((Kind::Reported, Some(trial.0)))
+        }
+        Entry::Study(Record::Retried { trial, attempt, failure, reason }) => {
+            let (failure, reason) = ((*failure).into(), reason.into());
+            write(body, &RetriedBody { trial: trial.0, attempt: *attempt, failure, reason })?;
+            Ok((Kind::Retried, Some(trial.0)))
+        }
+        Entry::Study(Record::Finished { trial, outcome, duration, reused }) => {
+            write(body, &FinishedBody::of(*trial, outcome, *duration, *reused))?;
+            Ok((Kind::Finished, Some(trial.0)))
+        }
+    }
+}
+
+/// The entry of a kind and a body; or what is wrong with the body.
+pub fn decode(kind: Kind, body: &str, space: &Space) -> Result<Entry, String> {
+    fn read<'a, T: Deserialize<'a>>(body: &'a str) -> Result<T, String> {
+        serde_json::from_str(body).map_err(|error| error.to_string())
+    }
+    Ok(match kind {
+        Kind::Opened => Entry::Opened(read::<OpenedBody<'_>>(body)?.into_domain()),
+        Kind::Closed => {
+            let body: ClosedBody<'_> = read(body)?;
+            let elapsed = Duration::from_nanos(body.elapsed_ns);
+            Entry::Closed { reason: body.reason.into_owned(), elapsed }
+        }
+        Kind::Asked => {
+            let body: AskedBody<ReadTrial> = read(body)?;
+            let trials = body.trials.into_iter().map(|trial| trial.into_domain(space));
+            Entry::Study(Record::Asked {
+                member: body.member,
+                count: body.count,
+                trials: trials.collect::<Result<_, _>>()?,
+                is_exhausted: body.exhausted,
+            })
+        }
+        Kind::Reported => {
+            let ReportedBody { trial, step, measurement } = read(body)?;
+            let measurement = measurement.0.into_owned();
+            Entry::Study(Record::Reported { trial: TrialId(trial), step, measurement })
+        }
+        Kind::Retried => {
+            let RetriedBody { trial, attempt, failure, reason } = read(body)?;
+            let (failure, reason) = (failure.into(), reason.into_owned());
+            Entry::Study(Record::Retried { trial: TrialId(trial), attempt, failure, reason })
+        }
+        Kind::Finished => Entry::Study(read::<FinishedBody<'_>>(body)?.into_domain()?),
+    })
+}
+
+/// At most 584 years.
+fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[derive(Serialize, Deserialize)]
+struct OpenedBody<'a> {
+    host_version: Cow<'a, str>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    process_id: Option<u32>,
+    elapsed_before_ns: u64,
+    #[serde(default)]
+    plugins: Vec<PluginBody<'a>>,
+    /// As in the study's header.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    plan: Option<Cow<'a, StudyPlan>>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct PluginBody<'a> {
+    component: Cow<'a, str>,
+    role: Cow<'a, str>,
+    path: Cow<'a, str>,
+    package: Cow<'a, str>,
+    version: Cow<'a, str>,
+    abi: Cow<'a, str>,
+    sha256: Cow<'a, str>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct ClosedBody<'a> {
+    reason: Cow<'a, str>,
+    elapsed_ns: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct AskedBody<T> {
+    member: usize,
+    count: usize,
+    trials: Vec<T>,
+    #[serde(default, skip_serializing_if = "is_false")]
+    exhausted: bool,
+}
+
+fn is_false(truth: &bool) -> bool {
+    !truth
+}
+
+#[derive(Serialize)]
+struct WrittenTrial<'a> {
+    trial: u64,
+    point: NamedValues<'a>,
+    tag: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fidelity: Option<Number>,
+}
+
+#[derive(Deserialize)]
+struct ReadTrial {
+    trial: u64,
+    point: serde_json::Value,
+    #[serde(default)]
+    tag: u64,
+    #[serde(default)]
+    fidelity: Option<Number>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct ReportedBody<'a> {
+    trial: u64,
+    step: u64,
+    measurement: Readings<'a>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct RetriedBody<'a> {
+    trial: u64,
+    attempt: u32,
+    failure: FailureWord,
+    reason: Cow<'a, str>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct FinishedBody<'a> {
+    trial: u64,
+    outcome: OutcomeWord,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    measurement: Option<Readings<'a>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    failure: Option<FailureWord>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    reason: Option<Cow<'a, str>>,
+    duration_ns: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    reused: Option<u64>,
+}
+
+#[derive(Clone, Copy, Serialize, Deserialize)]
+enum OutcomeWord {
+    #[serde(rename = "completed")]
+    Completed,
+    #[serde(rename = "infeasible")]
+    Infeasible,
+    #[serde(rename = "failed")]
+    Failed,
+    #[serde(rename = "stopped")]
+    Stopped,
+}
+
+#[derive(Clone, Copy, Serialize, Deserialize)]
+enum FailureWord {
+    #[serde(rename = "objective")]
+    Objective,
+    #[serde(rename = "measurement")]
+    Measurement,
+    #[serde(rename = "timeout")]
+    Timeout,
+    #[serde(rename = "panic")]
+    Panic,
+    #[serde(rename = "lost")]
+    Lost,
+}
+
+impl From<Failure> for FailureWord {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Objective => FailureWord::Objective,
+            Failure::Measurement => FailureWord::Measurement,
+            Failure::Timeout => FailureWord::Timeout,
+            Failure::Panic => FailureWord::Panic,
+            Failure::Lost => FailureWord::Lost,
+        }
+    }
+}
+
+impl From<FailureWord> for Failure {
+    fn from(word: FailureWord) -> Self {
+        match word {
+            FailureWord::Objective => Failure::Objective,
+            FailureWord::Measurement => Failure::Measurement,
+            FailureWord::Timeout => Failure::Timeout,
+            FailureWord::Panic => Failure::Panic,
+            FailureWord::Lost => Failure::Lost,
+        }
+    }
+}
+
+impl<'a> OpenedBody<'a> {
+    fn of(opened: &'a Opened) -> Self {
+        let plugin = |stamp: &'a PluginStamp| PluginBody {
+            component: Cow::from(&stamp.component),
+            role: Cow::from(&stamp.role),
+            path: stamp.path.to_string_lossy(),
+            package: Cow::from(&stamp.package),
+            version: Cow::from(&stamp.version),
+            abi: Cow::from(&stamp.abi),
+            sha256: Cow::from(&stamp.sha256),
+        };
+        Self {
+            host_version: Cow::from(&opened.host_version),
+            process_id: opened.process_id,
+            elapsed_before_ns: nanoseconds(opened.elapsed_before),
+            plugins: opened.plugins.iter().map(plugin).collect(),
+            plan: opened.plan.as_deref().map(Cow::Borrowed),
+        }
+    }
+
+    fn into_domain(self) -> Opened {
+        let stamp = |plugin: PluginBody<'_>| PluginStamp {
+            component: plugin.component.into_owned(),
+            role: plugin.role.into_owned(),
+            path: PathBuf::from(plugin.path.into_owned()),
+            package: plugin.package.into_owned(),
+            version: plugin.version.into_owned(),
+            abi: plugin.abi.into_owned(),
+            sha256: plugin.sha256.into_owned(),
+        };
+        Opened {
+            host_version: self.host_version.into_owned(),
+            process_id: self.process_id,
+            elapsed_before: Duration::from_nanos(self.elapsed_before_ns),
+            plugins: self.plugins.into_iter().map(stamp).collect(),
+            plan: self.plan.map(|plan| Box::new(plan.into_owned())),
+        }
+    }
+}
+
+impl<'a> WrittenTrial<'a> {
+    fn of(asked: &'a AskedTrial, space: &'a Space) -> Self {
+        Self {
+            trial: asked.trial.0,
+            point: NamedValues { space, point: &asked.point },
+            tag: asked.tag,
+            fidelity: asked.fidelity.map(Number),
+        }
+    }
+}
+
+impl ReadTrial {
+    fn into_domain(self, space: &Space) -> Result<AskedTrial, String> {
+        let point = space.point_from_json(&self.point);
+        Ok(AskedTrial {
+            trial: TrialId(self.trial),
+            point: point
+                .map_err(|reason| format!("the point of trial {} does not fit: {reason}", self.trial))?,
+            tag: self.tag,
+            fidelity: self.fidelity.map(|number| number.0),
+        })
+    }
+}
+
+impl<'a> FinishedBody<'a> {
+    fn of(trial: TrialId, outcome: &'a Outcome, duration: Duration, reused: Option<TrialId>) -> Self {
+        let (word, measurement, failure) = match outcome {
+            Outcome::Completed { measurement } => (OutcomeWord::Completed, Some(measurement), None),
+            Outcome::Infeasible { .. } => (OutcomeWord::Infeasible, None, None),
+            Outcome::Failed { failure, .. } => (OutcomeWord::Failed, None, Some((*failure).into())),
+            Outcome::Stopped { measurement, .. } => (OutcomeWord::Stopped, measurement.as_ref(), None),
+        };
+        Self {
+            trial: trial.0,
+            outcome: word,
+            measurement: measurement.map(|measurement| Readings(Cow::Borrowed(measurement))),
+            failure,
+            reason: outcome.reason().map(Cow::from),
+            duration_ns: nanoseconds(duration),
+            reused: reused.map(|trial| trial.0),
+        }
+    }
+
+    fn into_domain(self) -> Result<Record, String> {
+        let measurement = self.measurement.map(|readings| readings.0.into_owned());
+        let reason = self.reason.map(Cow::into_owned).unwrap_or_default();
+        let outcome = match self.outcome {
+            OutcomeWord::Completed => Outcome::Completed {
+                measurement: measurement.ok_or("a completed trial needs a measurement")?,
+            },
+            OutcomeWord::Infeasible => Outcome::Infeasible { reason },
+            OutcomeWord::Failed => Outcome::Failed {
+                failure: self.failure.ok_or("a failed trial needs a failure")?.into(),
+                reason,
+            },
+            OutcomeWord::Stopped => Outcome::Stopped { reason, measurement },
+        };
+        Ok(Record::Finished {
+            trial: TrialId(self.trial),
+            outcome,
+            duration: Duration::from_nanos(self.duration_ns),
+            reused: self.reused.map(TrialId),
+        })
+    }
+}
+
+/// A point as an object of names and values, as `Space::point_to_json` has it but in the space's order.
+/// A point that could not be read back is an error.
+struct NamedValues<'a> {
+    space: &'a Space,
+    point: &'a Point,
+}
+
+impl Serialize for NamedValues<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if self.point.parameter_count() != self.space.parameter_count() {
+            return Err(S::Error::custom(
+                "the point has not as many coordinates as the space has parameters",
+            ));
+        }
+        if self.point.coordinates().flatten().any(f64::is_infinite) {
+            return Err(S::Error::custom("the point has an infinite coordinate"));
+        }
+        serializer.collect_map(self.space.values(self.point))
+    }
+}
+
+/// A measurement as an object: a number by name, or value and standard error where that is known.
+struct Readings<'a>(Cow<'a, Measurement>);
+
+impl Serialize for Readings<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let readings = self.0.readings();
+        let mut map = serializer.serialize_map(Some(readings.len()))?;
+        for reading in readings {
+            let value = Number(reading.value);
+            match reading.standard_error.map(Number) {
+                None => map.serialize_entry(&reading.metric, &value)?,
+                error => {
+                    map.serialize_entry(&reading.metric, &ReadingBody { value, standard_error: error })?;
+                }
+            }
+        }
+        map.end()
+    }
+}
+
+impl<'de> Deserialize<'de> for Readings<'_> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ReadingsVisitor;
+        impl<'de> Visitor<'de> for ReadingsVisitor {
+            type Value = Measurement;
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("an object of metrics and their values")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Measurement, A::Error> {
+                let mut measurement = Measurement::new();
+                while let Some((metric, Reading(body))) = map.next_entry::<String, Reading>()? {
+                    measurement.set(metric, body.value.0, body.standard_error.map(|error| error.0));
+                }
+                Ok(measurement)
+            }
+        }
+        deserializer.deserialize_map(ReadingsVisitor).map(|measurement| Readings(Cow::Owned(measurement)))
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct ReadingBody {
+    value: Number,
+    #[serde(default)]
+    standard_error: Option<Number>,
+}
+
+/// One value of a measurement, in either form.
+struct Reading(ReadingBody);
+
+impl<'de> Deserialize<'de> for Reading {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(NumberVisitor { or_object: true }).map(Reading)
+    }
+}
+
+/// A number that keeps its bits: JSON has no word for NaN and the infinities, so they are texts.
+#[derive(Clone, Copy)]
+struct Number(f64);
+
+impl Serialize for Number {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            finite if finite.is_finite() => serializer.serialize_f64(finite),
+            f64::INFINITY => serializer.serialize_str("Infinity"),
+            f64::NEG_INFINITY => serializer.serialize_str("-Infinity"),
+            _ => serializer.serialize_str("NaN"),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Number {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(NumberVisitor { or_object: false }).map(|body| body.value)
+    }
+}
+
+struct NumberVisitor {
+    or_object: bool,
+}
+
+impl NumberVisitor {
+    fn bare(value: f64) -> ReadingBody {
+        ReadingBody { value: Number(value), standard_error: None }
+    }
+}
+
+impl<'de> Visitor<'de> for NumberVisitor {
+    type Value = ReadingBody;
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a number, or one of the texts NaN, Infinity and -Infinity")
+    }
+    fn visit_f64<E>(self, value: f64) -> Result<ReadingBody, E> {
+        Ok(Self::bare(value))
+    }
+    fn visit_u64<E>(self, value: u64) -> Result<ReadingBody, E> {
+        Ok(Self::bare(value as f64))
+    }
+    fn visit_i64<E>(self, value: i64) -> Result<ReadingBody, E> {
+        Ok(Self::bare(value as f64))
+    }
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<ReadingBody, E> {
+        match text {
+            "NaN" => Ok(Self::bare(f64::NAN)),
+            "Infinity" => Ok(Self::bare(f64::INFINITY)),
+            "-Infinity" => Ok(Self::bare(f64::NEG_INFINITY)),
+            _ => Err(E::invalid_value(serde::de::Unexpected::Str(text), &self)),
+        }
+    }
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<ReadingBody, A::Error> {
+        if self.or_object {
+            ReadingBody::deserialize(serde::de::value::MapAccessDeserializer::new(map))
+        } else {
+            Err(A::Error::custom("expected a number, found an object"))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

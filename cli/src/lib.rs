@@ -1,0 +1,39 @@
+//! The Ansatz host: a manifest becomes a plan, a plan becomes a study that runs, and everything that
+//! happens is in a journal before anyone acts on it.
+
+mod args;
+mod ask_tell;
+mod clock;
+mod commands;
+pub mod engine;
+pub mod error;
+pub mod executor;
+pub mod interrupt;
+pub mod journal;
+pub mod manifest;
+pub mod plan;
+pub mod plugins;
+pub mod report;
+pub mod run;
+pub mod session;
+pub mod watch;
+
+pub use clock::Clock;
+
+use clap::Parser;
+use std::io::{IsTerminal, Write};
+use std::process::ExitCode;
+
+/// The whole program: arguments in, exit code out.
+pub fn main() -> ExitCode {
+    let exit = match commands::execute(args::Args::parse()) {
+        Ok(exit) => exit,
+        Err(error) => {
+            let is_terminal = std::io::stderr().is_terminal();
+            // standard error may be closed: the exit code still says what happened
+            let _ = write!(std::io::stderr(), "{}", error.render(is_terminal));
+            error.exit()
+        }
+    };
+    ExitCode::from(exit as u8)
+}

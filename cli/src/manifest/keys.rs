@@ -1,0 +1,519 @@
+//! Every key of a manifest: its form, its default and what it means. The structure check, the messages and
+//! the JSON Schema for editors all read these tables, so that they cannot disagree.
+
+use super::duration;
+use serde_json::{Map, Value, json};
+
+/// A key of a table.
+#[derive(Debug)]
+pub(super) struct Key {
+    pub name: &'static str,
+    pub form: Form,
+    pub need: Need,
+    /// In a sentence or two, for editors.
+    pub doc: &'static str,
+    /// A line or two of TOML.
+    pub example: &'static str,
+    /// What people write who mean this key.
+    pub also: &'static [&'static str],
+}
+
+/// Whether a key must be there.
+#[derive(Debug)]
+pub(super) enum Need {
+    Required,
+    /// Without it there is nothing of the kind.
+    Optional,
+    /// With the default as JSON.
+    Default(&'static str),
+}
+
+/// The keys of a table.
+#[derive(Debug)]
+pub(super) struct Keys {
+    pub keys: &'static [Key],
+    /// If not empty: exactly one of these must be there.
+    pub one_of: &'static [&'static str],
+}
+
+/// A word with its meaning and other spellings.
+#[derive(Debug)]
+pub(super) struct Word {
+    pub word: &'static str,
+    pub doc: &'static str,
+    pub also: &'static [&'static str],
+}
+
+/// What a value must look like.
+#[derive(Debug)]
+pub(super) enum Form {
+    /// A text that is not blank.
+    Text,
+    /// Letters, digits, `_`, `.` and `-`.
+    Name,
+    /// One of several words.
+    Choice(&'static [Word]),
+    /// An integer between two bounds, both allowed.
+    Whole(i64, i64),
+    /// A number.
+    Number,
+    /// A number above 0.
+    Positive,
+    /// See `duration`.
+    Duration,
+    /// True or false, and only this one.
+    Exactly(bool),
+    /// A text, number, true or false.
+    Value,
+    /// A list of any length.
+    List(&'static Form),
+    /// Lowest and highest.
+    Pair(&'static Form),
+    /// A table with these keys.
+    Table(&'static Keys),
+    /// A list of tables with these keys.
+    Tables(&'static Keys),
+    /// A table whose keys are names.
+    Named(&'static Form),
+    /// A table that somebody else judges.
+    Options,
+    /// The first of these that fits the kind of the value.
+    OneOf(&'static [Form]),
+}
+
+const fn key(name: &'static str, form: Form, need: Need, doc: &'static str, example: &'static str) -> Key {
+    Key { name, form, need, doc, example, also: &[] }
+}
+
+impl Key {
+    const fn also(self, also: &'static [&'static str]) -> Self {
+        Key { also, ..self }
+    }
+}
+
+const fn word(word: &'static str, doc: &'static str, also: &'static [&'static str]) -> Word {
+    Word { word, doc, also }
+}
+
+/// Where a study is kept unless the manifest says otherwise.
+pub const DEFAULT_JOURNAL: &str = "ansatz.db";
+
+use Need::{Default, Optional, Required};
+
+/// The sections.
+pub(super) static MANIFEST: Keys = Keys {
+    keys: &[
+        key("study", Form::Table(&STUDY), Optional, "What the study is called, its seed, and how strategies take turns.", "[study]\nname = \"first\""),
+        key("metrics", Form::Named(&METRIC), Required, "What is measured, by name. Metrics with a goal are improved, in the order of the file; bounds must be kept by good trials.", "[metrics]\nvalidation_loss = \"minimise\"").also(&["metric", "goals", "direction", "directions"]),
+        key("space", Form::Named(&PARAMETER), Required, "The parameters of the search space, by name.", "[space]\nlearning_rate = { float = [1e-5, 1e-1], scale = \"log\" }").also(&["parameters", "params", "search_space"]),
+        key("constraints", Form::Table(&CONSTRAINTS), Optional, "What must hold between parameters.", "[constraints]\nrequire = [\"x1 + x2 <= 1\"]"),
+        key("fidelity", Form::Table(&FIDELITY), Optional, "How much of a full evaluation a trial may use, if the objective can be cut short.", "[fidelity]\nname = \"epochs\"\nmin = 3\nmax = 30"),
+        key("objective", Form::Table(&OBJECTIVE), Optional, "Who evaluates. Only studies driven by another program (ask and tell) go without.", "[objective]\nplugin = \"digits\""),
+        key("strategy", Form::Tables(&STRATEGY), Required, "Who proposes points; one table for each strategy, all of which hear every result.", "[[strategy]]\nplugin = \"random\"").also(&["strategies", "sampler", "algorithm"]),
+        key("budget", Form::Table(&BUDGET), Optional, "What the study may spend. The first limit reached ends it; running trials are finished. At least one limit is needed, unless every strategy has `trials`.", "[budget]\ntrials = 50"),
+        key("run", Form::Table(&RUN), Optional, "How trials are run.", "[run]\nslots = 2"),
+        key("journal", Form::Table(&JOURNAL), Optional, "Where the study is kept.", "[journal]\npath = \"ansatz.db\""),
+        key("plugins", Form::Table(&PLUGINS), Optional, "Where plugins are looked for first.", "[plugins]\npath = [\"plugins\"]").also(&["plugin"]),
+    ],
+    one_of: &[],
+};
+
+static STUDY: Keys = Keys {
+    keys: &[
+        key(
+            "name",
+            Form::Name,
+            Optional,
+            "Unique in its journal. Default: the name of the file without its ending.",
+            "name = \"digits\"",
+        ),
+        key(
+            "seed",
+            Form::Whole(0, i64::MAX),
+            Default("0"),
+            "All randomness comes from it: the same manifest and seed give the same study.",
+            "seed = 7",
+        )
+        .also(&["random_seed", "random_state"]),
+        key(
+            "mix",
+            Form::Choice(MIX),
+            Default("\"in-turn\""),
+            "How several strategies take turns.",
+            "mix = \"in-turn\"",
+        ),
+    ],
+    one_of: &[],
+};
+
+static MIX: &[Word] = &[
+    word("in-turn", "One suggestion each, round and round.", &["in_turn"]),
+    word("weighted", "Suggestions in proportion to the weights, spread evenly.", &[]),
+    word("phases", "One after the other, in the order of the file; `trials` is the length of a phase.", &[]),
+];
+
+static GOAL: &[Word] = &[
+    word("minimise", "Smaller is better.", &["minimize", "min"]),
+    word("maximise", "Larger is better.", &["maximize", "max"]),
+];
+
+static METRIC: Form = Form::OneOf(&[Form::Choice(GOAL), Form::Table(&METRIC_KEYS)]);
+
+static METRIC_KEYS: Keys = Keys {
+    keys: &[
+        key(
+            "goal",
+            Form::Choice(GOAL),
+            Optional,
+            "Which direction is better. Without it the metric is only bounded.",
+            "goal = \"maximise\"",
+        )
+        .also(&["direction", "mode"]),
+        key("at_most", Form::Number, Optional, "A good trial measures no more than this.", "at_most = 50")
+            .also(&["max", "upper", "less_than", "below"]),
+        key("at_least", Form::Number, Optional, "A good trial measures no less than this.", "at_least = 0.9")
+            .also(&["min", "lower", "greater_than", "above"]),
+    ],
+    one_of: &[],
+};
+
+static BOOL_WORD: &[Word] = &[word("bool", "False or true.", &["boolean"])];
+
+static SCALE: &[Word] = &[
+    word("linear", "Distances are differences.", &["lin", "uniform"]),
+    word("log", "Distances are ratios; the lowest value must be above 0.", &["logarithmic", "loguniform"]),
+];
+
+static PARAMETER: Form = Form::OneOf(&[Form::Choice(BOOL_WORD), Form::Table(&PARAMETER_KEYS)]);
+
+static PARAMETER_KEYS: Keys = Keys {
+    keys: &[
+        key("float", Form::Pair(&Form::Number), Optional, "Real numbers from the lowest to the highest, both included.", "float = [1e-5, 1e-1]").also(&["real", "uniform", "loguniform", "range", "bounds", "low", "high", "lower", "upper", "min", "max"]),
+        key("int", Form::Pair(&Form::Whole(i64::MIN, i64::MAX)), Optional, "Whole numbers from the lowest to the highest, both included.", "int = [16, 128]").also(&["integer", "randint"]),
+        key("categorical", Form::List(&Form::Value), Optional, "One of several values without an order.", "categorical = [\"sgd\", \"adam\"]").also(&["choices", "choice", "values", "options", "enum", "type"]),
+        key("ordinal", Form::List(&Form::Value), Optional, "One of several values whose order means something.", "ordinal = [2, 4, 8]").also(&["ordered"]),
+        key("bool", Form::Exactly(true), Optional, "False or true; `name = \"bool\"` is short for it.", "bool = true").also(&["boolean"]),
+        key("scale", Form::Choice(SCALE), Default("\"linear\""), "How distances are measured; for float and int.", "scale = \"log\"").also(&["log", "prior", "distribution"]),
+        key("step", Form::Positive, Optional, "Only lowest, lowest + step, lowest + 2 step and so on; for float and int (whole there; default 1).", "step = 16").also(&["q", "quantisation"]),
+        key("when", Form::Named(&CONDITION), Optional, "The parameter is active only where all of this holds: other parameters by name, with a value, a list of values or a range.", "when = { optimizer = \"sgd\" }").also(&["if", "condition", "conditions", "active_if", "depends_on"]),
+    ],
+    one_of: &["float", "int", "categorical", "ordinal", "bool"],
+};
+
+static CONDITION: Form = Form::OneOf(&[Form::Value, Form::List(&Form::Value), Form::Table(&CONDITION_RANGE)]);
+
+static CONDITION_RANGE: Keys = Keys {
+    keys: &[
+        key(
+            "min",
+            Form::Number,
+            Optional,
+            "Smallest value for which it holds. Default: the parameter's lowest.",
+            "min = 2",
+        )
+        .also(&["at_least", "lower", "low"]),
+        key(
+            "max",
+            Form::Number,
+            Optional,
+            "Largest value for which it holds. Default: the parameter's highest.",
+            "max = 3",
+        )
+        .also(&["at_most", "upper", "high"]),
+    ],
+    one_of: &[],
+};
+
+static CONSTRAINTS: Keys = Keys {
+    keys: &[
+        key("require", Form::List(&Form::Text), Optional, "Linear relations between float and int parameters, all of which must hold. One that speaks of an inactive parameter holds.", "require = [\"x1 + x2 <= 1\", \"min_leaf < max_leaf\"]").also(&["required", "relations", "linear"]),
+        key("forbid", Form::List(&Form::Named(&CONDITION)), Optional, "Combinations that are not allowed; written like `when`.", "forbid = [{ optimizer = \"sgd\", activation = \"gelu\" }]").also(&["forbidden", "exclude"]),
+    ],
+    one_of: &[],
+};
+
+static FIDELITY: Keys = Keys {
+    keys: &[
+        key("name", Form::Text, Required, "What is counted.", "name = \"epochs\""),
+        key("min", Form::Positive, Required, "The least that tells anything.", "min = 3")
+            .also(&["lower", "low"]),
+        key("max", Form::Positive, Required, "A full evaluation.", "max = 30").also(&["upper", "high"]),
+    ],
+    one_of: &[],
+};
+
+static OBJECTIVE: Keys = Keys {
+    keys: &[
+        key("plugin", Form::Name, Required, "The objective's name: `vendor.name`, or a bare name for what ships with Ansatz. `ansatz plugins list` shows all.", "plugin = \"digits\"").also(&["name", "type", "kind"]),
+        key("options", Form::Options, Optional, "What the objective lets users choose; `ansatz plugins show` lists it.", "options = { epochs = 20 }").also(&["params", "settings", "config"]),
+    ],
+    one_of: &[],
+};
+
+static STRATEGY: Keys = Keys {
+    keys: &[
+        key("plugin", Form::Name, Required, "The strategy's name: `vendor.name`, or a bare name for what ships with Ansatz. `ansatz plugins list` shows all.", "plugin = \"random\"").also(&["type", "kind"]),
+        key("label", Form::Text, Optional, "Unique in the study; shown beside its trials. Default: the plugin's name, with -2, -3 for repeats.", "label = \"warm-up\"").also(&["name", "id"]),
+        key("weight", Form::Positive, Default("1"), "Its share; only for mix = \"weighted\".", "weight = 2.0"),
+        key("trials", Form::Whole(1, i64::MAX), Optional, "How many trials it proposes at most; in phases, the length of its phase.", "trials = 20").also(&["n_trials", "max_trials", "count"]),
+        key("options", Form::Options, Optional, "What the strategy lets users choose; `ansatz plugins show` lists it.", "options = { }").also(&["params", "settings", "config"]),
+    ],
+    one_of: &[],
+};
+
+static BUDGET: Keys = Keys {
+    keys: &[
+        key("trials", Form::Whole(1, i64::MAX), Optional, "Trials, however they end.", "trials = 50")
+            .also(&["n_trials", "max_trials", "trial_count"]),
+        key(
+            "wall_time",
+            Form::Duration,
+            Optional,
+            "Time with the study running, summed over its sessions.",
+            "wall_time = \"10min\"",
+        )
+        .also(&["timeout", "time", "max_time", "duration"]),
+        key(
+            "target",
+            Form::Number,
+            Optional,
+            "A value of the first metric with a goal that is good enough.",
+            "target = 0.02",
+        )
+        .also(&["goal", "stop_at"]),
+        key(
+            "cost",
+            Form::Table(&COST),
+            Optional,
+            "A limit on the sum of a metric over all trials that measured it.",
+            "cost = { metric = \"gpu_seconds\", limit = 3600 }",
+        ),
+        key(
+            "until_exhausted",
+            Form::Exactly(true),
+            Optional,
+            "No limit is needed: the study ends when no strategy has a suggestion left, as after a full grid.",
+            "until_exhausted = true",
+        ),
+    ],
+    one_of: &[],
+};
+
+static COST: Keys = Keys {
+    keys: &[
+        key(
+            "metric",
+            Form::Text,
+            Required,
+            "The metric that says what a trial cost; it needs no goal.",
+            "metric = \"gpu_seconds\"",
+        )
+        .also(&["name"]),
+        key("limit", Form::Positive, Required, "In the metric's unit.", "limit = 3600")
+            .also(&["max", "at_most"]),
+    ],
+    one_of: &[],
+};
+
+static ON_INTERRUPT: &[Word] =
+    &[word("requeue", "They are run again.", &[]), word("fail", "They count as failed.", &[])];
+
+static DUPLICATES: &[Word] = &[
+    word("replicate", "Evaluate it again: right for noisy objectives.", &[]),
+    word("reuse", "Take over the outcome of the earlier trial.", &[]),
+];
+
+static RUN: Keys = Keys {
+    keys: &[
+        key(
+            "slots",
+            Form::Whole(1, 1_024),
+            Default("1"),
+            "How many trials run at the same time.",
+            "slots = 2",
+        )
+        .also(&["parallel", "workers", "n_jobs", "jobs", "concurrency"]),
+        key(
+            "trial_timeout",
+            Form::Duration,
+            Optional,
+            "How long one attempt at a trial may take; then it failed.",
+            "trial_timeout = \"5min\"",
+        )
+        .also(&["timeout", "trial_time", "max_trial_time"]),
+        key(
+            "retries",
+            Form::Whole(0, 1_000),
+            Default("0"),
+            "How often a failed trial is tried again before its failure is final.",
+            "retries = 1",
+        )
+        .also(&["attempts", "max_retries"]),
+        key(
+            "on_interrupt",
+            Form::Choice(ON_INTERRUPT),
+            Default("\"requeue\""),
+            "What becomes of trials that were running when the host died.",
+            "on_interrupt = \"requeue\"",
+        ),
+        key(
+            "duplicates",
+            Form::Choice(DUPLICATES),
+            Default("\"replicate\""),
+            "What to do with a point that has been evaluated before.",
+            "duplicates = \"reuse\"",
+        ),
+        key(
+            "stop_after_failures",
+            Form::OneOf(&[Form::Whole(1, i64::MAX), Form::Exactly(false)]),
+            Default("10"),
+            "Stop after this many failed trials in a row, because the objective is probably broken; false: never.",
+            "stop_after_failures = 10",
+        ),
+    ],
+    one_of: &[],
+};
+
+static SYNC: &[Word] = &[
+    word("full", "A record counts as written when it is on the disk: survives a power cut.", &[]),
+    word("off", "When the operating system has it: survives a crash of the host, not of the machine.", &[]),
+];
+
+static JOURNAL: Keys = Keys {
+    keys: &[
+        key("path", Form::Text, Default("\"ansatz.db\""), "A SQLite database, relative to the folder of the manifest; made if it does not exist. One may hold many studies.", "path = \"ansatz.db\"").also(&["file", "storage", "url"]),
+        key("sync", Form::Choice(SYNC), Default("\"full\""), "When a record counts as written.", "sync = \"full\""),
+    ],
+    one_of: &[],
+};
+
+static PLUGINS: Keys = Keys {
+    keys: &[key(
+        "path",
+        Form::List(&Form::Text),
+        Optional,
+        "Folders with plugins, relative to the folder of the manifest; searched before all others.",
+        "path = [\"plugins\"]",
+    )
+    .also(&["paths", "folder", "folders", "dir"])],
+    one_of: &[],
+};
+
+impl Keys {
+    pub fn get(&self, name: &str) -> Option<&'static Key> {
+        self.keys.iter().find(|key| key.name == name)
+    }
+
+    /// The names, for "allowed here".
+    pub fn names(&self) -> impl Iterator<Item = &'static str> {
+        self.keys.iter().map(|key| key.name)
+    }
+
+    fn schema(&self) -> Value {
+        let mut properties = Map::new();
+        for key in self.keys {
+            let mut schema = key.form.schema();
+            schema["description"] = key.doc.into();
+            if let Default(text) = key.need {
+                // every default in the tables is JSON, which a test checks
+                schema["default"] = serde_json::from_str(text).unwrap_or(Value::Null);
+            }
+            properties.insert(key.name.to_owned(), schema);
+        }
+        let required: Vec<&str> =
+            self.keys.iter().filter(|key| matches!(key.need, Required)).map(|key| key.name).collect();
+        let mut schema = json!({ "type": "object", "properties": properties, "additionalProperties": false });
+        if !required.is_empty() {
+            schema["required"] = json!(required);
+        }
+        if !self.one_of.is_empty() {
+            schema["oneOf"] = self.one_of.iter().map(|name| json!({ "required": [name] })).collect();
+        }
+        schema
+    }
+}
+
+impl Form {
+    /// What it is in words, after "must be".
+    pub fn expected(&self) -> String {
+        match self {
+            Form::Text => "a text".into(),
+            Form::Name => "a name of letters, digits, _, . and -".into(),
+            Form::Choice(words) => {
+                let names: Vec<String> = words.iter().map(|word| format!("{:?}", word.word)).collect();
+                either(&names)
+            }
+            Form::Whole(i64::MIN, i64::MAX) => "a whole number".into(),
+            Form::Whole(least, i64::MAX) => format!("a whole number of at least {least}"),
+            Form::Whole(least, most) => format!("a whole number from {least} to {most}"),
+            Form::Number => "a number".into(),
+            Form::Positive => "a number above 0".into(),
+            Form::Duration => duration::FORM.into(),
+            Form::Exactly(truth) => truth.to_string(),
+            Form::Value => "a text, a number, true or false".into(),
+            Form::List(Form::Text) => "a list of texts".into(),
+            Form::List(Form::Value) => "a list of values".into(),
+            Form::List(_) => "a list of tables".into(),
+            Form::Pair(Form::Number) => "a list of two numbers, [lowest, highest]".into(),
+            Form::Pair(_) => "a list of two whole numbers, [lowest, highest]".into(),
+            Form::Table(_) | Form::Named(_) | Form::Options => "a table".into(),
+            Form::Tables(_) => "a list of tables".into(),
+            Form::OneOf(forms) => either(&forms.iter().map(Form::expected).collect::<Vec<_>>()),
+        }
+    }
+
+    fn schema(&self) -> Value {
+        match self {
+            Form::Text => json!({ "type": "string", "minLength": 1 }),
+            Form::Name => json!({ "type": "string", "pattern": "^[A-Za-z0-9_.-]+$" }),
+            Form::Choice(words) => {
+                let mut choices: Vec<Value> =
+                    words.iter().map(|word| json!({ "const": word.word, "description": word.doc })).collect();
+                let others: Vec<&str> = words.iter().flat_map(|word| word.also).copied().collect();
+                if !others.is_empty() {
+                    choices.push(json!({ "enum": others, "description": "Other spellings." }));
+                }
+                json!({ "oneOf": choices })
+            }
+            Form::Whole(i64::MIN, i64::MAX) => json!({ "type": "integer" }),
+            Form::Whole(least, i64::MAX) => json!({ "type": "integer", "minimum": least }),
+            Form::Whole(least, most) => json!({ "type": "integer", "minimum": least, "maximum": most }),
+            Form::Number => json!({ "type": "number" }),
+            Form::Positive => json!({ "type": "number", "exclusiveMinimum": 0 }),
+            Form::Duration => json!({ "anyOf": [
+                { "type": "number", "exclusiveMinimum": 0, "description": "In seconds." },
+                { "type": "string", "minLength": 1, "pattern": duration::PATTERN,
+                  "description": "With the units d, h, min, s, ms." },
+            ] }),
+            Form::Exactly(truth) => json!({ "const": truth }),
+            Form::Value => json!({ "type": ["string", "number", "boolean"] }),
+            Form::List(form) => json!({ "type": "array", "items": form.schema() }),
+            Form::Pair(form) => {
+                json!({ "type": "array", "items": form.schema(), "minItems": 2, "maxItems": 2 })
+            }
+            Form::Table(keys) => keys.schema(),
+            Form::Tables(keys) => json!({ "type": "array", "items": keys.schema(), "minItems": 1 }),
+            Form::Named(form) => {
+                json!({ "type": "object", "additionalProperties": form.schema(), "minProperties": 1 })
+            }
+            Form::Options => json!({ "type": "object" }),
+            Form::OneOf(forms) => json!({ "anyOf": forms.iter().map(Form::schema).collect::<Vec<_>>() }),
+        }
+    }
+}
+
+/// "a, b or c".
+pub(super) fn either(names: &[String]) -> String {
+    match names {
+        [rest @ .., last] if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
+        _ => names.concat(),
+    }
+}
+
+/// The JSON Schema of manifests, for editors that complete and check TOML as one writes.
+pub fn json_schema() -> Value {
+    let mut schema = MANIFEST.schema();
+    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema".into();
+    schema["title"] = "Ansatz study manifest".into();
+    schema
+}

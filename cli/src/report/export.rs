@@ -1,0 +1,83 @@
+//! All trials of a study as a table: CSV for data frames and spreadsheets, JSON for programs.
+
+use super::json;
+use ansatz_core::study::Study;
+use ansatz_core::{Measurement, Outcome};
+use std::io::{self, Write};
+
+/// One line per trial: number, strategy, state, attempt, duration, parameters, metrics, reason. An inactive
+/// parameter and a metric that was not measured are empty cells. Columns of parameters and metrics carry
+/// the prefixes `parameters.` and `metrics.`, so that no name can clash.
+pub fn csv(study: &Study, mut out: impl Write) -> io::Result<()> {
+    let space = &study.rules().problem.space;
+    let mut metrics: Vec<&str> = Vec::new();
+    for trial in study.trials() {
+        for reading in measurement(&trial.outcome).map(Measurement::readings).unwrap_or_default() {
+            if !metrics.contains(&reading.metric.as_str()) {
+                metrics.push(&reading.metric);
+            }
+        }
+    }
+    let mut header: Vec<String> =
+        ["trial", "strategy", "state", "attempt", "duration_s", "fidelity"].map(str::to_owned).to_vec();
+    header.extend(space.parameters().iter().map(|parameter| format!("parameters.{}", parameter.name)));
+    header.extend(metrics.iter().map(|metric| format!("metrics.{metric}")));
+    header.push("reason".to_owned());
+    line(&mut out, &header)?;
+    for trial in study.trials() {
+        let mut cells = vec![
+            trial.id.to_string(),
+            study.rules().members[trial.member].label.clone(),
+            trial.outcome.as_ref().map_or("pending", Outcome::kind).to_owned(),
+            trial.attempt.to_string(),
+            trial.duration.as_secs_f64().to_string(),
+            trial.fidelity.map(|fidelity| fidelity.to_string()).unwrap_or_default(),
+        ];
+        for (index, parameter) in space.parameters().iter().enumerate() {
+            let value =
+                trial.point.get(index).map(|coordinate| parameter.domain.value(coordinate).to_string());
+            cells.push(value.unwrap_or_default());
+        }
+        let measurement = measurement(&trial.outcome);
+        for metric in &metrics {
+            let value = measurement.and_then(|measurement| measurement.value(metric));
+            cells.push(value.map(|value| value.to_string()).unwrap_or_default());
+        }
+        cells.push(trial.outcome.as_ref().and_then(Outcome::reason).unwrap_or_default().to_owned());
+        line(&mut out, &cells)?;
+    }
+    Ok(())
+}
+
+fn measurement(outcome: &Option<Outcome>) -> Option<&Measurement> {
+    match outcome {
+        Some(Outcome::Completed { measurement }) => Some(measurement),
+        Some(Outcome::Stopped { measurement, .. }) => measurement.as_ref(),
+        _ => None,
+    }
+}
+
+/// One record of RFC 4180.
+fn line(out: &mut impl Write, cells: &[String]) -> io::Result<()> {
+    for (index, cell) in cells.iter().enumerate() {
+        if index > 0 {
+            out.write_all(b",")?;
+        }
+        if cell.contains([',', '"', '\n', '\r']) {
+            write!(out, "\"{}\"", cell.replace('"', "\"\""))?;
+        } else {
+            out.write_all(cell.as_bytes())?;
+        }
+    }
+    out.write_all(b"\r\n")
+}
+
+/// A JSON list with one object per trial, one per line.
+pub fn json(study: &Study, mut out: impl Write) -> io::Result<()> {
+    out.write_all(b"[")?;
+    for (index, trial) in study.trials().iter().enumerate() {
+        let separator = if index == 0 { "\n" } else { ",\n" };
+        write!(out, "{separator}{}", json::trial(study, trial))?;
+    }
+    out.write_all(b"\n]\n")
+}

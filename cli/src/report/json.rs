@@ -1,0 +1,84 @@
+//! Studies and trials as JSON for programs. Keys are never given a new meaning; new ones may come.
+
+use ansatz_core::study::{Study, Trial};
+use ansatz_core::{Measurement, Outcome};
+use serde_json::{Value, json};
+use std::time::Duration;
+
+/// One trial. Values are in the metrics' own direction; absent keys mean unknown or inactive.
+pub fn trial(study: &Study, trial: &Trial) -> Value {
+    let mut object = json!({
+        "trial": trial.id,
+        "strategy": study.rules().members[trial.member].label,
+        "state": trial.outcome.as_ref().map_or("pending", Outcome::kind),
+        "attempt": trial.attempt,
+        "duration_s": trial.duration.as_secs_f64(),
+        "parameters": study.rules().problem.space.point_to_json(&trial.point),
+    });
+    if let Some(fidelity) = trial.fidelity {
+        object["fidelity"] = fidelity.into();
+    }
+    if let Some(reused) = trial.reused {
+        object["reused"] = reused.0.into();
+    }
+    if let Some(reason) = trial.outcome.as_ref().and_then(Outcome::reason) {
+        object["reason"] = reason.into();
+    }
+    let measurement = match &trial.outcome {
+        Some(Outcome::Completed { measurement }) => Some(measurement),
+        Some(Outcome::Stopped { measurement, .. }) => measurement.as_ref(),
+        _ => None,
+    };
+    if let Some(measurement) = measurement {
+        object["metrics"] = metrics(measurement);
+        let errors: serde_json::Map<String, Value> = (measurement.readings().iter())
+            .filter_map(|reading| Some((reading.metric.clone(), reading.standard_error?.into())))
+            .collect();
+        if !errors.is_empty() {
+            object["standard_errors"] = Value::Object(errors);
+        }
+    }
+    object
+}
+
+fn metrics(measurement: &Measurement) -> Value {
+    let values = measurement.readings().iter().map(|reading| (reading.metric.clone(), reading.value.into()));
+    Value::Object(values.collect())
+}
+
+/// The best trials: one for a single metric, a Pareto front for several; empty if none completed.
+pub fn best(study: &Study) -> Value {
+    study.incumbent().trials().filter_map(|id| study.trial(id)).map(|found| trial(study, found)).collect()
+}
+
+/// A study without its trials.
+pub fn overview(name: &str, study: &Study, elapsed: Duration) -> Value {
+    let count = |kind: &str| {
+        let of_kind = |trial: &&Trial| trial.outcome.as_ref().map_or("pending", Outcome::kind) == kind;
+        study.trials().iter().filter(of_kind).count()
+    };
+    let members = study.rules().members.iter().zip(study.members()).map(|(member, state)| {
+        json!({
+            "strategy": member.label,
+            "trials": state.trial_count,
+            "improvements": state.improvement_count,
+            "exhausted": state.is_exhausted,
+        })
+    });
+    json!({
+        "study": name,
+        "seed": study.rules().seed,
+        "metrics": study.rules().problem.metrics.iter().map(|metric| json!({"metric": metric.name, "goal": metric.goal})).collect::<Value>(),
+        "trials": {
+            "all": study.trials().len(),
+            "completed": count("completed"),
+            "failed": count("failed"),
+            "infeasible": count("infeasible"),
+            "stopped": count("stopped"),
+            "pending": count("pending"),
+        },
+        "elapsed_s": elapsed.as_secs_f64(),
+        "best": best(study),
+        "strategies": members.collect::<Value>(),
+    })
+}

@@ -1,0 +1,362 @@
+//! Studies and trials as text for people.
+
+use super::plot;
+use crate::run::SessionEnd;
+use ansatz_core::study::{Study, Trial};
+use ansatz_core::{Goal, Measurement, Outcome, TrialId};
+use std::fmt::Write;
+use std::time::Duration;
+
+/// A time span in the two units that matter: `450 ms`, `12.3 s`, `3 min 20 s`, `2 h 5 min`.
+pub fn duration(span: Duration) -> String {
+    let seconds = span.as_secs_f64();
+    let (minutes, hours, days) = (span.as_secs() / 60, span.as_secs() / 3600, span.as_secs() / 86_400);
+    match seconds {
+        s if s < 0.001 => format!("{:.0} µs", s * 1e6),
+        s if s < 1.0 => format!("{:.0} ms", s * 1e3),
+        s if s < 60.0 => format!("{s:.1} s"),
+        s if s < 3600.0 => format!("{minutes} min {} s", span.as_secs() % 60),
+        s if s < 86_400.0 => format!("{hours} h {} min", minutes % 60),
+        _ => format!("{days} d {} h", hours % 24),
+    }
+}
+
+/// A number to five significant digits, without trailing zeros.
+pub fn number(value: f64) -> String {
+    if value == 0.0 || !value.is_finite() {
+        return format!("{value}");
+    }
+    let magnitude = value.abs().log10().floor() as i32;
+    if !(-4..7).contains(&magnitude) {
+        let text = format!("{value:.4e}");
+        return match text.split_once('e') {
+            Some((digits, exponent)) => format!("{}e{exponent}", without_zeros(digits)),
+            None => text,
+        };
+    }
+    let decimals = (4 - magnitude).max(0) as usize;
+    without_zeros(&format!("{value:.decimals$}")).to_owned()
+}
+
+fn without_zeros(digits: &str) -> &str {
+    if digits.contains('.') { digits.trim_end_matches('0').trim_end_matches('.') } else { digits }
+}
+
+/// The best value of a study in a few words; `None` before the first completed trial.
+pub fn incumbent_in_short(study: &Study) -> Option<String> {
+    let first = study.trial(study.incumbent().first()?)?;
+    if study.rules().problem.metrics.len() > 1 {
+        return Some(format!("{} trials on the Pareto front", study.incumbent().trials().len()));
+    }
+    let metric = &study.rules().problem.metrics.first()?.name;
+    let value = first.outcome.as_ref()?.completed()?.value(metric)?;
+    Some(format!("{metric} {} (trial {})", number(value), first.id))
+}
+
+/// One trial in one line: number, strategy, what came of it, how long it took.
+pub fn trial_in_short(study: &Study, trial: &Trial) -> String {
+    let label = &study.rules().members[trial.member].label;
+    let width = study.rules().members.iter().map(|member| member.label.len()).max().unwrap_or(0);
+    let result = match &trial.outcome {
+        None => "pending".to_owned(),
+        Some(Outcome::Completed { measurement }) => measured(study, measurement),
+        Some(Outcome::Stopped { reason, measurement }) => {
+            let measurement = measurement.as_ref().map(|m| measured(study, m)).unwrap_or_default();
+            format!("stopped: {reason}  {measurement}")
+        }
+        Some(outcome) => format!("{}: {}", outcome.kind(), outcome.reason().unwrap_or_default()),
+    };
+    let reused = trial.reused.map_or(String::new(), |earlier| format!("  (as trial {earlier})"));
+    format!("trial {:<4} {label:width$}  {result}  {}{reused}", trial.id, duration(trial.duration))
+}
+
+/// The goals and constraints of a measurement.
+fn measured(study: &Study, measurement: &Measurement) -> String {
+    let problem = &study.rules().problem;
+    let names = (problem.metrics.iter().map(|metric| metric.name.as_str()))
+        .chain(problem.outcome_constraints.iter().map(|constraint| constraint.metric.as_str()));
+    let mut parts: Vec<String> = Vec::new();
+    for name in names {
+        let Some(value) = measurement.value(name) else { continue };
+        let part = format!("{name} {}", number(value));
+        if !parts.contains(&part) {
+            parts.push(part);
+        }
+    }
+    parts.join("  ")
+}
+
+/// Everything about one trial, in lines.
+pub fn trial_in_full(study: &Study, trial: &Trial) -> String {
+    let problem = &study.rules().problem;
+    let mut text = format!("trial {} by {}", trial.id, study.rules().members[trial.member].label);
+    let state = trial.outcome.as_ref().map_or("pending", Outcome::kind);
+    let _ = writeln!(text, ": {state}, attempt {}, {}", trial.attempt, duration(trial.duration));
+    if let Some(reason) = trial.outcome.as_ref().and_then(Outcome::reason) {
+        let _ = writeln!(text, "  reason: {reason}");
+    }
+    let mut rows: Vec<(String, String)> = Vec::new();
+    let measurement = match &trial.outcome {
+        Some(Outcome::Completed { measurement }) => Some(measurement),
+        Some(Outcome::Stopped { measurement, .. }) => measurement.as_ref(),
+        _ => None,
+    };
+    for reading in measurement.map(Measurement::readings).unwrap_or_default() {
+        let goal = problem.metrics.iter().find(|metric| metric.name == reading.metric).map(|m| m.goal);
+        let mut value = number(reading.value);
+        if let Some(error) = reading.standard_error {
+            value.push_str(&format!(" ± {}", number(error)));
+        }
+        match goal {
+            Some(Goal::Minimise) => value.push_str("  (minimised)"),
+            Some(Goal::Maximise) => value.push_str("  (maximised)"),
+            None => {}
+        }
+        rows.push((reading.metric.clone(), value));
+    }
+    text.push_str(&table(&rows, "  "));
+    let mut rows: Vec<(String, String)> = Vec::new();
+    for (name, value) in problem.space.values(&trial.point) {
+        rows.push((name.to_owned(), shown(&value)));
+    }
+    if let (Some(range), Some(fidelity)) = (&problem.fidelity, trial.fidelity) {
+        rows.push((range.name.clone(), number(fidelity)));
+    }
+    text.push_str("  at\n");
+    text.push_str(&table(&rows, "    "));
+    text
+}
+
+fn shown(value: &ansatz_core::Value) -> String {
+    match value {
+        ansatz_core::Value::Float(float) => number(*float),
+        other => other.to_string(),
+    }
+}
+
+/// Names and values in two columns.
+fn table(rows: &[(String, String)], indent: &str) -> String {
+    let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+    rows.iter().map(|(name, value)| format!("{indent}{name:width$}  {value}\n")).collect()
+}
+
+/// How many trials ended in which way: `40 trials: 38 completed, 2 failed`.
+pub fn counts(study: &Study) -> String {
+    let count = |kind: &str| {
+        let of_kind = |trial: &&Trial| trial.outcome.as_ref().map_or("pending", Outcome::kind) == kind;
+        study.trials().iter().filter(of_kind).count()
+    };
+    let parts: Vec<String> = ["completed", "failed", "infeasible", "stopped", "pending"]
+        .into_iter()
+        .map(|kind| (count(kind), kind))
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, kind)| format!("{count} {kind}"))
+        .collect();
+    match study.trials().len() {
+        0 => "no trials yet".to_owned(),
+        1 => format!("1 trial: {}", parts.join(", ")),
+        all => format!("{all} trials: {}", parts.join(", ")),
+    }
+}
+
+/// The best trial, or the Pareto front.
+pub fn best(study: &Study) -> String {
+    let incumbents: Vec<&Trial> = study.incumbent().trials().filter_map(|id| study.trial(id)).collect();
+    match incumbents[..] {
+        [] if study.finished_count() == 0 => "no trial has ended yet\n".to_owned(),
+        [] => {
+            let constrained = !study.rules().problem.outcome_constraints.is_empty();
+            let hint = if constrained { ", or none that keeps every bound on the metrics" } else { "" };
+            format!("no best point: no trial completed{hint}\n")
+        }
+        [trial] => format!("best: {}", trial_in_full(study, trial)),
+        _ => {
+            let mut text = format!("Pareto front of {} trials\n", incumbents.len());
+            for trial in incumbents {
+                let _ = writeln!(text, "  {}", trial_in_short(study, trial));
+            }
+            text.push_str("  (ansatz show STUDY TRIAL prints one in full)\n");
+            text
+        }
+    }
+}
+
+/// What each strategy contributed.
+pub fn contributions(study: &Study) -> String {
+    let problem = &study.rules().problem;
+    let single = (problem.metrics.len() == 1).then(|| &problem.metrics[0]);
+    let mut rows = vec![["strategy", "trials", "improved", "failed", "best"].map(str::to_owned)];
+    for (index, (member, state)) in study.rules().members.iter().zip(study.members()).enumerate() {
+        let own = || study.trials().iter().filter(move |trial| trial.member == index);
+        let failed = own().filter(|trial| matches!(trial.outcome, Some(Outcome::Failed { .. }))).count();
+        let best = single.and_then(|metric| {
+            let losses =
+                own().filter_map(|trial| Some(problem.losses(trial.outcome.as_ref()?.completed()?)[0]));
+            losses.reduce(f64::min).map(|loss| number(metric.goal.loss(loss)))
+        });
+        rows.push([
+            member.label.clone(),
+            state.trial_count.to_string(),
+            state.improvement_count.to_string(),
+            failed.to_string(),
+            best.unwrap_or_else(|| "-".into()),
+        ]);
+    }
+    columns(&rows)
+}
+
+/// Rows in columns: the first to the left, the others to the right.
+pub fn columns<const N: usize>(rows: &[[String; N]]) -> String {
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let widths: [usize; N] = std::array::from_fn(width);
+    let mut text = String::new();
+    for row in rows {
+        let mut line = String::new();
+        for (column, cell) in row.iter().enumerate() {
+            let width = widths[column];
+            line.push_str(&if column == 0 {
+                format!("  {cell:width$}")
+            } else {
+                format!("  {cell:>width$}")
+            });
+        }
+        let _ = writeln!(text, "{}", line.trim_end());
+    }
+    text
+}
+
+/// The best value over the finished trials in the order of their numbers.
+pub fn convergence(study: &Study) -> String {
+    let problem = &study.rules().problem;
+    let [metric] = &problem.metrics[..] else { return String::new() };
+    let (mut values, mut best): (Vec<Option<f64>>, Vec<Option<f64>>) = (Vec::new(), Vec::new());
+    let mut least: Option<f64> = None;
+    for trial in study.trials() {
+        let Some(outcome) = &trial.outcome else { continue };
+        let measurement = outcome.completed();
+        let value = measurement.and_then(|m| m.value(&metric.name));
+        let is_allowed = measurement.is_some_and(|m| problem.excesses(m).iter().all(|excess| *excess <= 0.0));
+        if let Some(value) = value.filter(|_| is_allowed) {
+            let loss = metric.goal.loss(value);
+            least = Some(least.map_or(loss, |least| least.min(loss)));
+        }
+        values.push(value);
+        best.push(least.map(|loss| metric.goal.loss(loss)));
+    }
+    let plot = plot::convergence(&values, &best);
+    if plot.is_empty() { plot } else { format!("best {} by trial\n{plot}", metric.name) }
+}
+
+/// What is printed when a session ends.
+pub fn summary(name: &str, study: &Study, end: SessionEnd, elapsed: Duration) -> String {
+    let reason = match end {
+        SessionEnd::Done(reason) => reason.to_string(),
+        SessionEnd::Interrupted => "interrupted".to_owned(),
+    };
+    let mut text = format!("\nstudy {name}: {reason}\n{}, {}\n\n", counts(study), duration(elapsed));
+    text.push_str(&best(study));
+    text.push('\n');
+    text.push_str(&contributions(study));
+    let plot = convergence(study);
+    if !plot.is_empty() {
+        text.push('\n');
+        text.push_str(&plot);
+    }
+    text
+}
+
+/// A study's overview with its trials, the newest last.
+pub fn study_in_full(name: &str, study: &Study, elapsed: Duration) -> String {
+    let mut text = format!("study {name}\n{}, {}\n\n", counts(study), duration(elapsed));
+    text.push_str(&best(study));
+    text.push('\n');
+    text.push_str(&contributions(study));
+    let plot = convergence(study);
+    if !plot.is_empty() {
+        text.push('\n');
+        text.push_str(&plot);
+    }
+    text.push('\n');
+    let hidden = study.trials().len().saturating_sub(SHOWN_TRIALS_MAX);
+    if hidden > 0 {
+        let _ = writeln!(text, "({hidden} earlier trials are left out; ansatz export {name} has them all)");
+    }
+    let best: Vec<TrialId> = study.incumbent().trials().collect();
+    for trial in &study.trials()[hidden..] {
+        let mark = if best.contains(&trial.id) { "*" } else { " " };
+        let _ = writeln!(text, "{mark} {}", trial_in_short(study, trial));
+    }
+    text
+}
+
+/// The options of a plugin from their JSON Schema: name, type, default, documentation.
+pub fn options(schema: &serde_json::Value) -> String {
+    let Some(properties) = schema["properties"].as_object().filter(|properties| !properties.is_empty())
+    else {
+        return "options       none\n".to_owned();
+    };
+    let mut text = String::from("options\n");
+    for (name, property) in properties {
+        let mut head = format!("  {name}: {}", type_of(property, schema));
+        if let Some(default) = property.get("default") {
+            let _ = write!(head, " = {default}");
+        } else if schema["required"].as_array().is_some_and(|required| required.iter().any(|key| key == name))
+        {
+            head.push_str(" (required)");
+        }
+        let _ = writeln!(text, "{head}");
+        for line in property["description"].as_str().unwrap_or_default().lines() {
+            let _ = writeln!(text, "      {line}");
+        }
+    }
+    text
+}
+
+/// The type of an option in words.
+fn type_of(property: &serde_json::Value, schema: &serde_json::Value) -> String {
+    if let Some(name) = property["$ref"].as_str().and_then(|path| path.strip_prefix("#/$defs/")) {
+        return type_of(&schema["$defs"][name], schema);
+    }
+    let variants = property["oneOf"].as_array().or(property["anyOf"].as_array());
+    if let Some(variants) = variants {
+        let names: Vec<String> = variants.iter().map(|variant| type_of(variant, schema)).collect();
+        return names.join(" | ");
+    }
+    if let Some(values) = property["enum"].as_array() {
+        return values.iter().map(|value| value.to_string()).collect::<Vec<_>>().join(" | ");
+    }
+    if let Some(constant) = property.get("const") {
+        return constant.to_string();
+    }
+    let range = match (property.get("minimum"), property.get("maximum")) {
+        (Some(low), Some(high)) => format!(" from {low} to {high}"),
+        (Some(low), None) => format!(" of at least {low}"),
+        (None, Some(high)) => format!(" of at most {high}"),
+        (None, None) => String::new(),
+    };
+    let name = match &property["type"] {
+        serde_json::Value::String(name) => name.clone(),
+        serde_json::Value::Array(names) => {
+            names.iter().filter_map(|name| name.as_str()).collect::<Vec<_>>().join(" | ")
+        }
+        _ => "any".to_owned(),
+    };
+    format!("{name}{range}")
+}
+
+const SHOWN_TRIALS_MAX: usize = 100;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_and_spans_are_short() {
+        let numbers = [0.0, 1.0, 0.1 + 0.2, 123456.7, -0.000123456, 1e-9, 12345678.9, 99999.99];
+        let texts = ["0", "1", "0.3", "123457", "-0.00012346", "1e-9", "1.2346e7", "100000"];
+        assert_eq!(numbers.map(number), texts);
+        let spans = [0.0001, 0.45, 12.34, 200.0, 7500.0, 180_000.0];
+        let texts = ["100 µs", "450 ms", "12.3 s", "3 min 20 s", "2 h 5 min", "2 d 2 h"];
+        assert_eq!(spans.map(|s| duration(Duration::from_secs_f64(s))), texts);
+    }
+}

@@ -1,0 +1,112 @@
+//! The loop that runs a study: this file alone puts events in order.
+
+use crate::engine::{Ending, Engine};
+use crate::error::Error;
+use crate::executor::{Evaluate, Event, Executor, GRACE};
+use crate::interrupt::Interrupt;
+use crate::journal::Entry;
+use crate::plan::StudyPlan;
+use crate::watch::Watch;
+use ansatz_core::study::{Step, StopReason};
+use ansatz_core::{Assignment, TrialId};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How often the display is brought up to date while nothing happens.
+const TICK: Duration = Duration::from_millis(200);
+
+/// Why a session ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SessionEnd {
+    /// The study is done.
+    Done(StopReason),
+    /// Somebody interrupted it; it can be resumed.
+    Interrupted,
+}
+
+/// Runs a study until it is done or interrupted. `again` are trials that a resumed study has to run
+/// once more.
+pub fn run(
+    engine: &mut Engine,
+    objective: Arc<dyn Evaluate>,
+    plan: &StudyPlan,
+    mut again: Vec<TrialId>,
+    interrupt: &Interrupt,
+    watch: &mut Watch,
+) -> Result<SessionEnd, Error> {
+    let executor = Executor::new(objective, plan.run.slot_count, GRACE);
+    let mut executor = executor.map_err(|error| Error::Io { path: "a thread for a slot".into(), error })?;
+    interrupt.wake_on_signal(executor.waker());
+    let output_folder = trial_output_folder(&plan.journal.path, &plan.name);
+    let end = loop {
+        let is_draining = interrupt.count() > 0;
+        let mut starts: Vec<TrialId> = Vec::new();
+        let mut stop = None;
+        if !is_draining {
+            let again_count = again.len().min(executor.free_slot_count());
+            starts.extend(again.drain(..again_count));
+            if again.is_empty() {
+                let (fresh, step) = engine.fill(executor.free_slot_count() - starts.len())?;
+                starts.extend(fresh);
+                if let Step::Stop(reason) = step {
+                    stop = Some(SessionEnd::Done(reason));
+                }
+            }
+        } else if executor.running().len() == 0 {
+            stop = Some(SessionEnd::Interrupted);
+        }
+        engine.commit()?; // before anybody acts on it
+        for trial in starts {
+            start(&mut executor, engine, plan, &output_folder, trial);
+        }
+        watch.update(engine, &executor, is_draining);
+        if let Some(end) = stop {
+            break end;
+        }
+        if interrupt.count() > 1 {
+            executor.stop_all();
+        }
+        for event in executor.wait(TICK) {
+            match event {
+                Event::Reported { trial, step, measurement } => engine.report(trial, step, measurement)?,
+                // told to stop by the user: it has not had its chance, and is run again on resume
+                Event::Ended { .. } if interrupt.count() > 1 => {}
+                Event::Ended { trial, outcome, duration } => {
+                    if engine.finish(trial, outcome, duration)? == Ending::Retry {
+                        again.push(trial);
+                    }
+                }
+            }
+        }
+    };
+    let elapsed = engine.elapsed();
+    let reason = match end {
+        SessionEnd::Done(reason) => reason.to_string(),
+        SessionEnd::Interrupted => "interrupted".to_owned(),
+    };
+    engine.note(Entry::Closed { reason, elapsed });
+    engine.commit()?;
+    watch.finish(engine);
+    Ok(end)
+}
+
+fn start(executor: &mut Executor, engine: &Engine, plan: &StudyPlan, output_folder: &Path, trial: TrialId) {
+    let Some(entry) = engine.study().trial(trial) else { return };
+    let assignment = Assignment {
+        trial,
+        attempt: entry.attempt,
+        seed: engine.study().trial_seed(trial),
+        fidelity: entry.fidelity,
+        time_limit: plan.run.trial_timeout,
+        output_folder: Some(output_folder.join(format!("trial-{trial}"))),
+    };
+    executor.start(entry.point.clone(), assignment);
+}
+
+/// Where the output of a study's trials goes: a folder beside its journal.
+pub fn trial_output_folder(journal: &Path, study: &str) -> PathBuf {
+    let mut name = journal.file_name().unwrap_or_default().to_owned();
+    name.push(".d");
+    journal.with_file_name(name).join(study)
+}

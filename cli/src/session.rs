@@ -1,0 +1,288 @@
+//! A study brought to life for one session: started, resumed, or only read.
+
+use crate::clock::Clock;
+use crate::engine::Engine;
+use crate::error::Error;
+use crate::executor::Evaluate;
+use crate::journal::{self, Entry, Opened, PluginStamp, Store, StudyHeader};
+use crate::manifest::Manifest;
+use crate::plan::StudyPlan;
+use crate::plugins::PluginSet;
+use ansatz_core::TrialId;
+use ansatz_core::study::Study;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A study with everything that it needs to go on.
+pub struct Session {
+    /// What it is run from.
+    pub plan: StudyPlan,
+    /// Study, strategies and journal.
+    pub engine: Engine,
+    /// Who evaluates; `None` where a program asks and tells.
+    pub objective: Option<Arc<dyn Evaluate>>,
+    /// Trials that were running when the host died: to be run again.
+    pub again: Vec<TrialId>,
+}
+
+/// A study as its journal holds it.
+pub struct ReadStudy {
+    /// What it is run from.
+    pub plan: StudyPlan,
+    /// The study after its last record.
+    pub study: Study,
+    /// How long it ran, over all sessions.
+    pub elapsed: Duration,
+}
+
+/// Begins a new study.
+pub fn create(manifest: &Manifest, plan: StudyPlan) -> Result<Session, Error> {
+    let plugins = PluginSet::load(&plan, Some(manifest))?;
+    let store = journal::open(&plan.journal)?;
+    let clock = Clock::start(Duration::ZERO);
+    let header = StudyHeader {
+        plan: plan.clone(),
+        manifest: manifest.source().to_owned(),
+        created_at: clock.unix_seconds(),
+    };
+    let journal = store.create(header).map_err(|error| exists_hint(error, &plan))?;
+    let mut engine = Engine::new(Study::new(plan.rules.clone()), plugins.strategies, journal, clock)?;
+    engine.note(opened(plugins.stamps, Duration::ZERO, None));
+    let objective = plugins.objective.map(|objective| objective as Arc<dyn Evaluate>);
+    Ok(Session { plan, engine, objective, again: Vec::new() })
+}
+
+/// Goes on with a study. Without a name the journal must hold one study only. `set` changes budget and
+/// run of the study from here on; everything else of a study is fixed when it begins.
+pub fn resume(journal: &Path, name: Option<&str>, set: &[String]) -> Result<Session, Error> {
+    let (name, stored) = current_plan(journal, name)?;
+    let (manifest, plan) = match set {
+        [] => (None, stored.clone()),
+        set => {
+            let (manifest, plan) = changed_plan(journal, &name, &stored, set)?;
+            (Some(manifest), plan)
+        }
+    };
+    reopen(manifest.as_ref(), &stored, plan)
+}
+
+/// Begins the study of a manifest, or goes on with it if its journal holds it already.
+pub fn create_or_resume(manifest: &Manifest, plan: StudyPlan) -> Result<Session, Error> {
+    let exists = plan.journal.path.exists()
+        && journal::open_read_only(&plan.journal.path)?
+            .studies()?
+            .iter()
+            .any(|study| study.name == plan.name);
+    if !exists {
+        return create(manifest, plan);
+    }
+    let (_, stored) = current_plan(&plan.journal.path, Some(&plan.name))?;
+    only_budget_and_run_differ(&stored, &plan)?;
+    reopen(Some(manifest), &stored, plan)
+}
+
+fn reopen(manifest: Option<&Manifest>, stored: &StudyPlan, plan: StudyPlan) -> Result<Session, Error> {
+    let plugins = PluginSet::load(&plan, manifest)?;
+    let journal = journal::open(&plan.journal)?.open(&plan.name)?;
+    let mut replay = Vec::new();
+    let mut elapsed = Elapsed::default();
+    let mut earlier: Vec<PluginStamp> = Vec::new();
+    for entry in journal.entries(0) {
+        let stored = entry?;
+        elapsed.pass(&stored.entry, stored.at);
+        match stored.entry {
+            Entry::Study(record) => replay.push(record),
+            Entry::Opened(opened) => earlier = opened.plugins,
+            Entry::Closed { .. } => {}
+        }
+    }
+    let clock = Clock::start(elapsed.total);
+    let mut engine = Engine::new(Study::new(plan.rules.clone()), plugins.strategies, journal, clock)?;
+    for stamp in &plugins.stamps {
+        if let Some(before) =
+            earlier.iter().find(|before| before.component == stamp.component && before.role == stamp.role)
+            && before.sha256 != stamp.sha256
+        {
+            engine.warn(format!(
+                "the {} {} is another build than in the last session ({} then, {} now)",
+                stamp.role, stamp.component, before.version, stamp.version
+            ));
+        }
+    }
+    for record in &replay {
+        engine.replay(record)?;
+    }
+    let changed = (*stored != plan).then(|| Box::new(plan.clone()));
+    engine.note(opened(plugins.stamps, elapsed.total, changed));
+    let again = engine.after_replay(plan.run.on_interrupt)?;
+    let objective = plugins.objective.map(|objective| objective as Arc<dyn Evaluate>);
+    Ok(Session { plan, engine, objective, again })
+}
+
+/// One study as its journal holds it, without loading any plugin.
+pub fn read(journal: &Path, name: Option<&str>) -> Result<ReadStudy, Error> {
+    let store = open_existing(journal)?;
+    let name = choose(journal, store.as_ref(), name)?;
+    read_one(store.as_ref(), &name)
+}
+
+/// Every study of a journal, in the order of creation.
+pub fn list(journal: &Path) -> Result<Vec<ReadStudy>, Error> {
+    let store = open_existing(journal)?;
+    store.studies()?.iter().map(|study| read_one(store.as_ref(), &study.name)).collect()
+}
+
+fn read_one(store: &dyn Store, name: &str) -> Result<ReadStudy, Error> {
+    let journal = store.read(name)?;
+    let mut plan = journal.header().plan.clone();
+    let mut study = Study::new(plan.rules.clone());
+    let mut elapsed = Elapsed::default();
+    for entry in journal.entries(0) {
+        let stored = entry?;
+        elapsed.pass(&stored.entry, stored.at);
+        match stored.entry {
+            Entry::Study(record) => study.apply(&record).map_err(|error| Error::Journal(error.into()))?,
+            Entry::Opened(Opened { plan: Some(changed), .. }) => plan = *changed,
+            Entry::Opened(_) | Entry::Closed { .. } => {}
+        }
+    }
+    Ok(ReadStudy { plan, study, elapsed: elapsed.total })
+}
+
+fn open_existing(journal: &Path) -> Result<Box<dyn Store>, Error> {
+    if !journal.exists() {
+        return Err(Error::NotFound(format!(
+            "there is no journal {}; name the journal of the study with --journal",
+            journal.display()
+        )));
+    }
+    Ok(journal::open_read_only(journal)?)
+}
+
+/// The study that is meant.
+fn choose(journal: &Path, store: &dyn Store, name: Option<&str>) -> Result<String, Error> {
+    let names: Vec<String> = store.studies()?.into_iter().map(|study| study.name).collect();
+    let known = names.join(", ");
+    match (name, &names[..]) {
+        (Some(name), names) if names.iter().any(|known| known == name) => Ok(name.to_owned()),
+        (Some(name), _) => {
+            let hint = ansatz_core::nearest::did_you_mean(name, names.iter().map(String::as_str));
+            Err(Error::NotFound(format!(
+                "{} has no study {name:?}{hint}; it has {}",
+                journal.display(),
+                if known.is_empty() { "none" } else { &known }
+            )))
+        }
+        (None, [only]) => Ok(only.clone()),
+        (None, []) => Err(Error::NotFound(format!("{} holds no study yet", journal.display()))),
+        (None, _) => {
+            Err(Error::Usage(format!("{} holds several studies, name one: {known}", journal.display())))
+        }
+    }
+}
+
+/// The plan of a study as its last session left it.
+fn current_plan(journal: &Path, name: Option<&str>) -> Result<(String, StudyPlan), Error> {
+    let store = open_existing(journal)?;
+    let name = choose(journal, store.as_ref(), name)?;
+    let study = store.read(&name)?;
+    let mut plan = study.header().plan.clone();
+    for entry in study.entries(0) {
+        if let Entry::Opened(Opened { plan: Some(changed), .. }) = entry?.entry {
+            plan = *changed;
+        }
+    }
+    // the journal may have been moved since
+    plan.journal.path = journal.to_owned();
+    Ok((name, plan))
+}
+
+fn changed_plan(
+    journal: &Path,
+    name: &str,
+    stored: &StudyPlan,
+    set: &[String],
+) -> Result<(Manifest, StudyPlan), Error> {
+    let source = open_existing(journal)?.read(name)?.header().manifest.clone();
+    // what earlier sessions set still holds, and is set again before what is new
+    let overrides: Vec<String> = stored.overrides.iter().chain(set).cloned().collect();
+    let path = stored.manifest_folder.join(&stored.manifest_name);
+    let manifest = Manifest::parse(source, &path, &overrides)?;
+    let mut plan = manifest.plan()?;
+    plan.journal.path = journal.to_owned();
+    only_budget_and_run_differ(stored, &plan)?;
+    Ok((manifest, plan))
+}
+
+/// What a study searches, measures and asks cannot change while it runs: its records would mean something else.
+fn only_budget_and_run_differ(stored: &StudyPlan, plan: &StudyPlan) -> Result<(), Error> {
+    let mut same = plan.clone();
+    same.rules.budget = stored.rules.budget.clone();
+    same.rules.problem.trial_count = stored.rules.problem.trial_count;
+    same.rules.attempts_max = stored.rules.attempts_max;
+    same.rules.consecutive_failures_max = stored.rules.consecutive_failures_max;
+    same.run = stored.run.clone();
+    same.journal = stored.journal.clone();
+    same.plugin_folders = stored.plugin_folders.clone();
+    same.overrides = stored.overrides.clone();
+    same.manifest_folder = stored.manifest_folder.clone();
+    same.manifest_name = stored.manifest_name.clone();
+    let what = match () {
+        () if same == *stored => return Ok(()),
+        () if same.rules.problem != stored.rules.problem => "the search space or the metrics",
+        () if same.rules.seed != stored.rules.seed => "the seed",
+        () if same.objective != stored.objective => "the objective",
+        () => "the strategies",
+    };
+    Err(Error::Usage(format!(
+        "study {} is in the journal already, with another plan: {what} differ; only budget, run, journal and plugins may change. Give the changed study another name, for example with --set study.name={}-2",
+        plan.name, plan.name
+    )))
+}
+
+fn exists_hint(error: journal::JournalError, plan: &StudyPlan) -> Error {
+    if error.kind != journal::JournalErrorKind::Exists {
+        return error.into();
+    }
+    Error::Usage(format!(
+        "the journal {0} has a study {1} already; go on with it by `ansatz resume {1} --journal {0}`, or start another with --set study.name={1}-2",
+        plan.journal.path.display(),
+        plan.name
+    ))
+}
+
+fn opened(plugins: Vec<PluginStamp>, elapsed_before: Duration, plan: Option<Box<StudyPlan>>) -> Entry {
+    Entry::Opened(Opened {
+        host_version: env!("CARGO_PKG_VERSION").to_owned(),
+        process_id: Some(std::process::id()),
+        elapsed_before,
+        plugins,
+        plan,
+    })
+}
+
+/// How long a study ran: by what its sessions say, and where one died, by the time of its last entry.
+#[derive(Default)]
+struct Elapsed {
+    before: Duration,
+    opened_at: f64,
+    total: Duration,
+}
+
+impl Elapsed {
+    fn pass(&mut self, entry: &Entry, at: f64) {
+        match entry {
+            Entry::Opened(opened) => {
+                (self.before, self.opened_at) = (opened.elapsed_before, at);
+                self.total = self.total.max(self.before);
+            }
+            Entry::Closed { elapsed, .. } => self.total = *elapsed,
+            // the time of day may jump: never backwards here
+            Entry::Study(_) => {
+                let since = Duration::try_from_secs_f64(at - self.opened_at).unwrap_or_default();
+                self.total = self.total.max(self.before + since);
+            }
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! The live display: a progress line in a terminal, plain lines elsewhere. It only looks at the study.
+
+use crate::engine::Engine;
+use crate::executor::Executor;
+use crate::report::text;
+use ansatz_core::study::{Study, Trial};
+use ansatz_core::{Outcome, TrialId};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::io::{IsTerminal, Write};
+use std::time::{Duration, Instant};
+
+/// How much is shown while a study runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Detail {
+    /// Warnings only.
+    Quiet,
+    /// One line for each trial.
+    Lines,
+    /// A progress line, and a line for each improvement or failure.
+    Live,
+}
+
+impl Detail {
+    /// What suits standard error.
+    pub fn for_stderr(quiet: bool) -> Self {
+        match (quiet, std::io::stderr().is_terminal()) {
+            (true, _) => Detail::Quiet,
+            (false, true) => Detail::Live,
+            (false, false) => Detail::Lines,
+        }
+    }
+}
+
+/// Uneventful lines are left out when they come faster than this.
+const LINE_DISTANCE_MIN: Duration = Duration::from_millis(50);
+
+/// Shows a running study on standard error.
+pub struct Watch {
+    detail: Detail,
+    bar: ProgressBar,
+    shown: Vec<bool>,
+    shown_until: usize,
+    last_line: Option<Instant>,
+    left_out: usize,
+    finished_at_start: usize,
+    started: Instant,
+    was_draining: bool,
+}
+
+impl Watch {
+    /// A display for a study as it is now: what ended before is not shown again.
+    pub fn new(detail: Detail, study: &Study) -> Self {
+        let bar = match study.rules().budget.trial_count {
+            Some(count) => ProgressBar::new(count),
+            None => ProgressBar::no_length(),
+        };
+        let target = match detail {
+            Detail::Live => ProgressDrawTarget::stderr_with_hz(8),
+            _ => ProgressDrawTarget::hidden(),
+        };
+        bar.set_draw_target(target);
+        let template = "{bar:24.cyan/black} {pos}/{len}  {msg}";
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style.progress_chars("━╸─"));
+        }
+        let shown: Vec<bool> = study.trials().iter().map(|trial| trial.outcome.is_some()).collect();
+        Self {
+            detail,
+            bar,
+            shown,
+            shown_until: 0,
+            last_line: None,
+            left_out: 0,
+            finished_at_start: study.finished_count(),
+            started: Instant::now(),
+            was_draining: false,
+        }
+    }
+
+    /// Shows what is new.
+    pub fn update(&mut self, engine: &mut Engine, executor: &Executor, is_draining: bool) {
+        for notice in engine.take_notices() {
+            self.line(&format!("warning: {notice}"));
+        }
+        if is_draining && !self.was_draining {
+            self.was_draining = true;
+            self.line(&format!(
+                "interrupted: waiting for {} running trial(s); once more stops them (the study can be resumed)",
+                executor.running().len()
+            ));
+        }
+        if self.detail == Detail::Quiet {
+            return;
+        }
+        let study = engine.study();
+        self.show_finished(study);
+        if self.detail == Detail::Live {
+            self.bar.set_position(study.finished_count() as u64);
+            self.bar.set_message(self.message(study, executor.running().len(), engine.elapsed()));
+        }
+    }
+
+    /// Takes the progress line away.
+    pub fn finish(&mut self, engine: &mut Engine) {
+        for notice in engine.take_notices() {
+            self.line(&format!("warning: {notice}"));
+        }
+        if self.detail != Detail::Quiet {
+            self.show_finished(engine.study());
+        }
+        if self.left_out > 0 {
+            self.line(&format!("({} more trials ended too fast to be shown)", self.left_out));
+        }
+        self.bar.finish_and_clear();
+    }
+
+    fn message(&self, study: &Study, running: usize, elapsed: Duration) -> String {
+        let finished = study.finished_count();
+        let failed =
+            study.trials().iter().filter(|t| matches!(t.outcome, Some(Outcome::Failed { .. }))).count();
+        let mut parts = vec![format!("{running} running")];
+        if failed > 0 {
+            parts.push(format!("{failed} failed"));
+        }
+        if let Some(best) = text::incumbent_in_short(study) {
+            parts.push(format!("best {best}"));
+        }
+        let session = self.started.elapsed().as_secs_f64();
+        let rate = (finished - self.finished_at_start) as f64 / session.max(1e-9);
+        if finished > self.finished_at_start && session > 1.0 {
+            parts.push(match rate {
+                rate if rate >= 1.0 => format!("{rate:.1}/s"),
+                rate => format!("{:.1}/min", rate * 60.0),
+            });
+            let budget = &study.rules().budget;
+            let by_count = budget.trial_count.map(|count| (count as f64 - finished as f64) / rate);
+            let by_time = budget.wall_time.map(|limit| limit.saturating_sub(elapsed).as_secs_f64());
+            if let Some(left) = [by_count, by_time].into_iter().flatten().reduce(f64::min) {
+                parts.push(format!("{} left", text::duration(Duration::from_secs_f64(left.clamp(0.0, 1e9)))));
+            }
+        }
+        parts.join("  ")
+    }
+
+    fn show_finished(&mut self, study: &Study) {
+        self.shown.resize(study.trials().len(), false);
+        while self.shown.get(self.shown_until).is_some_and(|shown| *shown) {
+            self.shown_until += 1;
+        }
+        for index in self.shown_until..self.shown.len() {
+            let trial = &study.trials()[index];
+            if self.shown[index] || trial.outcome.is_none() {
+                continue;
+            }
+            self.shown[index] = true;
+            self.show_trial(study, trial);
+        }
+    }
+
+    fn show_trial(&mut self, study: &Study, trial: &Trial) {
+        let is_best = study.incumbent().trials().any(|best: TrialId| best == trial.id);
+        let is_eventful = is_best || !matches!(trial.outcome, Some(Outcome::Completed { .. }));
+        let is_due = self.last_line.is_none_or(|last| last.elapsed() >= LINE_DISTANCE_MIN);
+        let shown = match self.detail {
+            Detail::Quiet => false,
+            Detail::Live => is_eventful && is_due,
+            Detail::Lines => is_due,
+        };
+        if shown {
+            self.last_line = Some(Instant::now());
+            let mark = if is_best { "*" } else { " " };
+            self.line(&format!("{mark} {}", text::trial_in_short(study, trial)));
+        } else if self.detail == Detail::Lines {
+            self.left_out += 1;
+        }
+    }
+
+    fn line(&self, line: &str) {
+        if self.detail == Detail::Live {
+            self.bar.println(line);
+        } else {
+            // standard error may be closed: nobody reads, and nothing is lost
+            let _ = writeln!(std::io::stderr(), "{line}");
+        }
+    }
+}
