@@ -4,7 +4,8 @@
 //! a manifest is in `keys`; editors get it as a JSON Schema. What plugins make of their options is theirs: here
 //! options are compared with the schemas that plugins publish, so that mistakes in them are shown in place.
 //!
-//! Relative paths in `[journal]` and `[plugins]` are meant from the manifest's folder.
+//! Relative paths in `[journal]` and `[plugins]` are meant from the manifest's folder; a study whose manifest names
+//! no journal is kept where the command runs.
 
 mod check;
 mod diagnostics;

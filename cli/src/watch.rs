@@ -34,6 +34,9 @@ impl Detail {
 /// Uneventful lines are left out when they come faster than this.
 const LINE_DISTANCE_MIN: Duration = Duration::from_millis(50);
 
+/// How often the progress line is written anew.
+const MESSAGE_DISTANCE: Duration = Duration::from_millis(100);
+
 /// Shows a running study on standard error.
 pub struct Watch {
     detail: Detail,
@@ -41,6 +44,7 @@ pub struct Watch {
     shown: Vec<bool>,
     shown_until: usize,
     last_line: Option<Instant>,
+    last_message: Option<Instant>,
     left_out: usize,
     finished_at_start: usize,
     started: Instant,
@@ -70,6 +74,7 @@ impl Watch {
             shown,
             shown_until: 0,
             last_line: None,
+            last_message: None,
             left_out: 0,
             finished_at_start: study.finished_count(),
             started: Instant::now(),
@@ -94,7 +99,9 @@ impl Watch {
         }
         let study = engine.study();
         self.show_finished(study);
-        if self.detail == Detail::Live {
+        let is_due = self.last_message.is_none_or(|last| last.elapsed() >= MESSAGE_DISTANCE);
+        if self.detail == Detail::Live && is_due {
+            self.last_message = Some(Instant::now());
             self.bar.set_position(study.finished_count() as u64);
             self.bar.set_message(self.message(study, executor.running().len(), engine.elapsed()));
         }

@@ -47,8 +47,9 @@ mod tests {
     fn it_is_the_set_of_undominated_trials() {
         let mut rng = Rng::new(21);
         for metric_count in 1..4 {
-            let trials: Vec<Vec<f64>> =
-                (0..80).map(|_| (0..metric_count).map(|_| f64::from(rng.random_range(0..12))).collect()).collect();
+            let trials: Vec<Vec<f64>> = (0..80)
+                .map(|_| (0..metric_count).map(|_| f64::from(rng.random_range(0..12))).collect())
+                .collect();
             let mut incumbent = Incumbent::default();
             for (id, losses) in trials.iter().enumerate() {
                 incumbent.consider(TrialId(id as u64), losses);

@@ -328,7 +328,8 @@ impl Study {
 
     /// What to do, given how many trials can be started now and how long the study has been running.
     pub fn next(&self, free_slot_count: usize, elapsed: Duration) -> Step {
-        let stop = self.limit_reached(elapsed).or_else(|| self.all_exhausted().then_some(StopReason::Exhausted));
+        let stop =
+            self.limit_reached(elapsed).or_else(|| self.all_exhausted().then_some(StopReason::Exhausted));
         match stop {
             Some(reason) if self.pending.is_empty() => return Step::Stop(reason),
             Some(_) => return Step::Wait,
@@ -339,7 +340,8 @@ impl Study {
         }
         match self.member_in_turn() {
             Some((member, allowance)) => {
-                let left = self.rules.budget.trial_count.map_or(u64::MAX, |max| max - self.trials.len() as u64);
+                let left =
+                    self.rules.budget.trial_count.map_or(u64::MAX, |max| max - self.trials.len() as u64);
                 let count = (free_slot_count as u64).min(left).min(allowance);
                 Step::Ask { member, count: count as usize }
             }
@@ -396,7 +398,8 @@ impl Study {
         }
         // whoever is furthest behind its share; the first of equals
         let due = |member: usize| {
-            let weight = if self.rules.mix == Mix::Weighted { self.rules.members[member].weight } else { 1.0 };
+            let weight =
+                if self.rules.mix == Mix::Weighted { self.rules.members[member].weight } else { 1.0 };
             (self.members[member].trial_count as f64 + 1.0) / weight
         };
         let member = open
@@ -414,7 +417,8 @@ impl Study {
         let range = self.rules.problem.fidelity.as_ref();
         let mut trials = Vec::with_capacity(suggestions.len());
         for (index, suggestion) in suggestions.into_iter().enumerate() {
-            let describe = |reason: String| format!("its suggestion {} is not in the space: {reason}", index + 1);
+            let describe =
+                |reason: String| format!("its suggestion {} is not in the space: {reason}", index + 1);
             self.rules.problem.space.check(&suggestion.point).map_err(describe)?;
             let fidelity = match (range, suggestion.fidelity) {
                 (None, _) => None,
@@ -446,7 +450,7 @@ impl Study {
     /// A completed outcome whose measurement cannot be used becomes a failed one, with the reason.
     pub fn judge(&self, outcome: Outcome) -> Outcome {
         match outcome {
-            Outcome::Completed { measurement } => match self.rules.problem.check_measurement(&measurement) {
+            Outcome::Completed { measurement } => match self.check_measurement(&measurement) {
                 Ok(()) => Outcome::Completed { measurement },
                 Err(reason) => Outcome::Failed { failure: Failure::Measurement, reason },
             },
@@ -456,6 +460,17 @@ impl Study {
                 measurement: measurement.filter(|m| self.rules.problem.check_measurement(m).is_ok()),
             },
             other => other,
+        }
+    }
+
+    fn check_measurement(&self, measurement: &Measurement) -> Result<(), String> {
+        self.rules.problem.check_measurement(measurement)?;
+        // without it the limit would never be reached
+        match &self.rules.budget.cost {
+            Some(cost) if measurement.get(&cost.metric).is_none() => {
+                Err(format!("metric {}, by which the budget counts the cost, was not reported", cost.metric))
+            }
+            _ => Ok(()),
         }
     }
 
@@ -469,7 +484,12 @@ impl Study {
                 if failure == Failure::Lost
                     || (failure != Failure::Measurement && attempt < self.rules.attempts_max) =>
             {
-                Record::Retried { trial, attempt: attempt + u32::from(failure != Failure::Lost), failure, reason }
+                Record::Retried {
+                    trial,
+                    attempt: attempt + u32::from(failure != Failure::Lost),
+                    failure,
+                    reason,
+                }
             }
             outcome => Record::Finished { trial, outcome, duration, reused: None },
         }
@@ -501,12 +521,18 @@ impl Study {
         is_exhausted: bool,
     ) -> Result<(), RecordError> {
         if member >= self.members.len() {
-            return Err(RecordError(format!("strategy {member} was asked, the study has {}", self.members.len())));
+            return Err(RecordError(format!(
+                "strategy {member} was asked, the study has {}",
+                self.members.len()
+            )));
         }
         for (index, asked) in trials.iter().enumerate() {
             let expected = (self.trials.len() + index) as u64;
             if asked.trial.0 != expected {
-                return Err(RecordError(format!("trial {} was asked where trial {expected} follows", asked.trial)));
+                return Err(RecordError(format!(
+                    "trial {} was asked where trial {expected} follows",
+                    asked.trial
+                )));
             }
         }
         for asked in trials {
@@ -595,7 +621,8 @@ impl Study {
         let losses = |measurement: &Measurement| Losses {
             values: problem.losses(measurement),
             standard_errors: {
-                let errors = problem.metrics.iter().map(|metric| measurement.get(&metric.name)?.standard_error);
+                let errors =
+                    problem.metrics.iter().map(|metric| measurement.get(&metric.name)?.standard_error);
                 if errors.clone().any(|error| error.is_some()) { errors.collect() } else { Vec::new() }
             },
             excesses: problem.excesses(measurement),

@@ -161,13 +161,7 @@ impl SqliteStore {
         if !header.created_at.is_finite() {
             return Err(invalid(format!("it was created at {}", header.created_at)));
         }
-        let plan = serde_json::to_string(&header.plan).map_err(|error| invalid(error.to_string()))?;
-        // what JSON has no word for, such as an infinite limit, would be missed only when the study is resumed
-        match serde_json::from_str::<StudyPlan>(&plan) {
-            Ok(again) if again == header.plan => {}
-            Ok(_) => return Err(invalid("its plan does not survive being written down".into())),
-            Err(error) => return Err(invalid(format!("its plan could not be read again: {error}"))),
-        }
+        let plan = wire::plan_text(&header.plan).map_err(invalid)?;
         let lock = self.lock(name)?;
         let failed = |error| explain(&self.path, "be written", error);
         let mut connection = connect(&self.path, Access::Write, self.sync).map_err(failed)?;
@@ -781,4 +775,35 @@ fn writers(path: &Path) -> String {
     }
     list.sort();
     if list.is_empty() { String::new() } else { format!(" ({})", list.join(", ")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{all, kept, stored};
+    use super::*;
+
+    #[test]
+    fn a_file_can_be_read_as_it_lies() {
+        // its folder has a name that needs care in a URI
+        let (_folder, path, batches, _) = kept(15, 20);
+        let connection = connect(&path, Access::ReadImmutable, Sync::Off).unwrap();
+        let store = SqliteStore { path, sync: Sync::Off, access: Access::ReadImmutable, connection };
+        let files = || std::fs::read_dir(store.path.parent().unwrap()).unwrap().count();
+        assert_eq!(files(), 1);
+        let journal = store.read("kept").unwrap();
+        assert_eq!(all(&*journal), stored(&batches));
+        assert_eq!(files(), 1);
+    }
+
+    #[test]
+    fn a_locked_store_names_who_is_writing() {
+        let (_folder, path, ..) = kept(16, 20);
+        let store = SqliteStore::open(&path, Sync::Off, NetworkFolder::Allow).unwrap();
+        let _journal = store.open_journal("kept").unwrap();
+        let busy =
+            rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY), None);
+        let error = explain(&store.path, "be written", busy);
+        assert_eq!(error.kind, JournalErrorKind::Locked);
+        assert!(error.message.contains(&format!("study kept: process {}", std::process::id())), "{error}");
+    }
 }

@@ -56,7 +56,11 @@ pub fn encode(entry: &Entry, space: &Space, body: &mut Vec<u8>) -> Result<(Kind,
         serde_json::to_writer(body, wire).map_err(|error| error.to_string())
     }
     match entry {
-        Entry::Opened(opened) => write(body, &OpenedBody::of(opened)).map(|()| (Kind::Opened, None)),
+        Entry::Opened(opened) => {
+            opened.plan.as_deref().map_or(Ok(()), |plan| plan_text(plan).map(drop))?;
+            write(body, &OpenedBody::of(opened))?;
+            Ok((Kind::Opened, None))
+        }
         Entry::Closed { reason, elapsed } => {
             write(body, &ClosedBody { reason: reason.into(), elapsed_ns: nanoseconds(*elapsed) })?;
             Ok((Kind::Closed, None))
@@ -80,6 +84,17 @@ pub fn encode(entry: &Entry, space: &Space, body: &mut Vec<u8>) -> Result<(Kind,
             write(body, &FinishedBody::of(*trial, outcome, *duration, *reused))?;
             Ok((Kind::Finished, Some(trial.0)))
         }
+    }
+}
+
+/// A plan as text; or why it cannot be stored. What JSON has no word for, such as an infinite limit, would
+/// otherwise be missed only when the study is resumed.
+pub fn plan_text(plan: &StudyPlan) -> Result<String, String> {
+    let text = serde_json::to_string(plan).map_err(|error| error.to_string())?;
+    match serde_json::from_str::<StudyPlan>(&text) {
+        Ok(again) if again == *plan => Ok(text),
+        Ok(_) => Err("its plan does not survive being written down".into()),
+        Err(error) => Err(format!("its plan could not be read again: {error}")),
     }
 }
 
@@ -386,8 +401,13 @@ impl Serialize for NamedValues<'_> {
                 "the point has not as many coordinates as the space has parameters",
             ));
         }
-        if self.point.coordinates().flatten().any(f64::is_infinite) {
-            return Err(S::Error::custom("the point has an infinite coordinate"));
+        for (parameter, coordinate) in self.space.parameters().iter().zip(self.point.coordinates()) {
+            if let Some(coordinate) = coordinate.filter(|coordinate| !parameter.domain.contains(*coordinate))
+            {
+                let message =
+                    format!("the point has {} = {coordinate}, which is not in its domain", parameter.name);
+                return Err(S::Error::custom(message));
+            }
         }
         serializer.collect_map(self.space.values(self.point))
     }

@@ -17,7 +17,7 @@ use ansatz_core::space::{
 };
 use ansatz_core::study::{Budget, CostLimit, Member, Mix, StudyRules};
 use serde::de::DeserializeOwned;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Trials that may fail in a row unless the manifest says otherwise.
@@ -79,7 +79,9 @@ pub(super) fn plan(root: &Node, source: &PlanSource<'_>, found: &mut Vec<Diagnos
             on_interrupt: checker.word::<OnInterrupt>(&["run", "on_interrupt"]),
         },
         journal: JournalChoice {
-            path: folder.join(text("journal", "path").unwrap_or(DEFAULT_JOURNAL)),
+            // unnamed, it is where the command runs: there the reading commands look for it too
+            path: text("journal", "path")
+                .map_or_else(|| PathBuf::from(DEFAULT_JOURNAL), |path| folder.join(path)),
             sync: checker.word::<Sync>(&["journal", "sync"]),
         },
         plugin_folders: plugin_folders.iter().filter_map(Node::text).map(|path| folder.join(path)).collect(),

@@ -245,7 +245,7 @@ static FIDELITY: Keys = Keys {
 static OBJECTIVE: Keys = Keys {
     keys: &[
         key("plugin", Form::Name, Required, "The objective's name: `vendor.name`, or a bare name for what ships with Ansatz. `ansatz plugins list` shows all.", "plugin = \"digits\"").also(&["name", "type", "kind"]),
-        key("options", Form::Options, Optional, "What the objective lets users choose; `ansatz plugins show` lists it.", "options = { epochs = 20 }").also(&["params", "settings", "config"]),
+        key("options", Form::Options, Optional, "What the objective lets users choose; `ansatz plugins inspect NAME` lists it.", "options = { epochs = 20 }").also(&["params", "settings", "config"]),
     ],
     one_of: &[],
 };
@@ -256,7 +256,7 @@ static STRATEGY: Keys = Keys {
         key("label", Form::Text, Optional, "Unique in the study; shown beside its trials. Default: the plugin's name, with -2, -3 for repeats.", "label = \"warm-up\"").also(&["name", "id"]),
         key("weight", Form::Positive, Default("1"), "Its share; only for mix = \"weighted\".", "weight = 2.0"),
         key("trials", Form::Whole(1, i64::MAX), Optional, "How many trials it proposes at most; in phases, the length of its phase.", "trials = 20").also(&["n_trials", "max_trials", "count"]),
-        key("options", Form::Options, Optional, "What the strategy lets users choose; `ansatz plugins show` lists it.", "options = { }").also(&["params", "settings", "config"]),
+        key("options", Form::Options, Optional, "What the strategy lets users choose; `ansatz plugins inspect NAME` lists it.", "options = { }").also(&["params", "settings", "config"]),
     ],
     one_of: &[],
 };
@@ -381,7 +381,7 @@ static SYNC: &[Word] = &[
 
 static JOURNAL: Keys = Keys {
     keys: &[
-        key("path", Form::Text, Default("\"ansatz.db\""), "A SQLite database, relative to the folder of the manifest; made if it does not exist. One may hold many studies.", "path = \"ansatz.db\"").also(&["file", "storage", "url"]),
+        key("path", Form::Text, Default("\"ansatz.db\""), "A SQLite database, relative to the folder of the manifest; made if it does not exist. One may hold many studies. Without it, ansatz.db in the folder where the command runs.", "path = \"ansatz.db\"").also(&["file", "storage", "url"]),
         key("sync", Form::Choice(SYNC), Default("\"full\""), "When a record counts as written.", "sync = \"full\""),
     ],
     one_of: &[],

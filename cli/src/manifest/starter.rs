@@ -64,8 +64,6 @@ slots = 2                    # trials at the same time
 # trial_timeout = "10min"
 # retries = 1
 
-[journal]
-path = "ansatz.db"           # relative to the folder of this file
 "#;
 
 const DIGITS: &str = r#"# A study that needs nothing but Ansatz: a small network learns to read handwritten digits.
@@ -94,7 +92,7 @@ hidden_units = { int = [8, 128], scale = "log", when = { hidden_layers = { min =
 activation = { categorical = ["relu", "tanh", "gelu", "sigmoid"], when = { hidden_layers = { min = 1 } } }
 dropout = { float = [0.0, 0.5], when = { hidden_layers = { min = 1 } } }
 
-# Who evaluates. `ansatz plugins show digits` lists its options.
+# Who evaluates. `ansatz plugins inspect digits` lists its options.
 [objective]
 plugin = "digits"
 options = { epochs = 20 }
@@ -115,6 +113,4 @@ wall_time = "10min"
 [run]
 slots = 2                    # trials at the same time
 
-[journal]
-path = "ansatz.db"           # relative to the folder of this file
 "#;

@@ -7,7 +7,8 @@ use rand::RngExt;
 fn rules(members: usize, mix: Mix, trial_count: u64) -> StudyRules {
     let space = Space::of(vec![Parameter::int("x", 0, 99)]).unwrap();
     let metric = Metric { name: "accuracy".into(), goal: Goal::Maximise };
-    let member = |index| Member { label: format!("m{index}"), weight: 1.0 + index as f64, trial_count_max: None };
+    let member =
+        |index| Member { label: format!("m{index}"), weight: 1.0 + index as f64, trial_count_max: None };
     StudyRules {
         problem: Problem::new(space, vec![metric]),
         seed: 1,
@@ -124,8 +125,21 @@ fn every_limit_drains_and_then_stops() {
     };
     stops(|rules| rules.budget.target = Some(0.9), 0, 0.9, StopReason::Target);
     stops(|rules| rules.budget.wall_time = Some(Duration::from_secs(9)), 9, 0.5, StopReason::WallTime);
-    let cost = |rules: &mut StudyRules| rules.budget.cost = Some(CostLimit { metric: "accuracy".into(), limit: 0.5 });
+    let cost = |rules: &mut StudyRules| {
+        rules.budget.cost = Some(CostLimit { metric: "accuracy".into(), limit: 0.5 })
+    };
     stops(cost, 0, 0.6, StopReason::Cost);
+}
+
+#[test]
+fn a_trial_that_does_not_say_what_it_cost_has_failed() {
+    let mut rules = rules(1, Mix::InTurn, 100);
+    rules.budget.cost = Some(CostLimit { metric: "seconds".into(), limit: 5.0 });
+    let mut study = Study::new(rules);
+    let trial = ask(&mut study, 0, 1, &[1.0])[0];
+    finish(&mut study, trial, completed(0.5));
+    let outcome = study.trial(trial).unwrap().outcome.clone().unwrap();
+    assert!(outcome.reason().unwrap().contains("seconds"), "{outcome:?}");
 }
 
 #[test]
