@@ -1,0 +1,299 @@
+//! The models: one Gaussian process per warp of the losses, combined by the product of their expected improvements.
+//!
+//! The product is the mean of the logarithms, and does not care about the scale of each warp. Best so far is, for each
+//! model, the least posterior mean at an observed point and not the least loss, which under noise is a lucky draw.
+
+use ansatz_core::Point;
+use ansatz_surrogate::{
+    Design, FitOptions, GaussianProcess, Hyperparameters, SurrogateError, log_expected_improvement,
+};
+
+use crate::history::{Lesson, Told, select};
+use crate::options::Options;
+use crate::representation::Representation;
+
+/// Observations from which hyperparameters are fitted at most; more would cost time and change them little.
+const FIT_COUNT_MAX: usize = 200;
+
+/// Smallest noise variance of the standardised losses.
+const NOISE_MIN: f64 = 1e-8;
+
+/// One model.
+#[derive(Clone, Debug)]
+struct Member {
+    process: GaussianProcess,
+    /// Least posterior mean at a point of the design.
+    best: f64,
+}
+
+/// All models, conditioned on the same points.
+#[derive(Clone, Debug)]
+pub(crate) struct Ensemble {
+    members: Vec<Member>,
+    /// Points of the design, in its order.
+    points: Vec<Point>,
+    features: Vec<Vec<f64>>,
+}
+
+impl Ensemble {
+    /// Models of what was told. `hyperparameters` has one entry per warp of the options: it is used as it stands, or, if
+    /// `refit`, as a warm start and then replaced. `None` if there is nothing to model: fewer than two different losses.
+    pub(crate) fn fit(
+        representation: &Representation,
+        told: &[Told],
+        options: &Options,
+        hyperparameters: &mut [Option<Hyperparameters>],
+        refit: bool,
+    ) -> Result<Option<Self>, SurrogateError> {
+        let selected: Vec<&Told> =
+            select(told, options.observation_count_max).into_iter().map(|index| &told[index]).collect();
+        let losses: Vec<f64> = selected.iter().filter_map(|told| loss(told)).collect();
+        let observed: Vec<&Told> =
+            selected.iter().copied().filter(|told| told.lesson != Lesson::Unfinished).collect();
+        let points: Vec<Point> = observed.iter().map(|told| told.point.clone()).collect();
+        let features: Vec<Vec<f64>> = points.iter().map(|point| representation.features(point)).collect();
+        let design = Design::from_rows(representation.columns(), &features)?;
+        let noise_max = if options.deterministic { NOISE_MIN } else { 1.0 };
+        let fit_options = FitOptions { noise_min: NOISE_MIN, noise_max, ..FitOptions::default() };
+        let mut members = Vec::new();
+        for (warp, stored) in options.warps.iter().zip(hyperparameters) {
+            let Some(warped) = warp.warp().apply(&losses) else { continue };
+            // Bad points count as the worst loss, in the warped scale: they never define the spread of the others.
+            let worst = warped.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            let mut rest = warped.iter();
+            let targets: Vec<f64> = observed
+                .iter()
+                .map(|told| match told.lesson {
+                    Lesson::Loss(_) => rest.next().copied().unwrap_or(worst),
+                    Lesson::Bad | Lesson::Unfinished => worst,
+                })
+                .collect();
+            let process = match stored {
+                Some(known) if !refit => {
+                    GaussianProcess::with_hyperparameters(design.clone(), targets, known.clone())?
+                }
+                _ if observed.len() <= FIT_COUNT_MAX => {
+                    GaussianProcess::fit(design.clone(), targets, stored.as_ref(), &fit_options)?
+                }
+                _ => {
+                    let owned: Vec<Told> = observed.iter().map(|told| (*told).clone()).collect();
+                    let subset = select(&owned, FIT_COUNT_MAX);
+                    let rows: Vec<&Vec<f64>> = subset.iter().map(|index| &features[*index]).collect();
+                    let some = Design::from_rows(representation.columns(), &rows)?;
+                    let some_targets = subset.iter().map(|index| targets[*index]).collect();
+                    let fitted = GaussianProcess::fit(some, some_targets, stored.as_ref(), &fit_options)?;
+                    let found = fitted.hyperparameters().clone();
+                    GaussianProcess::with_hyperparameters(design.clone(), targets, found)?
+                }
+            };
+            *stored = Some(process.hyperparameters().clone());
+            members.push(Member { process, best: f64::INFINITY });
+        }
+        if members.is_empty() {
+            return Ok(None);
+        }
+        let mut ensemble = Self { members, points, features };
+        ensemble.update_best();
+        for told in selected.iter().filter(|told| told.lesson == Lesson::Unfinished) {
+            ensemble.believe(representation, &told.point)?;
+        }
+        Ok(Some(ensemble))
+    }
+
+    fn update_best(&mut self) {
+        for member in &mut self.members {
+            let means = self.features.iter().map(|row| member.process.predict_mean(row));
+            member.best = means.fold(f64::INFINITY, f64::min);
+        }
+    }
+
+    /// Takes a point without a result as if it had been observed at its posterior mean (Kriging believer, Ginsbourger
+    /// et al. 2010).
+    pub(crate) fn believe(
+        &mut self,
+        representation: &Representation,
+        point: &Point,
+    ) -> Result<(), SurrogateError> {
+        let features = representation.features(point);
+        for member in &mut self.members {
+            let mean = member.process.predict_mean(&features);
+            member.process.append(&features, mean)?;
+            member.best = member.best.min(mean);
+        }
+        self.points.push(point.clone());
+        self.features.push(features);
+        Ok(())
+    }
+
+    /// Up to `count` points of the design, least posterior mean of the first model first.
+    pub(crate) fn best_points(&self, count: usize) -> Vec<&Point> {
+        let Some(first) = self.members.first() else { return Vec::new() };
+        let mut order: Vec<(f64, usize)> = self
+            .features
+            .iter()
+            .enumerate()
+            .map(|(index, row)| (first.process.predict_mean(row), index))
+            .collect();
+        order.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+        order.iter().take(count).map(|(_, index)| &self.points[*index]).collect()
+    }
+
+    /// Squared distance of two rows of features in the length scales of the first model.
+    pub(crate) fn squared_distance(&self, a: &[f64], b: &[f64]) -> f64 {
+        self.members.first().map_or(0.0, |member| member.process.kernel().squared_distance(a, b))
+    }
+
+    /// Length scale of each feature in the first model.
+    pub(crate) fn length_scales(&self) -> Vec<f64> {
+        let weights = self.members.first().map_or(&[][..], |member| member.process.kernel().weights());
+        weights.iter().map(|weight| 1.0 / weight.sqrt()).collect()
+    }
+
+    /// Log acquisition of many rows of features.
+    pub(crate) fn acquisition_batch(&self, rows: &[Vec<f64>]) -> Vec<f64> {
+        let weight = 1.0 / self.members.len() as f64;
+        let mut values = vec![0.0; rows.len()];
+        for member in &self.members {
+            for (value, posterior) in values.iter_mut().zip(member.process.predict_batch(rows)) {
+                *value += weight
+                    * log_expected_improvement(posterior.mean, posterior.deviation(), member.best).value;
+            }
+        }
+        values
+    }
+
+    /// Log acquisition of one row of features.
+    pub(crate) fn acquisition(&self, features: &[f64]) -> f64 {
+        let weight = 1.0 / self.members.len() as f64;
+        let value = |member: &Member| {
+            let posterior = member.process.predict(features);
+            weight * log_expected_improvement(posterior.mean, posterior.deviation(), member.best).value
+        };
+        self.members.iter().map(value).sum()
+    }
+
+    /// Log acquisition of one row of features, and its gradient, shape (feature_count,).
+    pub(crate) fn acquisition_with_gradient(&self, features: &[f64], gradient: &mut [f64]) -> f64 {
+        let weight = 1.0 / self.members.len() as f64;
+        gradient.fill(0.0);
+        let mut mean_gradient = vec![0.0; features.len()];
+        let mut variance_gradient = vec![0.0; features.len()];
+        let mut value = 0.0;
+        for member in &self.members {
+            let posterior =
+                member.process.predict_with_gradient(features, &mut mean_gradient, &mut variance_gradient);
+            let deviation = posterior.deviation();
+            let acquisition = log_expected_improvement(posterior.mean, deviation, member.best);
+            acquisition.add_gradient(weight, deviation, &mean_gradient, &variance_gradient, gradient);
+            value += weight * acquisition.value;
+        }
+        value
+    }
+}
+
+fn loss(told: &Told) -> Option<f64> {
+    match told.lesson {
+        Lesson::Loss(loss) => Some(loss),
+        Lesson::Bad | Lesson::Unfinished => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ansatz_core::Space;
+    use ansatz_core::rng::Rng;
+    use ansatz_core::space::{Condition, Parameter};
+
+    fn told(space: &Space, count: usize) -> Vec<Told> {
+        let mut rng = Rng::new(1);
+        (0..count)
+            .map(|index| {
+                let point = space.sample(&mut rng).unwrap();
+                let x = point.get(0).unwrap();
+                let loss = (x - 0.3).powi(2) + point.get(2).map_or(0.5, |y| y * y);
+                let lesson = match index % 7 {
+                    5 => Lesson::Bad,
+                    6 => Lesson::Unfinished,
+                    _ => Lesson::Loss(loss),
+                };
+                Told { point, lesson }
+            })
+            .collect()
+    }
+
+    fn space() -> Space {
+        Space::of(vec![
+            Parameter::float("x", 0.0, 1.0),
+            Parameter::categorical("kind", ["a", "b", "c"]),
+            Parameter::float("y", -1.0, 1.0).when(Condition::equals("kind", "b")),
+            Parameter::int("one", 3, 3),
+        ])
+        .unwrap()
+    }
+
+    #[test]
+    fn gradient_and_batch_agree_with_single_values() {
+        let space = space();
+        let representation = Representation::new(&space);
+        let told = told(&space, 30);
+        let mut stored = vec![None; 3];
+        let ensemble =
+            Ensemble::fit(&representation, &told, &Options::default(), &mut stored, true).unwrap().unwrap();
+        let mut rng = Rng::new(2);
+        let rows: Vec<Vec<f64>> =
+            (0..20).map(|_| representation.features(&space.sample(&mut rng).unwrap())).collect();
+        for (row, batched) in rows.iter().zip(ensemble.acquisition_batch(&rows)) {
+            let mut gradient = vec![0.0; row.len()];
+            let value = ensemble.acquisition_with_gradient(row, &mut gradient);
+            assert!((value - batched).abs() < 1e-6 * (1.0 + value.abs()), "{value} {batched}");
+            assert!((value - ensemble.acquisition(row)).abs() < 1e-9 * (1.0 + value.abs()));
+            for feature in 0..row.len() {
+                if representation.columns()[feature] != ansatz_surrogate::Column::Continuous {
+                    assert_eq!(gradient[feature], 0.0);
+                    continue;
+                }
+                let moved = |step: f64| {
+                    let mut row = row.clone();
+                    row[feature] += step;
+                    ensemble.acquisition(&row)
+                };
+                let expected = (moved(1e-5) - moved(-1e-5)) / 2e-5;
+                let found = gradient[feature];
+                assert!((found - expected).abs() < 1e-3 * (1.0 + expected.abs()), "{found} {expected}");
+            }
+        }
+    }
+
+    #[test]
+    fn stored_hyperparameters_give_the_fitted_models_again() {
+        let space = space();
+        let representation = Representation::new(&space);
+        let told = told(&space, 30);
+        let mut stored = vec![None; 3];
+        let options = Options::default();
+        let fitted = Ensemble::fit(&representation, &told, &options, &mut stored, true).unwrap().unwrap();
+        let before = stored.clone();
+        let again = Ensemble::fit(&representation, &told, &options, &mut stored, false).unwrap().unwrap();
+        assert_eq!(stored, before);
+        let row = representation.features(&told[3].point);
+        assert_eq!(fitted.acquisition(&row).to_bits(), again.acquisition(&row).to_bits());
+    }
+
+    #[test]
+    fn nothing_to_model_without_two_different_losses() {
+        let space = space();
+        let representation = Representation::new(&space);
+        let mut told = told(&space, 10);
+        told.iter_mut().for_each(|told| {
+            if let Lesson::Loss(loss) = &mut told.lesson {
+                *loss = 2.5;
+            }
+        });
+        for count in [0, 1, 10] {
+            let found =
+                Ensemble::fit(&representation, &told[..count], &Options::default(), &mut vec![None; 3], true);
+            assert!(found.unwrap().is_none());
+        }
+    }
+}

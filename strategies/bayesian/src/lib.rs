@@ -1,0 +1,226 @@
+//! Bayesian optimisation with Gaussian processes, for one loss over mixed, conditional and constrained spaces.
+//!
+//! Scrambled Sobol points come first. Then each ask fits one model per warp of the losses (`ensemble`) and maximises the
+//! product of their expected improvements (`maximise`). Trials without a result yet are believed at their posterior
+//! mean, so parallel asks spread. The mathematics is in `ansatz-surrogate`; the README has sources and options.
+#![forbid(unsafe_code)]
+
+mod ensemble;
+mod history;
+mod maximise;
+mod options;
+mod representation;
+#[cfg(test)]
+mod tests;
+
+pub use options::{LossWarp, Options};
+
+use ansatz_core::rng::Rng;
+use ansatz_core::strategy::{decode_state, encode_state};
+use ansatz_core::{
+    Capability, Descriptor, Observation, Pending, Point, Problem, Strategy, StrategyError, Suggestion,
+};
+use ansatz_sampling::Sobol;
+use ansatz_surrogate::Hyperparameters;
+use rand::RngExt;
+use serde::{Deserialize, Serialize};
+
+use ensemble::Ensemble;
+use history::{Lesson, Told};
+use maximise::{Maximiser, Seen, draw_unseen};
+use representation::Representation;
+
+/// Losses needed for a model, however many trials are pending.
+const LOSS_COUNT_MIN: usize = 3;
+/// Up to this many observations hyperparameters are fitted after each; beyond, when a fiftieth has come in.
+const REFIT_ALWAYS_COUNT_MAX: usize = 100;
+const REFIT_SHARE: usize = 50;
+/// Rows of the initial design that may be infeasible or seen before chance takes over.
+const DESIGN_SKIP_MAX: usize = 1000;
+
+/// The strategy `bayesian`.
+#[derive(Debug)]
+pub struct Bayesian {
+    representation: Representation,
+    options: Options,
+    /// Fidelities from here on are full evaluations.
+    full_fidelity: Option<f64>,
+    state: State,
+    /// Models of everything told, without pending trials; rebuilt when needed.
+    ensemble: Option<Ensemble>,
+}
+
+/// What a snapshot holds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct State {
+    rng: Rng,
+    /// Scramble of the initial design.
+    design_seed: u64,
+    /// Its next row.
+    design_next: u64,
+    told: Vec<Told>,
+    /// Latest fit for each warp of the options.
+    hyperparameters: Vec<Option<Hyperparameters>>,
+    /// How much was told when they were fitted.
+    fitted_count: usize,
+}
+
+impl Bayesian {
+    /// The next new feasible row of the initial design, or anything new.
+    fn design_point(&mut self, seen: &Seen) -> Option<Point> {
+        let encoding = self.representation.encoding();
+        let mut row = vec![0.0; encoding.column_count()];
+        let sequence = Sobol::new(row.len(), self.state.design_seed);
+        for _ in 0..DESIGN_SKIP_MAX {
+            sequence.fill(self.state.design_next, &mut row);
+            self.state.design_next += 1;
+            let point = encoding.decode(&row);
+            if encoding.space().is_feasible(&point) && !seen.contains(&point) {
+                return Some(point);
+            }
+        }
+        draw_unseen(&self.representation, seen, &mut self.state.rng)
+    }
+
+    /// Brings the models up to date with what was told. A fit that fails leaves none, and the design goes on.
+    fn update_ensemble(&mut self) {
+        let count = self.state.told.len();
+        if self.ensemble.is_some() {
+            return;
+        }
+        let news = count - self.state.fitted_count.min(count);
+        let refit =
+            if count <= REFIT_ALWAYS_COUNT_MAX { news > 0 } else { news >= count.div_ceil(REFIT_SHARE) };
+        let fitted = Ensemble::fit(
+            &self.representation,
+            &self.state.told,
+            &self.options,
+            &mut self.state.hyperparameters,
+            refit,
+        );
+        if refit {
+            self.state.fitted_count = count;
+        }
+        self.ensemble = fitted.ok().flatten();
+    }
+
+    /// One new point, given those that have no result yet.
+    fn next_point(&mut self, seen: &Seen, unfinished: &[Point]) -> Result<Option<Point>, StrategyError> {
+        let losses = self.state.told.iter().filter(|told| matches!(told.lesson, Lesson::Loss(_))).count();
+        let initial_count = self.options.initial_count(self.representation.space().parameter_count());
+        if self.state.told.len() + unfinished.len() < initial_count || losses < LOSS_COUNT_MIN {
+            return Ok(self.design_point(seen));
+        }
+        self.update_ensemble();
+        let Some(mut ensemble) = self.ensemble.clone() else {
+            return Ok(self.design_point(seen));
+        };
+        for point in unfinished {
+            ensemble.believe(&self.representation, point).map_err(|error| {
+                StrategyError::Other(format!("a pending point does not fit the models: {error}"))
+            })?;
+        }
+        let maximiser = Maximiser {
+            representation: &self.representation,
+            ensemble: &ensemble,
+            options: &self.options,
+            seen,
+            rng: &mut self.state.rng,
+        };
+        let found = maximiser.propose();
+        Ok(found.or_else(|| draw_unseen(&self.representation, seen, &mut self.state.rng)))
+    }
+}
+
+impl Strategy for Bayesian {
+    const DESCRIPTOR: Descriptor = Descriptor {
+        name: "bayesian",
+        summary: "Gaussian processes over three warps of the loss, product of log expected improvements \
+                  (Ament et al. 2023, Hvarfner et al. 2024)",
+        capabilities: &[
+            Capability::Float,
+            Capability::Int,
+            Capability::Categorical,
+            Capability::Ordinal,
+            Capability::Conditional,
+            Capability::Constraints,
+            Capability::OutcomeConstraints,
+            Capability::Pending,
+            Capability::Snapshot,
+        ],
+    };
+
+    type Options = Options;
+
+    fn new(problem: &Problem, options: Options, mut rng: Rng) -> Result<Self, StrategyError> {
+        options.check()?;
+        let state = State {
+            design_seed: rng.random(),
+            design_next: 0,
+            told: Vec::new(),
+            hyperparameters: vec![None; options.warps.len()],
+            fitted_count: 0,
+            rng,
+        };
+        Ok(Self {
+            representation: Representation::new(&problem.space),
+            full_fidelity: problem.fidelity.as_ref().map(|fidelity| fidelity.upper),
+            options,
+            state,
+            ensemble: None,
+        })
+    }
+
+    fn ask(&mut self, count: usize, pending: &Pending<'_>) -> Result<Vec<Suggestion>, StrategyError> {
+        let mut unfinished: Vec<Point> = pending.iter().map(|(_, point)| point).collect();
+        let mut seen = Seen::default();
+        for point in self.state.told.iter().map(|told| &told.point).chain(&unfinished) {
+            seen.insert(&self.representation, point);
+        }
+        let mut suggestions = Vec::with_capacity(count);
+        for _ in 0..count {
+            let Some(point) = self.next_point(&seen, &unfinished)? else { break };
+            seen.insert(&self.representation, &point);
+            unfinished.push(point.clone());
+            suggestions.push(Suggestion::new(point));
+        }
+        if suggestions.is_empty() && count > 0 {
+            if self.state.told.is_empty() && pending.is_empty() {
+                return Err(StrategyError::Invalid(
+                    "no point was found that satisfies all constraints; they may contradict each other: drop or \
+                     widen one of them"
+                        .into(),
+                ));
+            }
+            return Err(StrategyError::Exhausted);
+        }
+        Ok(suggestions)
+    }
+
+    fn tell(&mut self, observations: &[Observation]) -> Result<(), StrategyError> {
+        if observations.is_empty() {
+            return Ok(());
+        }
+        self.state
+            .told
+            .extend(observations.iter().map(|observation| Told::new(observation, self.full_fidelity)));
+        self.ensemble = None;
+        Ok(())
+    }
+
+    fn snapshot(&self) -> Result<Option<Vec<u8>>, StrategyError> {
+        encode_state(&self.state).map(Some)
+    }
+
+    fn restore(&mut self, state: &[u8]) -> Result<(), StrategyError> {
+        let state: State = decode_state(state)?;
+        if state.hyperparameters.len() != self.options.warps.len() {
+            return Err(StrategyError::Invalid("the state was saved with other warps in the options".into()));
+        }
+        self.state = state;
+        self.ensemble = None;
+        Ok(())
+    }
+}
+
+ansatz_core::export_plugin! { strategies: [Bayesian] }

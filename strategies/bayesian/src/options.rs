@@ -1,0 +1,93 @@
+//! What a manifest may say about the strategy.
+
+use ansatz_core::StrategyError;
+use ansatz_surrogate::Warp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Options of the strategy `bayesian`. The defaults suit up to some hundred trials of any space.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Options {
+    /// Points of a scrambled Sobol sequence before the first model, at least 2. Trials that other strategies proposed
+    /// count too. If left out: 8, beyond 12 parameters half their number and 2, at most 20.
+    pub initial_count: Option<usize>,
+    /// Points spread over the whole space in which each ask begins its search, at least 16.
+    pub candidate_count: usize,
+    /// Points around the best ones in which each ask begins its search.
+    pub perturbation_count: usize,
+    /// How many of them are climbed from, at least 1; the best observed point is always one more.
+    pub start_count: usize,
+    /// The transformations of the losses of which each gets a model; their acquisition functions are multiplied.
+    /// At least one, without repetition.
+    pub warps: Vec<LossWarp>,
+    /// Whether the same point always gives the same loss. Then the models have no noise.
+    pub deterministic: bool,
+    /// Observations that a model holds at most, at least 50; beyond, the best half of them and the latest.
+    /// The time of an ask grows with the third power.
+    pub observation_count_max: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            initial_count: None,
+            candidate_count: 1024,
+            perturbation_count: 512,
+            start_count: 12,
+            warps: vec![LossWarp::Identity, LossWarp::CompressBad, LossWarp::Power],
+            deterministic: false,
+            observation_count_max: 500,
+        }
+    }
+}
+
+/// A monotone transformation of losses before a model is fitted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum LossWarp {
+    /// None.
+    Identity,
+    /// The worse half is compressed logarithmically.
+    CompressBad,
+    /// The power (Box-Cox or Yeo-Johnson) that makes losses most nearly normal.
+    Power,
+}
+
+impl LossWarp {
+    /// The transformation itself.
+    pub(crate) fn warp(self) -> Warp {
+        match self {
+            Self::Identity => Warp::Identity,
+            Self::CompressBad => Warp::CompressBad,
+            Self::Power => Warp::Power,
+        }
+    }
+}
+
+impl Options {
+    /// Checks what the types cannot.
+    pub(crate) fn check(&self) -> Result<(), StrategyError> {
+        let at_least = |name: &str, found: usize, least: usize| {
+            if found >= least {
+                return Ok(());
+            }
+            Err(StrategyError::Invalid(format!("option {name}: at least {least} is needed, found {found}")))
+        };
+        at_least("initial_count", self.initial_count.unwrap_or(2), 2)?;
+        at_least("candidate_count", self.candidate_count, 16)?;
+        at_least("start_count", self.start_count, 1)?;
+        at_least("observation_count_max", self.observation_count_max, 50)?;
+        at_least("warps", self.warps.len(), 1)?;
+        let repeated = self.warps.iter().enumerate().any(|(index, warp)| self.warps[..index].contains(warp));
+        if repeated {
+            return Err(StrategyError::Invalid("option warps: each transformation once at most".into()));
+        }
+        Ok(())
+    }
+
+    /// Size of the initial design for this many parameters.
+    pub(crate) fn initial_count(&self, parameter_count: usize) -> usize {
+        self.initial_count.unwrap_or_else(|| (2 + parameter_count / 2).clamp(8, 20))
+    }
+}

@@ -1,0 +1,878 @@
+//! Gaussian process regression: maximum a posteriori fit, posterior with gradient, appended observations.
+//!
+//! Model: `y ~ N(c, K + (v + jitter) I)` with the covariance of [`crate::kernel`], a constant mean `c` by generalised
+//! least squares and noise variance `v`. Targets are expected to be standardised (see [`crate::warp`]); the priors
+//! assume it. Approximations for thousands of rows and sampling of hyperparameters are left out.
+//!
+//! Hyperparameters live in logarithms, and so do the densities of their priors (no Jacobian):
+//!
+//! | parameter | box | prior of the logarithm |
+//! |---|---|---|
+//! | length scale, continuous column | [0.01, 200] | N(ln(0.3 √d), 1), d = number of length scales |
+//! | length scale, categorical column | [0.01, 200] | N(0, 0.7): distances are 0 or 1 whatever d is |
+//! | amplitude | [0.02, 1000] | N(0, 1) |
+//! | noise variance | [1e-8, 1] by default | N(-9, 3) |
+//!
+//! The scaling with √d follows Hvarfner et al. 2024.
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{SurrogateError, expect_finite, expect_length};
+use crate::kernel::{Column, Design, Kernel, length_scale_count, matern52};
+use crate::linear_algebra::{InverseColumns, LowerTriangle, add_scaled, dot, factorise_with_jitter};
+use crate::optimise::{OptimiseOptions, minimise};
+
+/// Added to the diagonal besides the noise.
+const JITTER: f64 = 1e-10;
+
+/// Attempts of the jitter ladder, each ten times the one before: up to 1e-4.
+const JITTER_ATTEMPT_COUNT: usize = 7;
+
+/// The posterior variance is at least this times the amplitude.
+const RELATIVE_VARIANCE_MIN: f64 = 1e-12;
+
+const LENGTH_SCALE_RANGE: (f64, f64) = (0.01, 200.0);
+const AMPLITUDE_RANGE: (f64, f64) = (0.02, 1000.0);
+
+/// Rows predicted together.
+const LANES: usize = 8;
+
+/// What the fit finds. All natural logarithms.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Hyperparameters {
+    /// One per column that takes one, in the order of the columns; in units of the column.
+    pub log_length_scales: Vec<f64>,
+    /// Prior variance, in squared target units.
+    pub log_amplitude: f64,
+    /// Noise variance, in squared target units.
+    pub log_noise: f64,
+}
+
+impl Hyperparameters {
+    /// Where a fit without history starts: lengths `0.3 √d` within [0.3, 2], 1 for categorical columns, amplitude 1,
+    /// noise 1e-4.
+    pub fn initial(columns: &[Column]) -> Self {
+        let length = libm::log((0.3 * (length_scale_count(columns) as f64).sqrt()).clamp(0.3, 2.0));
+        let log_length_scales = columns
+            .iter()
+            .filter(|column| column.has_length_scale())
+            .map(|column| if *column == Column::Categorical { 0.0 } else { length })
+            .collect();
+        Self { log_length_scales, log_amplitude: 0.0, log_noise: libm::log(1e-4) }
+    }
+
+    /// Length scales, then amplitude, then noise.
+    fn to_vector(&self) -> Vec<f64> {
+        let mut vector = self.log_length_scales.clone();
+        vector.extend([self.log_amplitude, self.log_noise]);
+        vector
+    }
+
+    fn from_vector(vector: &[f64]) -> Self {
+        let (scales, rest) = vector.split_at(vector.len() - 2);
+        Self { log_length_scales: scales.to_vec(), log_amplitude: rest[0], log_noise: rest[1] }
+    }
+}
+
+/// How a fit is done.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct FitOptions {
+    /// Lower bound of the noise variance, in squared target units.
+    pub noise_min: f64,
+    /// Upper bound of the noise variance; equal to the lower one it fixes the noise.
+    pub noise_max: f64,
+    /// Starts besides a warm one, 1..=4, from a fixed list: the usual one, then short, long and noisy ones.
+    pub start_count: usize,
+    /// Iterations per start.
+    pub iteration_count_max: usize,
+}
+
+impl Default for FitOptions {
+    fn default() -> Self {
+        Self { noise_min: 1e-8, noise_max: 1.0, start_count: 1, iteration_count_max: 60 }
+    }
+}
+
+/// Normal distribution of the latent function (without noise) at a point, in target units.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Posterior {
+    /// Mean.
+    pub mean: f64,
+    /// Variance, above 0.
+    pub variance: f64,
+}
+
+impl Posterior {
+    /// Square root of the variance.
+    pub fn deviation(self) -> f64 {
+        self.variance.sqrt()
+    }
+}
+
+/// The function that a fit minimises, with memory for its intermediate results.
+pub struct NegativeLogPosterior<'a> {
+    design: &'a Design,
+    targets: &'a [f64],
+    matrix: LowerTriangle,
+    inverse: LowerTriangle,
+    inverse_columns: InverseColumns,
+    /// Strict lower triangle by rows: squared distances, then derivatives of the covariance by them.
+    slopes: Vec<f64>,
+    /// Largest number of entries in one row, for the gradient with respect to one length scale.
+    row_buffer: Vec<f64>,
+}
+
+impl<'a> NegativeLogPosterior<'a> {
+    /// `targets`: shape (row_count,).
+    ///
+    /// # Errors
+    /// No rows, another number of targets, or a target that is not finite.
+    pub fn new(design: &'a Design, targets: &'a [f64]) -> Result<Self, SurrogateError> {
+        let size = design.row_count();
+        if size == 0 {
+            return Err(SurrogateError::Empty);
+        }
+        expect_length("targets", targets.len(), size)?;
+        expect_finite("targets", targets)?;
+        Ok(Self {
+            design,
+            targets,
+            matrix: LowerTriangle::zeros(size),
+            inverse: LowerTriangle::zeros(size),
+            inverse_columns: InverseColumns::default(),
+            slopes: vec![0.0; size * (size - 1) / 2],
+            row_buffer: vec![0.0; size],
+        })
+    }
+
+    /// Negative log marginal likelihood (without its constant) minus the log prior, and the gradient.
+    ///
+    /// `vector`, `gradient`: log length scales in the order of the columns, log amplitude, log noise. Infinite if the
+    /// covariance is not positive definite; the gradient is then undefined.
+    /// Source: Rasmussen and Williams 2006, eq. 5.8 and 5.9; the mean is profiled out, which leaves the gradient as it
+    /// is (envelope theorem).
+    pub fn evaluate(&mut self, vector: &[f64], gradient: &mut [f64]) -> f64 {
+        let size = self.design.row_count();
+        let scale_count = vector.len() - 2;
+        let (log_amplitude, log_noise) = (vector[scale_count], vector[scale_count + 1]);
+        let noise = libm::exp(log_noise) + JITTER;
+        let kernel = Kernel::from_logarithms(self.design.columns(), &vector[..scale_count], log_amplitude);
+        let amplitude = kernel.amplitude();
+        let mut offset = 0;
+        for row in 1..size {
+            let point = self.design.row(row);
+            kernel.squared_distances(self.design, &point, &mut self.slopes[offset..offset + row]);
+            offset += row;
+        }
+        let mut offset = 0;
+        for row in 0..size {
+            let slopes = &mut self.slopes[offset..offset + row];
+            let entries = self.matrix.row_mut(row);
+            for (entry, slope) in entries.iter_mut().zip(slopes) {
+                let (value, derivative) = matern52(*slope);
+                *entry = amplitude * value;
+                *slope = amplitude * derivative;
+            }
+            entries[row] = amplitude + noise;
+            offset += row;
+        }
+        if !self.matrix.factorise() {
+            return f64::INFINITY;
+        }
+        self.inverse_columns = InverseColumns::of(&self.matrix, std::mem::take(&mut self.inverse_columns));
+        self.inverse_columns.gram(&mut self.inverse);
+        let mut residual = self.targets.to_vec();
+        self.matrix.solve(&mut residual);
+        let mut ones = vec![1.0; size];
+        self.matrix.solve(&mut ones);
+        let mean = dot(&residual, &ones) / dot(&ones, &ones);
+        add_scaled(&mut residual, -mean, &ones);
+        let fit = dot(&residual, &residual);
+        let mut value = 0.5 * fit + 0.5 * self.matrix.log_determinant();
+        let alpha: Vec<f64> =
+            (0..size).map(|j| dot(self.inverse_columns.column(j), &residual[j..])).collect();
+
+        // With G = K⁻¹ - α αᵀ the gradient by any parameter of K is Σ_{i<j} G_ij dK_ij plus half the diagonal.
+        gradient.fill(0.0);
+        let mut trace = 0.0;
+        let mut offset = 0;
+        for row in 0..size {
+            let inverse = self.inverse.row(row);
+            let slopes = &mut self.slopes[offset..offset + row];
+            for ((slope, entry), other) in slopes.iter_mut().zip(inverse).zip(&alpha) {
+                *slope *= entry - alpha[row] * other;
+            }
+            trace += inverse[row] - alpha[row] * alpha[row];
+            offset += row;
+        }
+        let mut parameter = 0;
+        for (k, column) in self.design.columns().iter().enumerate() {
+            if !column.has_length_scale() {
+                continue;
+            }
+            let entries = self.design.column(k);
+            let mut sum = 0.0;
+            let mut offset = 0;
+            for row in 1..size {
+                let squares = &mut self.row_buffer[..row];
+                let entry = entries[row];
+                match column {
+                    Column::Continuous => {
+                        for (square, other) in squares.iter_mut().zip(entries) {
+                            let difference = entry - other;
+                            *square = difference * difference;
+                        }
+                    }
+                    Column::Categorical | Column::Activity => {
+                        for (square, other) in squares.iter_mut().zip(entries) {
+                            *square = if entry == *other { 0.0 } else { 1.0 };
+                        }
+                    }
+                }
+                sum += dot(squares, &self.slopes[offset..offset + row]);
+                offset += row;
+            }
+            gradient[parameter] = -2.0 * kernel.weights()[k] * sum;
+            let (centre, width) = length_scale_prior(*column, scale_count);
+            value += add_normal_prior(vector[parameter], centre, width, &mut gradient[parameter]);
+            parameter += 1;
+        }
+        gradient[scale_count] = 0.5 * (size as f64 - fit) - 0.5 * noise * trace;
+        gradient[scale_count + 1] = 0.5 * (noise - JITTER) * trace;
+        value += add_normal_prior(log_amplitude, 0.0, 1.0, &mut gradient[scale_count]);
+        value += add_normal_prior(log_noise, -9.0, 3.0, &mut gradient[scale_count + 1]);
+        value
+    }
+}
+
+/// Centre and width of the prior of a log length scale among `count`.
+fn length_scale_prior(column: Column, count: usize) -> (f64, f64) {
+    match column {
+        Column::Categorical => (0.0, 0.7),
+        Column::Continuous | Column::Activity => (libm::log(0.3 * (count as f64).sqrt()), 1.0),
+    }
+}
+
+/// Negative log density of a normal prior without its constant; adds its derivative.
+fn add_normal_prior(value: f64, centre: f64, width: f64, derivative: &mut f64) -> f64 {
+    let z = (value - centre) / width;
+    *derivative += z / width;
+    0.5 * z * z
+}
+
+/// A Gaussian process conditioned on observations.
+#[derive(Clone, Debug)]
+pub struct GaussianProcess {
+    design: Design,
+    targets: Vec<f64>,
+    hyperparameters: Hyperparameters,
+    kernel: Kernel,
+    /// Noise and jitter on the diagonal.
+    noise: f64,
+    /// `L⁻¹`, so that variances and gradients are products and an append is one more row.
+    inverse_factor: LowerTriangle,
+    /// `L⁻¹ y` and `L⁻¹ 1`.
+    whitened_targets: Vec<f64>,
+    whitened_ones: Vec<f64>,
+    mean: f64,
+    /// `K⁻¹ (y - c)`.
+    alpha: Vec<f64>,
+}
+
+impl GaussianProcess {
+    /// Finds the hyperparameters of greatest posterior density, from `warm_start` and a fixed list of starts, and
+    /// conditions on the data. Deterministic.
+    ///
+    /// `targets`: shape (row_count,), standardised. A warm start of another shape is passed over.
+    ///
+    /// # Errors
+    /// No rows, lengths that disagree, numbers that are not finite, or a covariance that no jitter makes positive
+    /// definite.
+    pub fn fit(
+        design: Design,
+        targets: Vec<f64>,
+        warm_start: Option<&Hyperparameters>,
+        options: &FitOptions,
+    ) -> Result<Self, SurrogateError> {
+        let initial = Hyperparameters::initial(design.columns());
+        let scale_count = initial.log_length_scales.len();
+        let range = |(low, high): (f64, f64)| (libm::log(low), libm::log(high));
+        let mut bounds = vec![range(LENGTH_SCALE_RANGE); scale_count];
+        bounds.push(range(AMPLITUDE_RANGE));
+        bounds.push(range((options.noise_min, options.noise_max.max(options.noise_min))));
+        let (lower, upper): (Vec<f64>, Vec<f64>) = bounds.into_iter().unzip();
+        let mut starts: Vec<Vec<f64>> = warm_start
+            .filter(|warm| {
+                warm.log_length_scales.len() == scale_count && warm.to_vector().iter().all(|v| v.is_finite())
+            })
+            .map(Hyperparameters::to_vector)
+            .into_iter()
+            .collect();
+        // Shift of the log length scales and the noise of each start.
+        let variants = [(0.0, 1e-4), (-1.0, 1e-3), (1.0, 1e-6), (0.0, 0.1)];
+        for (shift, noise) in variants.into_iter().take(options.start_count.max(1)) {
+            let mut start = initial.clone();
+            start.log_length_scales.iter_mut().for_each(|scale| *scale += shift);
+            start.log_noise = libm::log(noise);
+            starts.push(start.to_vector());
+        }
+        let optimise_options = OptimiseOptions {
+            iteration_count_max: options.iteration_count_max,
+            gradient_tolerance: 1e-2,
+            value_tolerance: 1e-6,
+            first_step_max: 0.3,
+        };
+        let mut best: Option<(Vec<f64>, f64)> = None;
+        {
+            let mut posterior = NegativeLogPosterior::new(&design, &targets)?;
+            for start in &starts {
+                let objective = |x: &[f64], gradient: &mut [f64]| posterior.evaluate(x, gradient);
+                let found = minimise(objective, start, &lower, &upper, &optimise_options);
+                if found.value.is_finite() && best.as_ref().is_none_or(|(_, value)| found.value < *value) {
+                    best = Some((found.point, found.value));
+                }
+            }
+        }
+        let hyperparameters = match best {
+            Some((vector, _)) => Hyperparameters::from_vector(&vector),
+            // No start could be factorised: much noise always can.
+            None => Hyperparameters { log_noise: libm::log(1e-2), ..initial },
+        };
+        Self::with_hyperparameters(design, targets, hyperparameters)
+    }
+
+    /// Conditions on the data with given hyperparameters.
+    ///
+    /// # Errors
+    /// As for [`GaussianProcess::fit`].
+    pub fn with_hyperparameters(
+        design: Design,
+        targets: Vec<f64>,
+        hyperparameters: Hyperparameters,
+    ) -> Result<Self, SurrogateError> {
+        let size = design.row_count();
+        if size == 0 {
+            return Err(SurrogateError::Empty);
+        }
+        expect_length("targets", targets.len(), size)?;
+        expect_finite("targets", &targets)?;
+        expect_finite("log_noise", &[hyperparameters.log_noise])?;
+        let kernel = Kernel::new(design.columns(), &hyperparameters)?;
+        let amplitude = kernel.amplitude();
+        let noise = libm::exp(hyperparameters.log_noise);
+        let fill = |matrix: &mut LowerTriangle| {
+            for row in 0..size {
+                let entries = matrix.row_mut(row);
+                kernel.squared_distances(&design, &design.row(row), &mut entries[..row]);
+                for entry in &mut entries[..row] {
+                    *entry = amplitude * matern52(*entry).0;
+                }
+                entries[row] = amplitude + noise;
+            }
+        };
+        let (factor, jitter) = factorise_with_jitter(size, JITTER, JITTER_ATTEMPT_COUNT, fill)
+            .ok_or(SurrogateError::NotPositiveDefinite { row_count: size })?;
+        let inverse_factor = InverseColumns::of(&factor, InverseColumns::default()).to_lower_triangle();
+        let whitened_targets = inverse_factor.multiply(&targets);
+        let whitened_ones = inverse_factor.multiply(&vec![1.0; size]);
+        let mut process = Self {
+            design,
+            targets,
+            hyperparameters,
+            kernel,
+            noise: noise + jitter,
+            inverse_factor,
+            whitened_targets,
+            whitened_ones,
+            mean: 0.0,
+            alpha: Vec::new(),
+        };
+        process.update_mean();
+        Ok(process)
+    }
+
+    /// Mean by generalised least squares and the weights of the posterior mean, from the whitened data.
+    fn update_mean(&mut self) {
+        let ones = &self.whitened_ones;
+        self.mean = dot(&self.whitened_targets, ones) / dot(ones, ones);
+        let mut residual = self.whitened_targets.clone();
+        add_scaled(&mut residual, -self.mean, ones);
+        self.alpha = self.inverse_factor.multiply_transposed(&residual);
+    }
+
+    /// Adds an observation without a new fit: O(n²).
+    ///
+    /// With `target` equal to the posterior mean at `row` this is the Kriging believer (Ginsbourger et al. 2010): the
+    /// mean stays where it was and the variance shrinks around `row`.
+    ///
+    /// # Errors
+    /// A row of another length, or a number that is not finite. The process is then unchanged.
+    pub fn append(&mut self, row: &[f64], target: f64) -> Result<(), SurrogateError> {
+        expect_length("row", row.len(), self.design.columns().len())?;
+        expect_finite("row", row)?;
+        expect_finite("target", &[target])?;
+        let mut covariances = vec![0.0; self.targets.len()];
+        self.covariances(row, &mut covariances);
+        let whitened = self.inverse_factor.multiply(&covariances);
+        let amplitude = self.kernel.amplitude();
+        // A repeated point leaves almost nothing but noise; rounding must not take that away.
+        let pivot = (amplitude + self.noise - dot(&whitened, &whitened)).max(0.5 * self.noise).sqrt();
+        let mut last = self.inverse_factor.multiply_transposed(&whitened);
+        last.iter_mut().for_each(|value| *value /= -pivot);
+        last.push(1.0 / pivot);
+        self.whitened_targets.push((target - dot(&whitened, &self.whitened_targets)) / pivot);
+        self.whitened_ones.push((1.0 - dot(&whitened, &self.whitened_ones)) / pivot);
+        self.inverse_factor.push_row(&last);
+        self.design.push(row)?;
+        self.targets.push(target);
+        self.update_mean();
+        Ok(())
+    }
+
+    /// Covariances of `row` with all observations.
+    fn covariances(&self, row: &[f64], covariances: &mut [f64]) {
+        let amplitude = self.kernel.amplitude();
+        self.kernel.squared_distances(&self.design, row, covariances);
+        for entry in covariances {
+            *entry = amplitude * matern52(*entry).0;
+        }
+    }
+
+    /// Observations conditioned on, appended ones included.
+    pub fn design(&self) -> &Design {
+        &self.design
+    }
+
+    /// Their targets, shape (row_count,).
+    pub fn targets(&self) -> &[f64] {
+        &self.targets
+    }
+
+    /// The hyperparameters in use, a warm start for the next fit.
+    pub fn hyperparameters(&self) -> &Hyperparameters {
+        &self.hyperparameters
+    }
+
+    /// The covariance function in use.
+    pub fn kernel(&self) -> &Kernel {
+        &self.kernel
+    }
+
+    /// The constant mean.
+    pub fn constant_mean(&self) -> f64 {
+        self.mean
+    }
+
+    fn posterior(&self, mean: f64, explained: f64) -> Posterior {
+        let amplitude = self.kernel.amplitude();
+        Posterior { mean, variance: (amplitude - explained).max(RELATIVE_VARIANCE_MIN * amplitude) }
+    }
+
+    /// Posterior at one row, shape (column_count,). O(n²).
+    pub fn predict(&self, row: &[f64]) -> Posterior {
+        let mut covariances = vec![0.0; self.targets.len()];
+        self.covariances(row, &mut covariances);
+        let whitened = self.inverse_factor.multiply(&covariances);
+        self.posterior(self.mean + dot(&covariances, &self.alpha), dot(&whitened, &whitened))
+    }
+
+    /// Posterior mean at one row, shape (column_count,). O(n).
+    pub fn predict_mean(&self, row: &[f64]) -> f64 {
+        let mut covariances = vec![0.0; self.targets.len()];
+        self.covariances(row, &mut covariances);
+        self.mean + dot(&covariances, &self.alpha)
+    }
+
+    /// Posterior at many rows, several times faster per row than one by one.
+    pub fn predict_batch<R: AsRef<[f64]>>(&self, rows: &[R]) -> Vec<Posterior> {
+        let size = self.targets.len();
+        let amplitude = self.kernel.amplitude();
+        let mut covariances = vec![[0.0; LANES]; size];
+        let mut posteriors = Vec::with_capacity(rows.len());
+        for chunk in rows.chunks(LANES) {
+            // A short last chunk repeats its last row.
+            let lanes: [&[f64]; LANES] =
+                std::array::from_fn(|lane| chunk[lane.min(chunk.len() - 1)].as_ref());
+            self.kernel.squared_distance_lanes(&self.design, &lanes, &mut covariances);
+            let mut means = [self.mean; LANES];
+            for (entries, alpha) in covariances.iter_mut().zip(&self.alpha) {
+                for lane in 0..LANES {
+                    entries[lane] = amplitude * matern52(entries[lane]).0;
+                    means[lane] += alpha * entries[lane];
+                }
+            }
+            let mut explained = [0.0; LANES];
+            for row in 0..size {
+                let mut sums = [0.0; LANES];
+                for (weight, entries) in self.inverse_factor.row(row).iter().zip(&covariances) {
+                    for lane in 0..LANES {
+                        sums[lane] += weight * entries[lane];
+                    }
+                }
+                for lane in 0..LANES {
+                    explained[lane] += sums[lane] * sums[lane];
+                }
+            }
+            posteriors.extend((0..chunk.len()).map(|lane| self.posterior(means[lane], explained[lane])));
+        }
+        posteriors
+    }
+
+    /// Posterior at one row with the gradients of mean and variance, shape (column_count,), zero in categorical and
+    /// activity columns. Where the variance is held at its floor, its gradient is that of the variance without floor,
+    /// which still points away from the observation.
+    pub fn predict_with_gradient(
+        &self,
+        row: &[f64],
+        mean_gradient: &mut [f64],
+        variance_gradient: &mut [f64],
+    ) -> Posterior {
+        let size = self.targets.len();
+        let amplitude = self.kernel.amplitude();
+        let mut covariances = vec![0.0; size];
+        self.kernel.squared_distances(&self.design, row, &mut covariances);
+        let mut slopes = vec![0.0; size];
+        for (entry, slope) in covariances.iter_mut().zip(&mut slopes) {
+            let (value, derivative) = matern52(*entry);
+            *entry = amplitude * value;
+            *slope = 2.0 * amplitude * derivative;
+        }
+        let whitened = self.inverse_factor.multiply(&covariances);
+        let weights = self.inverse_factor.multiply_transposed(&whitened);
+        let posterior = self.posterior(self.mean + dot(&covariances, &self.alpha), dot(&whitened, &whitened));
+        let mean_slopes: Vec<f64> = slopes.iter().zip(&self.alpha).map(|(s, a)| s * a).collect();
+        let variance_slopes: Vec<f64> = slopes.iter().zip(&weights).map(|(s, w)| -2.0 * s * w).collect();
+        let mut differences = covariances;
+        for (k, column) in self.design.columns().iter().enumerate() {
+            if *column == Column::Continuous {
+                for (difference, value) in differences.iter_mut().zip(self.design.column(k)) {
+                    *difference = row[k] - value;
+                }
+                let weight = self.kernel.weights()[k];
+                mean_gradient[k] = weight * dot(&differences, &mean_slopes);
+                variance_gradient[k] = weight * dot(&differences, &variance_slopes);
+            } else {
+                mean_gradient[k] = 0.0;
+                variance_gradient[k] = 0.0;
+            }
+        }
+        posterior
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::generator::Generator;
+
+    const MIXED: [Column; 5] =
+        [Column::Continuous, Column::Categorical, Column::Activity, Column::Continuous, Column::Continuous];
+
+    fn random_row(generator: &mut Generator) -> Vec<f64> {
+        let mut row = vec![
+            generator.uniform(),
+            generator.below(3) as f64,
+            generator.below(2) as f64,
+            generator.uniform(),
+            generator.uniform(),
+        ];
+        if row[2] == 0.0 {
+            row[4] = 0.5;
+        }
+        row
+    }
+
+    fn response(row: &[f64]) -> f64 {
+        libm::sin(4.0 * row[0]) + 0.5 * row[1] * row[3] + row[2] * (row[4] - 0.3) * (row[4] - 0.3)
+    }
+
+    fn data(count: usize, generator: &mut Generator) -> (Design, Vec<f64>) {
+        let rows: Vec<Vec<f64>> = (0..count).map(|_| random_row(generator)).collect();
+        let responses: Vec<f64> = rows.iter().map(|row| response(row) + 0.05 * generator.normal()).collect();
+        let targets = crate::warp::standardise(&responses).unwrap_or(responses);
+        (Design::from_rows(&MIXED, &rows).expect("rows fit"), targets)
+    }
+
+    fn random_hyperparameters(generator: &mut Generator) -> Hyperparameters {
+        Hyperparameters {
+            log_length_scales: (0..4).map(|_| generator.between(-1.2, 1.2)).collect(),
+            log_amplitude: generator.between(-1.0, 1.5),
+            log_noise: generator.between(-12.0, -1.0),
+        }
+    }
+
+    /// Inverse and log determinant by Gauss-Jordan elimination with row exchanges.
+    fn invert(matrix: &[Vec<f64>]) -> (Vec<Vec<f64>>, f64) {
+        let size = matrix.len();
+        let mut work: Vec<Vec<f64>> = matrix
+            .iter()
+            .enumerate()
+            .map(|(i, row)| {
+                let mut extended = row.clone();
+                extended.extend((0..size).map(|j| if i == j { 1.0 } else { 0.0 }));
+                extended
+            })
+            .collect();
+        let mut log_determinant = 0.0;
+        for column in 0..size {
+            let pivot_row = (column..size)
+                .max_by(|a, b| work[*a][column].abs().total_cmp(&work[*b][column].abs()))
+                .expect("not empty");
+            work.swap(column, pivot_row);
+            let pivot = work[column][column];
+            log_determinant += pivot.abs().ln();
+            work[column].iter_mut().for_each(|v| *v /= pivot);
+            for row in (0..size).filter(|row| *row != column) {
+                let factor = work[row][column];
+                let source = work[column].clone();
+                work[row].iter_mut().zip(source).for_each(|(v, s)| *v -= factor * s);
+            }
+        }
+        (work.into_iter().map(|row| row[size..].to_vec()).collect(), log_determinant)
+    }
+
+    /// Covariance written down from the documentation, with the standard library's exponential.
+    fn dense_covariance(h: &Hyperparameters, a: &[f64], b: &[f64]) -> f64 {
+        let scale = |k: usize| h.log_length_scales[k].exp();
+        let squared = ((a[0] - b[0]) / scale(0)).powi(2)
+            + if a[1] == b[1] { 0.0 } else { scale(1).powi(-2) }
+            + if a[2] == b[2] { 0.0 } else { 0.25 }
+            + ((a[3] - b[3]) / scale(2)).powi(2)
+            + ((a[4] - b[4]) / scale(3)).powi(2);
+        let r = (5.0 * squared).sqrt();
+        h.log_amplitude.exp() * (1.0 + r + r * r / 3.0) * (-r).exp()
+    }
+
+    fn sum(a: &[f64], b: &[f64]) -> f64 {
+        a.iter().zip(b).map(|(x, y)| x * y).sum()
+    }
+
+    #[test]
+    fn posterior_and_likelihood_agree_with_a_dense_computation() {
+        let mut generator = Generator::new(12);
+        for count in [1, 2, 5, 17, 40] {
+            let (design, targets) = data(count, &mut generator);
+            let h = random_hyperparameters(&mut generator);
+            let rows: Vec<Vec<f64>> = (0..count).map(|i| design.row(i)).collect();
+            let matrix: Vec<Vec<f64>> = (0..count)
+                .map(|i| {
+                    (0..count)
+                        .map(|j| {
+                            dense_covariance(&h, &rows[i], &rows[j])
+                                + if i == j { h.log_noise.exp() + JITTER } else { 0.0 }
+                        })
+                        .collect()
+                })
+                .collect();
+            let (inverse, log_determinant) = invert(&matrix);
+            let weighted = |v: &[f64]| inverse.iter().map(|row| sum(row, v)).collect::<Vec<f64>>();
+            let ones = vec![1.0; count];
+            let mean = sum(&weighted(&targets), &ones) / sum(&weighted(&ones), &ones);
+            let centred: Vec<f64> = targets.iter().map(|y| y - mean).collect();
+            let alpha = weighted(&centred);
+
+            let mut prior = 0.0;
+            let square = |x: f64| x * x;
+            for (k, scale) in h.log_length_scales.iter().enumerate() {
+                prior += if k == 1 { 0.5 * square(scale / 0.7) } else { 0.5 * square(scale - 0.6f64.ln()) };
+            }
+            prior += 0.5 * square(h.log_amplitude) + 0.5 * square((h.log_noise + 9.0) / 3.0);
+            let expected = 0.5 * sum(&centred, &alpha) + 0.5 * log_determinant + prior;
+            let mut function = NegativeLogPosterior::new(&design, &targets).expect("shapes agree");
+            let found = function.evaluate(&h.to_vector(), &mut [0.0; 6]);
+            assert!((found - expected).abs() < 1e-6 * (1.0 + expected.abs()), "{found} {expected}");
+
+            let process =
+                GaussianProcess::with_hyperparameters(design, targets, h.clone()).expect("shapes agree");
+            assert!((process.constant_mean() - mean).abs() < 1e-6);
+            let others: Vec<Vec<f64>> = (0..19).map(|_| random_row(&mut generator)).collect();
+            let batch = process.predict_batch(&others);
+            assert_eq!(batch.len(), others.len());
+            for (other, batched) in others.iter().zip(&batch) {
+                let covariances: Vec<f64> = rows.iter().map(|row| dense_covariance(&h, row, other)).collect();
+                let expected_mean = mean + sum(&covariances, &alpha);
+                let expected_variance = h.log_amplitude.exp() - sum(&covariances, &weighted(&covariances));
+                for found in [process.predict(other), *batched] {
+                    assert!((found.mean - expected_mean).abs() < 1e-6, "{found:?} {expected_mean}");
+                    assert!(
+                        (found.variance - expected_variance).abs() < 1e-6,
+                        "{found:?} {expected_variance}"
+                    );
+                }
+                assert!((process.predict_mean(other) - expected_mean).abs() < 1e-6);
+            }
+        }
+    }
+
+    #[test]
+    fn gradient_of_the_fit_agrees_with_finite_differences() {
+        let mut generator = Generator::new(13);
+        for count in [1, 2, 9, 45] {
+            let (design, targets) = data(count, &mut generator);
+            let mut function = NegativeLogPosterior::new(&design, &targets).expect("shapes agree");
+            for _ in 0..5 {
+                let vector = random_hyperparameters(&mut generator).to_vector();
+                let mut gradient = vec![0.0; 6];
+                function.evaluate(&vector, &mut gradient);
+                for k in 0..6 {
+                    let step = 1e-4;
+                    let mut moved = |sign: f64| {
+                        let mut v = vector.clone();
+                        v[k] += sign * step;
+                        function.evaluate(&v, &mut [0.0; 6])
+                    };
+                    let expected =
+                        (8.0 * (moved(1.0) - moved(-1.0)) - (moved(2.0) - moved(-2.0))) / (12.0 * step);
+                    let tolerance = 1e-6 * (1.0 + expected.abs());
+                    assert!((gradient[k] - expected).abs() < tolerance, "{k}: {} {expected}", gradient[k]);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn gradient_of_the_posterior_agrees_with_finite_differences() {
+        let mut generator = Generator::new(14);
+        for count in [1, 6, 30] {
+            let (design, targets) = data(count, &mut generator);
+            let mut h = random_hyperparameters(&mut generator);
+            h.log_noise = -6.0;
+            let process = GaussianProcess::with_hyperparameters(design, targets, h).expect("shapes agree");
+            for _ in 0..20 {
+                let row = random_row(&mut generator);
+                let (mut mean_gradient, mut variance_gradient) = (vec![9.0; 5], vec![9.0; 5]);
+                let found = process.predict_with_gradient(&row, &mut mean_gradient, &mut variance_gradient);
+                let plain = process.predict(&row);
+                assert!(
+                    (found.mean - plain.mean).abs() < 1e-12
+                        && (found.variance - plain.variance).abs() < 1e-12
+                );
+                for k in 0..5 {
+                    let step = if MIXED[k] == Column::Continuous { 1e-5 } else { 0.0 };
+                    let moved = |sign: f64| {
+                        let mut r = row.clone();
+                        r[k] += sign * step;
+                        process.predict(&r)
+                    };
+                    let (above, below) = (moved(1.0), moved(-1.0));
+                    let width = if step == 0.0 { 1.0 } else { 2.0 * step };
+                    let mean = (above.mean - below.mean) / width;
+                    let variance = (above.variance - below.variance) / width;
+                    assert!((mean_gradient[k] - mean).abs() < 1e-5 * (1.0 + mean.abs()));
+                    assert!((variance_gradient[k] - variance).abs() < 1e-5 * (1.0 + variance.abs()));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn append_equals_conditioning_on_everything() {
+        let mut generator = Generator::new(15);
+        let (design, targets) = data(25, &mut generator);
+        let mut h = random_hyperparameters(&mut generator);
+        h.log_noise = -7.0;
+        let mut some = Design::new(&MIXED);
+        for i in 0..10 {
+            some.push(&design.row(i)).expect("rows fit");
+        }
+        let mut grown = GaussianProcess::with_hyperparameters(some, targets[..10].to_vec(), h.clone())
+            .expect("shapes agree");
+        for (i, target) in targets.iter().enumerate().skip(10) {
+            grown.append(&design.row(i), *target).expect("rows fit");
+        }
+        let whole = GaussianProcess::with_hyperparameters(design, targets, h).expect("shapes agree");
+        for _ in 0..20 {
+            let row = random_row(&mut generator);
+            let (a, b) = (grown.predict(&row), whole.predict(&row));
+            assert!((a.mean - b.mean).abs() < 1e-9 && (a.variance - b.variance).abs() < 1e-9, "{a:?} {b:?}");
+        }
+    }
+
+    #[test]
+    fn a_believed_point_keeps_the_mean_and_shrinks_the_variance() {
+        let mut generator = Generator::new(16);
+        let (design, targets) = data(20, &mut generator);
+        let fitted = GaussianProcess::fit(design, targets, None, &FitOptions::default()).expect("a fit");
+        let pending = random_row(&mut generator);
+        let mut believer = fitted.clone();
+        believer.append(&pending, fitted.predict_mean(&pending)).expect("rows fit");
+        for _ in 0..30 {
+            let row = random_row(&mut generator);
+            let (before, after) = (fitted.predict(&row), believer.predict(&row));
+            assert!((before.mean - after.mean).abs() < 1e-7, "{before:?} {after:?}");
+            assert!(after.variance <= before.variance + 1e-12);
+        }
+        assert!(believer.predict(&pending).variance < 0.5 * fitted.predict(&pending).variance);
+        // Repeated points must neither fail nor give infinities.
+        for _ in 0..5 {
+            believer.append(&pending, 0.3).expect("rows fit");
+        }
+        assert!(believer.predict(&pending).mean.is_finite());
+    }
+
+    #[test]
+    fn the_fit_predicts_and_finds_what_matters() {
+        let mut generator = Generator::new(17);
+        let columns = [Column::Continuous; 3];
+        let rows: Vec<Vec<f64>> = (0..60).map(|_| (0..3).map(|_| generator.uniform()).collect()).collect();
+        // The third column is irrelevant.
+        let function = |row: &[f64]| libm::sin(6.0 * row[0]) + row[1] * row[1];
+        let responses: Vec<f64> = rows.iter().map(|row| function(row)).collect();
+        let targets = crate::warp::standardise(&responses).expect("a spread");
+        let design = Design::from_rows(&columns, &rows).expect("rows fit");
+        let process = GaussianProcess::fit(design.clone(), targets.clone(), None, &FitOptions::default())
+            .expect("a fit");
+        let scales = &process.hyperparameters().log_length_scales;
+        assert!(scales[2] > scales[0] + 1.5, "{scales:?}");
+        assert!(process.hyperparameters().log_noise < libm::log(1e-4));
+        for (index, target) in targets.iter().enumerate() {
+            assert!((process.predict_mean(&rows[index]) - target).abs() < 0.01);
+        }
+        // The same data and a warm start at the optimum end where they began; and nothing is random.
+        let again = GaussianProcess::fit(design.clone(), targets.clone(), None, &FitOptions::default())
+            .expect("a fit");
+        assert_eq!(again.hyperparameters(), process.hyperparameters());
+        let value = |h: &Hyperparameters| {
+            NegativeLogPosterior::new(&design, &targets)
+                .expect("shapes agree")
+                .evaluate(&h.to_vector(), &mut [0.0; 5])
+        };
+        let warm = GaussianProcess::fit(
+            design.clone(),
+            targets.clone(),
+            Some(process.hyperparameters()),
+            &FitOptions { start_count: 4, ..FitOptions::default() },
+        )
+        .expect("a fit");
+        assert!(value(warm.hyperparameters()) <= value(process.hyperparameters()) + 1e-9);
+    }
+
+    #[test]
+    fn degenerate_data_can_be_fitted() {
+        let columns = [Column::Continuous, Column::Categorical];
+        let repeated = vec![vec![0.25, 1.0]; 12];
+        let cases: Vec<(Vec<Vec<f64>>, Vec<f64>)> = vec![
+            (vec![vec![0.5, 0.0]], vec![0.0]),
+            (repeated.clone(), vec![0.0; 12]),
+            (repeated, (0..12).map(|i| f64::from(i % 2)).collect()),
+            ((0..30).map(|i| vec![f64::from(i) * 1e-9, 0.0]).collect(), (0..30).map(f64::from).collect()),
+        ];
+        for (rows, targets) in cases {
+            let design = Design::from_rows(&columns, &rows).expect("rows fit");
+            let process = GaussianProcess::fit(design, targets, None, &FitOptions::default()).expect("a fit");
+            let posterior = process.predict(&[0.9, 0.0]);
+            assert!(posterior.mean.is_finite() && posterior.variance > 0.0, "{posterior:?}");
+        }
+        let empty = GaussianProcess::fit(Design::new(&columns), vec![], None, &FitOptions::default());
+        assert_eq!(empty.err(), Some(SurrogateError::Empty));
+    }
+
+    #[test]
+    fn noise_can_be_fixed() {
+        let mut generator = Generator::new(18);
+        let (design, targets) = data(15, &mut generator);
+        let options = FitOptions { noise_min: 1e-6, noise_max: 1e-6, ..FitOptions::default() };
+        let process = GaussianProcess::fit(design, targets, None, &options).expect("a fit");
+        assert!((process.hyperparameters().log_noise - libm::log(1e-6)).abs() < 1e-12);
+    }
+}
