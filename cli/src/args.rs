@@ -43,7 +43,7 @@ pub enum Command {
         #[command(flatten)]
         output: RunOutput,
     },
-    /// Check a manifest, its plugins and their options without running anything.
+    /// Check a manifest, its plugins and their options without running a trial. This loads the plugins.
     Check {
         /// The manifest.
         manifest: PathBuf,

@@ -15,6 +15,9 @@ use std::collections::BTreeMap;
 use std::io::{BufRead, Write};
 use std::time::Duration;
 
+/// Suggestions that one request gives at most.
+const ASKED_MAX: usize = 1000;
+
 /// One request; exactly one of its verbs.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -38,6 +41,9 @@ struct Request {
 #[serde(deny_unknown_fields)]
 struct Told {
     trial: u64,
+    /// Which attempt is told of, to recognise what was told before; the current one if left out.
+    #[serde(default)]
+    attempt: Option<u32>,
     #[serde(default)]
     metrics: Option<BTreeMap<String, Option<f64>>>,
     #[serde(default)]
@@ -160,6 +166,7 @@ fn ask(engine: &mut Engine, again: &mut Vec<TrialId>, count: usize) -> Result<Va
     if count == 0 {
         return Err(Refusal::Request("ask for at least 1".into()));
     }
+    let count = count.min(ASKED_MAX);
     let mut trials: Vec<TrialId> = again.drain(..again.len().min(count)).collect();
     let mut answer = json!({"state": "running"});
     if trials.len() < count {
@@ -199,6 +206,11 @@ fn tell(engine: &mut Engine, again: &mut Vec<TrialId>, told: Told) -> Result<Val
         return Ok(json!({"ok": true, "trial": trial, "outcome": kind, "repeated": true}));
     }
     known_pending(engine, trial)?;
+    let current = engine.study().trial(trial).map_or(1, |trial| trial.attempt);
+    if told.attempt.is_some_and(|attempt| attempt < current) {
+        return Ok(json!({"ok": true, "trial": trial, "outcome": "retry", "repeated": true}));
+    }
+    again.retain(|waiting| *waiting != trial); // somebody works on it after all
     let measurement = told.metrics.map(|metrics| {
         let mut measurement = Measurement::new();
         for (metric, value) in metrics {

@@ -20,7 +20,8 @@ impl Clock {
         self.before + self.started.elapsed()
     }
 
-    /// Seconds since 1970. The time of day may jump: it is for people, and no decision depends on it.
+    /// Seconds since 1970. The time of day may jump: it is for people, and only tells how long a session ran that
+    /// died without saying so.
     pub fn unix_seconds(&self) -> f64 {
         SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
     }

@@ -7,6 +7,7 @@ use crate::error::{Error, Exit};
 use crate::interrupt::Interrupt;
 use crate::journal::PluginStamp;
 use crate::manifest::{self, Manifest};
+use crate::output;
 use crate::plan::StudyPlan;
 use crate::plugins::{PluginSet, search_path};
 use crate::report::{export, json, text};
@@ -26,6 +27,10 @@ pub fn execute(args: Args) -> Result<Exit, Error> {
     match args.command {
         Command::Run { manifest, overrides, journal, output } => {
             let (manifest, plan) = read_plan(&manifest, &overrides.set, journal)?;
+            // before the study is written: it could never run
+            if plan.objective.is_none() {
+                return Err(no_objective());
+            }
             let session = session::create(&manifest, plan)?;
             run_session(session, output.quiet, output.json)
         }
@@ -47,13 +52,8 @@ pub fn execute(args: Args) -> Result<Exit, Error> {
             let (manifest, plan) = read_plan(&manifest, &overrides.set, journal)?;
             let mut session = session::create_or_resume(&manifest, plan)?;
             let again = std::mem::take(&mut session.again);
-            ask_tell::serve(
-                &session.plan.name,
-                &mut session.engine,
-                again,
-                io::stdin().lock(),
-                io::stdout().lock(),
-            )?;
+            let (input, answers) = (io::stdin().lock(), output::stdout());
+            ask_tell::serve(&session.plan.name, &mut session.engine, again, input, answers)?;
             Ok(Exit::Success)
         }
         Command::Schema => print_json(&manifest::json_schema()),
@@ -63,6 +63,11 @@ pub fn execute(args: Args) -> Result<Exit, Error> {
             print(&String::from_utf8_lossy(&script))
         }
     }
+}
+
+fn no_objective() -> Error {
+    let message = "the manifest names no objective: add [objective], or drive the study with ansatz ask-tell";
+    Error::Usage(message.into())
 }
 
 fn read_plan(path: &Path, set: &[String], journal: Option<PathBuf>) -> Result<(Manifest, StudyPlan), Error> {
@@ -75,12 +80,7 @@ fn read_plan(path: &Path, set: &[String], journal: Option<PathBuf>) -> Result<(M
 }
 
 fn run_session(mut session: Session, quiet: bool, as_json: bool) -> Result<Exit, Error> {
-    let Some(objective) = session.objective.take() else {
-        return Err(Error::Usage(
-            "the manifest names no objective: add [objective], or drive the study with ansatz ask-tell"
-                .into(),
-        ));
-    };
+    let objective = session.objective.take().ok_or_else(no_objective)?;
     let interrupt = Interrupt::listen();
     let mut watch = Watch::new(Detail::for_stderr(quiet), session.engine.study());
     let again = std::mem::take(&mut session.again);
@@ -105,6 +105,7 @@ fn run_session(mut session: Session, quiet: bool, as_json: bool) -> Result<Exit,
     Ok(match end {
         SessionEnd::Interrupted => Exit::Interrupted,
         SessionEnd::Done(StopReason::Failures) => Exit::Trials,
+        SessionEnd::Done(StopReason::Broken) => Exit::Plugin,
         SessionEnd::Done(_)
             if study.trials().iter().all(|t| t.outcome.as_ref().and_then(|o| o.completed()).is_none()) =>
         {
@@ -231,7 +232,7 @@ fn export(reference: &StudyRef, format: Format, output: Option<PathBuf>) -> Resu
         Format::Json => export::json(&read.study, out),
     };
     match output {
-        None => quiet_on_closed_pipe(write(&mut BufWriter::new(io::stdout().lock()))),
+        None => quiet_on_closed_pipe(write(&mut BufWriter::new(output::stdout()))),
         Some(path) => {
             let file = std::fs::File::create(&path).map(BufWriter::new);
             let written = file.and_then(|mut file| write(&mut file).and_then(|()| file.flush()));
@@ -349,7 +350,7 @@ fn absolute(folders: &[PathBuf]) -> Result<Vec<PathBuf>, Error> {
 }
 
 fn print(text: &str) -> Result<Exit, Error> {
-    let mut out = io::stdout().lock();
+    let mut out = output::stdout();
     quiet_on_closed_pipe(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
 }
 

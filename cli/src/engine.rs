@@ -12,7 +12,7 @@ use crate::journal::{Entry, Journal, Stamped};
 use crate::plan::OnInterrupt;
 use crate::plugins::LoadedStrategy;
 use ansatz_core::study::{AskedTrial, Record, Step, Study};
-use ansatz_core::{Failure, Measurement, Outcome, TrialId};
+use ansatz_core::{Failure, Measurement, Observation, Outcome, TrialId};
 use ansatz_plugin_host::{Asked, ForeignStrategy, PluginFault};
 use std::time::Duration;
 
@@ -32,6 +32,8 @@ struct MemberPlugin {
     strategy: Option<ForeignStrategy>,
     /// While replaying: it no longer answers as recorded.
     has_diverged: bool,
+    /// The first trial that this very instance may have proposed: tags of earlier ones mean nothing to it.
+    own_from: TrialId,
 }
 
 /// What an ended attempt leads to.
@@ -54,7 +56,7 @@ impl Engine {
         let mut members = Vec::new();
         for loaded in loaded {
             let strategy = Some(loaded.create()?);
-            members.push(MemberPlugin { loaded, strategy, has_diverged: false });
+            members.push(MemberPlugin { loaded, strategy, has_diverged: false, own_from: TrialId(0) });
         }
         Ok(Self { study, members, journal, gathered: Vec::new(), clock, notices: Vec::new() })
     }
@@ -74,6 +76,11 @@ impl Engine {
         std::mem::take(&mut self.notices)
     }
 
+    /// Starts the clock anew: reading a journal back is not running.
+    pub fn restart_clock(&mut self, before: Duration) {
+        self.clock = Clock::start(before);
+    }
+
     /// Adds something that a person should know.
     pub fn warn(&mut self, notice: String) {
         self.notices.push(notice);
@@ -87,7 +94,10 @@ impl Engine {
         }
         self.study.apply(record).map_err(|error| Error::Journal(error.into()))?;
         if let Record::Finished { trial, .. } = record {
-            self.tell(*trial);
+            // what breaks here broke then as well, or will be made anew
+            for (member, _) in self.tell_members(*trial) {
+                self.members[member].has_diverged = true;
+            }
         }
         Ok(())
     }
@@ -96,7 +106,7 @@ impl Engine {
         // a wrong index is for the study to refuse
         let Some(plugin) = self.members.get_mut(member) else { return };
         if count == 0 {
-            plugin.strategy = None; // it broke here
+            plugin.has_diverged = true; // it broke here, and starts afresh after the replay
             return;
         }
         let Some(strategy) = &mut plugin.strategy else { return };
@@ -130,15 +140,20 @@ impl Engine {
             .filter(|trial| trial.outcome.is_some())
             .map(|trial| trial.id)
             .collect();
+        let history: Vec<Observation> = (finished.iter().filter_map(|trial| self.study.observation(*trial)))
+            .map(|observation| Observation { tag: None, ..observation })
+            .collect();
         for plugin in self.members.iter_mut().filter(|plugin| plugin.has_diverged) {
             let mut strategy = plugin.loaded.create()?;
-            for trial in &finished {
-                if let Some(mut observation) = self.study.observation(*trial) {
-                    observation.tag = None;
-                    strategy.tell(&[observation]).map_err(Error::Strategy)?;
+            plugin.has_diverged = false;
+            plugin.own_from = TrialId(self.study.trials().len() as u64);
+            match strategy.tell(&history) {
+                Ok(()) => plugin.strategy = Some(strategy),
+                Err(fault) => {
+                    plugin.strategy = None;
+                    self.notices.push(fault.to_string());
                 }
             }
-            plugin.strategy = Some(strategy);
         }
         let pending: Vec<TrialId> = self.study.pending().iter().map(|(trial, _)| trial).collect();
         let mut again = Vec::new();
@@ -153,7 +168,7 @@ impl Engine {
                 }
                 OnInterrupt::Fail => {
                     self.take(Record::Finished { trial, outcome, duration: Duration::ZERO, reused: None })?;
-                    self.tell(trial);
+                    self.tell(trial)?;
                 }
             }
         }
@@ -170,7 +185,7 @@ impl Engine {
             let Step::Ask { member, count } = step else { return Ok((starts, step)) };
             for trial in self.ask(member, count)? {
                 match self.reuse(trial)? {
-                    true => self.tell(trial),
+                    true => self.tell(trial)?,
                     false => starts.push(trial),
                 }
             }
@@ -180,7 +195,7 @@ impl Engine {
     /// Asks one member, and records what came of it.
     fn ask(&mut self, member: usize, count: usize) -> Result<Vec<TrialId>, Error> {
         let Some(strategy) = self.members[member].strategy.as_mut() else {
-            self.take(Record::Asked { member, count: 0, trials: Vec::new(), is_exhausted: true })?;
+            self.leave_out(member)?; // it broke in a tell
             return Ok(Vec::new());
         };
         let (trials, is_exhausted) = match strategy.ask(count, &self.study.pending()) {
@@ -209,21 +224,24 @@ impl Engine {
         Ok(ids)
     }
 
-    /// A strategy broke. The others go on; if it was the last one, the study stops.
+    /// A strategy broke: it is asked no more, and the others go on. If nobody is left, the study stops once its
+    /// running trials have ended.
     fn give_up(&mut self, member: usize, fault: PluginFault) -> Result<(), Error> {
         self.members[member].strategy = None;
-        self.take(Record::Asked { member, count: 0, trials: Vec::new(), is_exhausted: true })?;
-        if self.members.iter().all(|plugin| plugin.strategy.is_none()) {
-            self.commit()?;
-            return Err(Error::Strategy(fault));
-        }
-        self.notices.push(format!("{fault}; the study goes on without it"));
+        self.leave_out(member)?;
+        let rest = if self.study.is_anyone_left() { "; the study goes on without it" } else { "" };
+        self.notices.push(format!("{fault}{rest}"));
         Ok(())
+    }
+
+    /// Notes that a member is asked no more.
+    fn leave_out(&mut self, member: usize) -> Result<(), Error> {
+        self.take(Record::Asked { member, count: 0, trials: Vec::new(), is_exhausted: false })
     }
 
     /// Ends a trial whose point was evaluated before, where the rules say so.
     fn reuse(&mut self, trial: TrialId) -> Result<bool, Error> {
-        let earlier = self.study.trial(trial).and_then(|trial| self.study.earlier(&trial.point));
+        let earlier = self.study.trial(trial).and_then(|trial| self.study.earlier(trial));
         let Some((reused, Some(outcome))) = earlier.map(|earlier| (earlier.id, earlier.outcome.clone()))
         else {
             return Ok(false);
@@ -243,7 +261,7 @@ impl Engine {
         let is_final = matches!(record, Record::Finished { .. });
         self.take(record)?;
         if is_final {
-            self.tell(trial);
+            self.tell(trial)?;
         }
         Ok(if is_final { Ending::Finished } else { Ending::Retry })
     }
@@ -269,21 +287,29 @@ impl Engine {
     }
 
     /// Every strategy hears of it, its own trial or not.
-    fn tell(&mut self, trial: TrialId) {
+    fn tell(&mut self, trial: TrialId) -> Result<(), Error> {
+        for (member, fault) in self.tell_members(trial) {
+            self.give_up(member, fault)?;
+        }
+        Ok(())
+    }
+
+    /// Tells all members; gives those that broke.
+    fn tell_members(&mut self, trial: TrialId) -> Vec<(usize, PluginFault)> {
         let (Some(mut observation), Some(owner)) =
             (self.study.observation(trial), self.study.trial(trial).map(|trial| trial.member))
         else {
-            return;
+            return Vec::new();
         };
         let tag = observation.tag;
+        let mut broken = Vec::new();
         for (member, plugin) in self.members.iter_mut().enumerate() {
             let Some(strategy) = plugin.strategy.as_mut().filter(|_| !plugin.has_diverged) else { continue };
-            observation.tag = tag.filter(|_| member == owner);
+            observation.tag = tag.filter(|_| member == owner && trial >= plugin.own_from);
             if let Err(fault) = strategy.tell(std::slice::from_ref(&observation)) {
-                // it is asked no more: the next ask records that it is out
-                plugin.strategy = None;
-                self.notices.push(format!("{fault}; the study goes on without it"));
+                broken.push((member, fault));
             }
         }
+        broken
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::journal::JournalError;
 use crate::manifest::Diagnostics;
-use ansatz_plugin_host::{HostError, PluginFault};
+use ansatz_plugin_host::HostError;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -14,7 +14,7 @@ pub enum Exit {
     Success = 0,
     /// Something outside of the study broke: a file, a pipe, the operating system.
     Failure = 1,
-    /// The command line is wrong.
+    /// The command line is wrong, or asks for what the study cannot do.
     Usage = 2,
     /// The manifest is wrong.
     Manifest = 3,
@@ -35,7 +35,7 @@ impl Exit {
     pub const ALL: [(Exit, &str); 9] = [
         (Exit::Success, "done"),
         (Exit::Failure, "something outside of the study broke: a file, a pipe, the operating system"),
-        (Exit::Usage, "the command line is wrong"),
+        (Exit::Usage, "the command line is wrong, or asks for what the study cannot do"),
         (Exit::Manifest, "the manifest is wrong"),
         (Exit::Plugin, "a plugin is missing, was refused, or broke"),
         (Exit::Journal, "the journal cannot be opened, is in use, is damaged, or could not be written"),
@@ -54,8 +54,6 @@ pub enum Error {
     MissingPlugin(Diagnostics),
     /// A plugin is missing, was refused or refuses the study.
     Plugin(HostError),
-    /// Every strategy of the study broke.
-    Strategy(PluginFault),
     /// The journal.
     Journal(JournalError),
     /// No such study or trial.
@@ -76,7 +74,7 @@ impl Error {
     pub fn exit(&self) -> Exit {
         match self {
             Error::Manifest(_) => Exit::Manifest,
-            Error::MissingPlugin(_) | Error::Plugin(_) | Error::Strategy(_) => Exit::Plugin,
+            Error::MissingPlugin(_) | Error::Plugin(_) => Exit::Plugin,
             Error::Journal(_) => Exit::Journal,
             Error::NotFound(_) => Exit::NotFound,
             Error::Usage(_) => Exit::Usage,
@@ -100,9 +98,6 @@ impl fmt::Display for Error {
                 formatter.write_str(&diagnostics.render(false))
             }
             Error::Plugin(error) => error.fmt(formatter),
-            Error::Strategy(fault) => {
-                write!(formatter, "{fault}; no strategy is left, so the study stopped; it can be resumed")
-            }
             Error::Journal(error) => error.fmt(formatter),
             Error::NotFound(message) | Error::Usage(message) => formatter.write_str(message),
             Error::Io { path, error } => write!(formatter, "{}: {error}", path.display()),

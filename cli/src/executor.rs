@@ -19,6 +19,9 @@ use std::time::{Duration, Instant};
 /// How long an attempt has after it was told to stop.
 pub const GRACE: Duration = Duration::from_secs(5);
 
+/// Messages that one turn takes at most.
+const MESSAGES_MAX: usize = 4096;
+
 /// Whatever evaluates: a loaded objective, or a closure in a test or benchmark.
 pub trait Evaluate: Send + Sync + 'static {
     /// Evaluates a point; several threads call it at once.
@@ -97,6 +100,8 @@ struct Running {
     stop: Arc<AtomicBool>,
     /// When it was told to stop.
     told_to_stop: Option<Instant>,
+    /// Whether it was told so because its time was up.
+    is_late: bool,
     last: Option<Measurement>,
 }
 
@@ -173,6 +178,7 @@ impl Executor {
             time_limit: assignment.time_limit,
             stop: Arc::clone(&stop),
             told_to_stop: None,
+            is_late: false,
             last: None,
         });
         let job = Job { ticket, point, assignment, stop };
@@ -203,18 +209,21 @@ impl Executor {
             let wake_at = deadline.map_or(until, |deadline| deadline.min(until));
             match self.receiver.recv_timeout(wake_at.saturating_duration_since(now)) {
                 Ok(message) => {
-                    let woken = matches!(message, Message::Wake);
+                    let mut woken = matches!(message, Message::Wake);
                     self.receive(message, &mut events);
-                    while let Ok(message) = self.receiver.try_recv() {
+                    // not for ever: who reports without a pause must not keep us from everything else
+                    for message in self.receiver.try_iter().take(MESSAGES_MAX).collect::<Vec<_>>() {
+                        woken |= matches!(message, Message::Wake);
                         self.receive(message, &mut events);
                     }
                     if woken {
                         return events;
                     }
                 }
-                Err(RecvTimeoutError::Timeout) => self.enforce_deadlines(&mut events),
+                Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return events,
             }
+            self.enforce_deadlines(&mut events);
             if !events.is_empty() || Instant::now() >= until {
                 return events;
             }
@@ -244,7 +253,7 @@ impl Executor {
                 };
                 let running = self.running.remove(index);
                 self.free.push(running.slot);
-                let late = running.time_limit.is_some_and(|limit| duration >= limit);
+                let late = running.is_late || running.time_limit.is_some_and(|limit| duration >= limit);
                 let outcome = match outcome {
                     Outcome::Failed { failure: Failure::Objective, reason } if late => {
                         Outcome::Failed { failure: Failure::Timeout, reason }
@@ -276,6 +285,7 @@ impl Executor {
                 (true, None) => {
                     running.stop.store(true, Ordering::Relaxed);
                     running.told_to_stop = Some(now);
+                    running.is_late = true;
                     index += 1;
                 }
                 (true, Some(_)) => {

@@ -11,6 +11,7 @@ pub mod executor;
 pub mod interrupt;
 pub mod journal;
 pub mod manifest;
+mod output;
 pub mod plan;
 pub mod plugins;
 pub mod report;
@@ -26,7 +27,9 @@ use std::process::ExitCode;
 
 /// The whole program: arguments in, exit code out.
 pub fn main() -> ExitCode {
-    let exit = match commands::execute(args::Args::parse()) {
+    let args = args::Args::parse();
+    output::claim_stdout();
+    let exit = match commands::execute(args) {
         Ok(exit) => exit,
         Err(error) => {
             let is_terminal = std::io::stderr().is_terminal();

@@ -44,6 +44,8 @@ pub fn search_path(folders: &[PathBuf]) -> SearchPath {
     let user = std::env::var_os("XDG_DATA_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
     let user = user.or_else(|| std::env::home_dir().map(|home| home.join(".local/share")));
     let host = std::env::current_exe().and_then(|path| path.canonicalize()).ok();
+    // a relative home would mean the current directory
+    let user = user.filter(|path| path.is_absolute());
     SearchPath::new(
         folders,
         std::env::var_os("ANSATZ_PLUGIN_PATH").as_deref(),

@@ -8,7 +8,7 @@ use crate::journal::Entry;
 use crate::plan::StudyPlan;
 use crate::watch::Watch;
 use ansatz_core::study::{Step, StopReason};
-use ansatz_core::{Assignment, TrialId};
+use ansatz_core::{Assignment, Outcome, TrialId};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,15 +31,44 @@ pub fn run(
     engine: &mut Engine,
     objective: Arc<dyn Evaluate>,
     plan: &StudyPlan,
-    mut again: Vec<TrialId>,
+    again: Vec<TrialId>,
     interrupt: &Interrupt,
     watch: &mut Watch,
 ) -> Result<SessionEnd, Error> {
     let executor = Executor::new(objective, plan.run.slot_count, GRACE);
     let mut executor = executor.map_err(|error| Error::Io { path: "a thread for a slot".into(), error })?;
     interrupt.wake_on_signal(executor.waker());
+    let end = turns(engine, &mut executor, plan, again, interrupt, watch);
+    if end.is_err() {
+        // the journal takes nothing more; but what we started must not outlive us
+        executor.stop_all();
+        while executor.running().len() > 0 {
+            executor.wait(TICK);
+        }
+    }
+    let end = end?;
+    let elapsed = engine.elapsed();
+    let reason = match end {
+        SessionEnd::Done(reason) => reason.to_string(),
+        SessionEnd::Interrupted => "interrupted".to_owned(),
+    };
+    engine.note(Entry::Closed { reason, elapsed });
+    engine.commit()?;
+    watch.finish(engine);
+    Ok(end)
+}
+
+/// Turn by turn until there is nothing to do: start what follows, write it down, see what happens.
+fn turns(
+    engine: &mut Engine,
+    executor: &mut Executor,
+    plan: &StudyPlan,
+    mut again: Vec<TrialId>,
+    interrupt: &Interrupt,
+    watch: &mut Watch,
+) -> Result<SessionEnd, Error> {
     let output_folder = trial_output_folder(&plan.journal.path, &plan.name);
-    let end = loop {
+    loop {
         let is_draining = interrupt.count() > 0;
         let mut starts: Vec<TrialId> = Vec::new();
         let mut stop = None;
@@ -58,11 +87,11 @@ pub fn run(
         }
         engine.commit()?; // before anybody acts on it
         for trial in starts {
-            start(&mut executor, engine, plan, &output_folder, trial);
+            start(executor, engine, plan, &output_folder, trial);
         }
-        watch.update(engine, &executor, is_draining);
+        watch.update(engine, executor, is_draining);
         if let Some(end) = stop {
-            break end;
+            return Ok(end);
         }
         if interrupt.count() > 1 {
             executor.stop_all();
@@ -70,8 +99,9 @@ pub fn run(
         for event in executor.wait(TICK) {
             match event {
                 Event::Reported { trial, step, measurement } => engine.report(trial, step, measurement)?,
-                // told to stop by the user: it has not had its chance, and is run again on resume
-                Event::Ended { .. } if interrupt.count() > 1 => {}
+                // stopped by the user: it has not had its chance, and is run again on resume
+                Event::Ended { outcome: Outcome::Stopped { .. } | Outcome::Failed { .. }, .. }
+                    if interrupt.count() > 1 => {}
                 Event::Ended { trial, outcome, duration } => {
                     if engine.finish(trial, outcome, duration)? == Ending::Retry {
                         again.push(trial);
@@ -79,16 +109,7 @@ pub fn run(
                 }
             }
         }
-    };
-    let elapsed = engine.elapsed();
-    let reason = match end {
-        SessionEnd::Done(reason) => reason.to_string(),
-        SessionEnd::Interrupted => "interrupted".to_owned(),
-    };
-    engine.note(Entry::Closed { reason, elapsed });
-    engine.commit()?;
-    watch.finish(engine);
-    Ok(end)
+    }
 }
 
 fn start(executor: &mut Executor, engine: &Engine, plan: &StudyPlan, output_folder: &Path, trial: TrialId) {
@@ -104,8 +125,9 @@ fn start(executor: &mut Executor, engine: &Engine, plan: &StudyPlan, output_fold
     executor.start(entry.point.clone(), assignment);
 }
 
-/// Where the output of a study's trials goes: a folder beside its journal.
+/// Where the output of a study's trials goes: a folder beside its journal, absolute.
 pub fn trial_output_folder(journal: &Path, study: &str) -> PathBuf {
+    let journal = std::path::absolute(journal).unwrap_or_else(|_| journal.to_owned());
     let mut name = journal.file_name().unwrap_or_default().to_owned();
     name.push(".d");
     journal.with_file_name(name).join(study)

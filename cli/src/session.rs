@@ -68,7 +68,7 @@ pub fn resume(journal: &Path, name: Option<&str>, set: &[String]) -> Result<Sess
 }
 
 /// Begins the study of a manifest, or goes on with it if its journal holds it already.
-pub fn create_or_resume(manifest: &Manifest, plan: StudyPlan) -> Result<Session, Error> {
+pub fn create_or_resume(manifest: &Manifest, mut plan: StudyPlan) -> Result<Session, Error> {
     let exists = plan.journal.path.exists()
         && journal::open_read_only(&plan.journal.path)?
             .studies()?
@@ -78,6 +78,7 @@ pub fn create_or_resume(manifest: &Manifest, plan: StudyPlan) -> Result<Session,
         return create(manifest, plan);
     }
     let (_, stored) = current_plan(&plan.journal.path, Some(&plan.name))?;
+    keep_hint(&stored, &mut plan);
     only_budget_and_run_differ(&stored, &plan)?;
     reopen(Some(manifest), &stored, plan)
 }
@@ -113,6 +114,7 @@ fn reopen(manifest: Option<&Manifest>, stored: &StudyPlan, plan: StudyPlan) -> R
     for record in &replay {
         engine.replay(record)?;
     }
+    engine.restart_clock(elapsed.total);
     let changed = (*stored != plan).then(|| Box::new(plan.clone()));
     engine.note(opened(plugins.stamps, elapsed.total, changed));
     let again = engine.after_replay(plan.run.on_interrupt)?;
@@ -211,17 +213,23 @@ fn changed_plan(
     let manifest = Manifest::parse(source, &path, &overrides)?;
     let mut plan = manifest.plan()?;
     plan.journal.path = journal.to_owned();
+    keep_hint(stored, &mut plan);
     only_budget_and_run_differ(stored, &plan)?;
     Ok((manifest, plan))
+}
+
+/// Strategies keep the number of trials that they were told at first: with another one a replay could differ.
+fn keep_hint(stored: &StudyPlan, plan: &mut StudyPlan) {
+    plan.rules.problem.trial_count = stored.rules.problem.trial_count;
 }
 
 /// What a study searches, measures and asks cannot change while it runs: its records would mean something else.
 fn only_budget_and_run_differ(stored: &StudyPlan, plan: &StudyPlan) -> Result<(), Error> {
     let mut same = plan.clone();
     same.rules.budget = stored.rules.budget.clone();
-    same.rules.problem.trial_count = stored.rules.problem.trial_count;
     same.rules.attempts_max = stored.rules.attempts_max;
     same.rules.consecutive_failures_max = stored.rules.consecutive_failures_max;
+    same.rules.duplicates = stored.rules.duplicates;
     same.run = stored.run.clone();
     same.journal = stored.journal.clone();
     same.plugin_folders = stored.plugin_folders.clone();

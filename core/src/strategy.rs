@@ -48,8 +48,8 @@ pub trait Strategy: Sized + Send + 'static {
     /// `Space::repair` help.
     fn ask(&mut self, count: usize, pending: &Pending<'_>) -> Result<Vec<Suggestion>, StrategyError>;
 
-    /// Results, in the order they were recorded. The glue drops a trial that was told before, so each
-    /// trial comes once.
+    /// Results, in the order they came in; a strategy made anew hears those of before by trial number. The
+    /// glue drops a trial that was told before, so each trial comes once.
     fn tell(&mut self, observations: &[Observation]) -> Result<(), StrategyError>;
 
     /// The state as bytes, or `None`: then the host replays the history instead.

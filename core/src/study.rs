@@ -1,8 +1,9 @@
 //! A study as a pure state machine: records in, next step out. No I/O, no clock, no thread.
 //!
 //! The host asks `next` what to do, does it, writes down what happened as a `Record`, and applies it
-//! here; nothing else changes the state, so that reading the journal back gives the same study. This is
-//! also the one place where a goal becomes a loss.
+//! here; nothing else changes the trials, so that reading the journal back gives the same study. (A new
+//! session forgives failures: that only decides when to stop.) This is also the one place where a goal
+//! becomes a loss.
 
 use crate::incumbent::Incumbent;
 use crate::metric::Measurement;
@@ -94,6 +95,11 @@ pub enum Duplicates {
     Reuse,
 }
 
+/// How often a trial may be lost with its host: a point that kills the host must not do so for ever.
+const LOST_MAX: u32 = 20;
+/// Suggestions in a row that were evaluated before, after which there is nothing new to expect.
+const REUSED_IN_A_ROW_MAX: u64 = 10_000;
+
 /// A fact of a study. The journal keeps them in order; applying them in order is the study.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Record {
@@ -101,7 +107,7 @@ pub enum Record {
     Asked {
         /// Index of the member.
         member: usize,
-        /// How many suggestions were asked for.
+        /// How many suggestions were asked for; 0 notes that the member broke and is asked no more.
         count: usize,
         /// The trials admitted; may be fewer, or none.
         trials: Vec<AskedTrial>,
@@ -121,7 +127,7 @@ pub enum Record {
     Retried {
         /// Which trial.
         trial: TrialId,
-        /// The number of the attempt that follows; 2 for the first retry.
+        /// The number of the attempt that follows.
         attempt: u32,
         /// What broke.
         failure: Failure,
@@ -169,6 +175,8 @@ pub struct Trial {
     pub fidelity: Option<f64>,
     /// The number of the current or last attempt, from 1.
     pub attempt: u32,
+    /// How many of the earlier attempts were lost with their host.
+    pub lost_count: u32,
     /// How it ended; `None` while it is pending.
     pub outcome: Option<Outcome>,
     /// How long its last attempt took, once it ended.
@@ -186,6 +194,8 @@ pub struct MemberState {
     pub improvement_count: u64,
     /// It said that it has nothing left.
     pub is_exhausted: bool,
+    /// It broke, and is not asked again in this session.
+    pub is_broken: bool,
     /// It gave fewer suggestions than asked: it is not asked again before something ends.
     is_waiting: bool,
 }
@@ -220,6 +230,8 @@ pub enum StopReason {
     Cost,
     /// No strategy has a suggestion left.
     Exhausted,
+    /// No strategy is left: the last ones broke.
+    Broken,
     /// Too many trials failed in a row.
     Failures,
 }
@@ -232,6 +244,7 @@ impl fmt::Display for StopReason {
             StopReason::Target => "the target was reached",
             StopReason::Cost => "the cost limit of the budget was reached",
             StopReason::Exhausted => "no strategy has a suggestion left",
+            StopReason::Broken => "no strategy is left: the last one broke; the study can be resumed",
             StopReason::Failures => "too many trials failed in a row",
         })
     }
@@ -260,8 +273,9 @@ pub struct Study {
     incumbent: Incumbent,
     spent_cost: f64,
     failures_in_a_row: u64,
-    /// The first finished trial of each point, kept only where duplicates are reused.
-    finished_by_point: HashMap<Point, TrialId>,
+    reused_in_a_row: u64,
+    /// The first finished trial of each point and fidelity (by its bits), kept only where duplicates are reused.
+    finished_by_point: HashMap<(Point, Option<u64>), TrialId>,
 }
 
 impl Study {
@@ -277,6 +291,7 @@ impl Study {
             incumbent: Incumbent::default(),
             spent_cost: 0.0,
             failures_in_a_row: 0,
+            reused_in_a_row: 0,
             finished_by_point: HashMap::new(),
         }
     }
@@ -321,15 +336,18 @@ impl Study {
         self.spent_cost
     }
 
-    /// Starts counting failed trials anew: whoever resumes a study has looked at why they failed.
+    /// Starts counting failed trials anew, and gives members that broke another chance: whoever resumes a
+    /// study has looked at why.
     pub fn forgive_failures(&mut self) {
         self.failures_in_a_row = 0;
+        for member in &mut self.members {
+            member.is_broken = false;
+        }
     }
 
     /// What to do, given how many trials can be started now and how long the study has been running.
     pub fn next(&self, free_slot_count: usize, elapsed: Duration) -> Step {
-        let stop =
-            self.limit_reached(elapsed).or_else(|| self.all_exhausted().then_some(StopReason::Exhausted));
+        let stop = self.limit_reached(elapsed).or_else(|| self.nothing_left());
         match stop {
             Some(reason) if self.pending.is_empty() => return Step::Stop(reason),
             Some(_) => return Step::Wait,
@@ -374,14 +392,28 @@ impl Study {
         None
     }
 
-    fn all_exhausted(&self) -> bool {
-        (0..self.members.len()).all(|member| self.is_done(member))
+    /// Why nobody will propose anything again, if so.
+    fn nothing_left(&self) -> Option<StopReason> {
+        if self.reused_in_a_row >= REUSED_IN_A_ROW_MAX {
+            return Some(StopReason::Exhausted);
+        }
+        if !self.is_anyone_left() {
+            let is_broken = self.members.iter().any(|member| member.is_broken);
+            return Some(if is_broken { StopReason::Broken } else { StopReason::Exhausted });
+        }
+        None
+    }
+
+    /// Whether any member may still propose something.
+    pub fn is_anyone_left(&self) -> bool {
+        (0..self.members.len()).any(|member| !self.is_done(member))
     }
 
     /// Whether a member will never propose again.
     fn is_done(&self, member: usize) -> bool {
         let state = &self.members[member];
         state.is_exhausted
+            || state.is_broken
             || self.rules.members[member].trial_count_max.is_some_and(|max| state.trial_count >= max)
     }
 
@@ -393,7 +425,10 @@ impl Study {
             max.map_or(u64::MAX, |max| max - self.members[member].trial_count)
         };
         if self.rules.mix == Mix::Phases || self.members.len() == 1 {
-            let member = open.next().filter(|member| !self.members[*member].is_waiting)?;
+            // one that waits while nothing is pending would wait for ever: then the next phase begins
+            let stuck = |member: &usize| self.members[*member].is_waiting && self.pending.is_empty();
+            let member =
+                open.find(|member| !stuck(member)).filter(|member| !self.members[*member].is_waiting)?;
             return Some((member, allowance(member)));
         }
         // whoever is furthest behind its share; the first of equals
@@ -437,9 +472,11 @@ impl Study {
         Ok(trials)
     }
 
-    /// The earlier trial whose outcome stands for this point, where the rules say that duplicates are reused.
-    pub fn earlier(&self, point: &Point) -> Option<&Trial> {
-        self.finished_by_point.get(point).and_then(|id| self.trial(*id))
+    /// The earlier trial of the same point and fidelity whose outcome stands for this one, where the rules say
+    /// that duplicates are reused.
+    pub fn earlier(&self, trial: &Trial) -> Option<&Trial> {
+        let key = (trial.point.clone(), trial.fidelity.map(f64::to_bits));
+        self.finished_by_point.get(&key).and_then(|id| self.trial(*id))
     }
 
     /// The seed that the objective gets for a trial.
@@ -476,20 +513,20 @@ impl Study {
 
     /// The record for the end of an attempt: another attempt where the rules allow one, else the end.
     /// What would only repeat itself (a missing metric, a NaN) is not tried again; a trial that was lost
-    /// with its host has not had its attempt, and always gets another.
+    /// with its host has not had its attempt, and gets another (up to 20 times).
     pub fn conclude(&self, trial: TrialId, outcome: Outcome, duration: Duration) -> Record {
-        let attempt = self.trial(trial).map_or(1, |trial| trial.attempt);
+        let (attempt, lost_count) =
+            self.trial(trial).map_or((1, 0), |trial| (trial.attempt, trial.lost_count));
+        let is_retried = |failure| match failure {
+            Failure::Lost => lost_count < LOST_MAX,
+            Failure::Measurement => false,
+            Failure::Objective | Failure::Timeout | Failure::Panic => {
+                attempt - lost_count < self.rules.attempts_max
+            }
+        };
         match self.judge(outcome) {
-            Outcome::Failed { failure, reason }
-                if failure == Failure::Lost
-                    || (failure != Failure::Measurement && attempt < self.rules.attempts_max) =>
-            {
-                Record::Retried {
-                    trial,
-                    attempt: attempt + u32::from(failure != Failure::Lost),
-                    failure,
-                    reason,
-                }
+            Outcome::Failed { failure, reason } if is_retried(failure) => {
+                Record::Retried { trial, attempt: attempt + 1, failure, reason }
             }
             outcome => Record::Finished { trial, outcome, duration, reused: None },
         }
@@ -502,9 +539,11 @@ impl Study {
                 self.apply_asked(*member, *count, trials, *is_exhausted)
             }
             Record::Reported { trial, .. } => self.pending_index(*trial).map(|_| ()),
-            Record::Retried { trial, attempt, .. } => {
+            Record::Retried { trial, attempt, failure, .. } => {
                 self.pending_index(*trial)?;
-                self.trials[trial.0 as usize].attempt = *attempt;
+                let entry = &mut self.trials[trial.0 as usize];
+                entry.attempt = *attempt;
+                entry.lost_count += u32::from(*failure == Failure::Lost);
                 Ok(())
             }
             Record::Finished { trial, outcome, duration, reused } => {
@@ -545,6 +584,7 @@ impl Study {
                 tag: asked.tag,
                 fidelity: asked.fidelity,
                 attempt: 1,
+                lost_count: 0,
                 outcome: None,
                 duration: Duration::ZERO,
                 reused: None,
@@ -553,6 +593,7 @@ impl Study {
         let state = &mut self.members[member];
         state.trial_count += trials.len() as u64;
         state.is_exhausted |= is_exhausted;
+        state.is_broken = count == 0;
         state.is_waiting = trials.len() < count;
         Ok(())
     }
@@ -580,11 +621,15 @@ impl Study {
         entry.outcome = Some(outcome.clone());
         entry.duration = duration;
         entry.reused = reused;
+        self.reused_in_a_row = if reused.is_some() { self.reused_in_a_row + 1 } else { 0 };
         match outcome {
             Outcome::Completed { measurement } => {
                 self.failures_in_a_row = 0;
                 let is_allowed = problem.excesses(measurement).iter().all(|excess| *excess <= 0.0);
-                if is_allowed && self.incumbent.consider(trial, &problem.losses(measurement)) {
+                // a short evaluation is no full one, however good
+                let is_full =
+                    (problem.fidelity.as_ref()).is_none_or(|range| entry.fidelity == Some(range.upper));
+                if is_allowed && is_full && self.incumbent.consider(trial, &problem.losses(measurement)) {
                     self.members[entry.member].improvement_count += 1;
                 }
             }
@@ -601,7 +646,9 @@ impl Study {
         }
         let is_final = matches!(outcome, Outcome::Completed { .. } | Outcome::Infeasible { .. });
         if is_final && self.rules.duplicates == Duplicates::Reuse {
-            self.finished_by_point.entry(self.trials[trial.0 as usize].point.clone()).or_insert(trial);
+            let entry = &self.trials[trial.0 as usize];
+            let key = (entry.point.clone(), entry.fidelity.map(f64::to_bits));
+            self.finished_by_point.entry(key).or_insert(trial);
         }
         Ok(())
     }

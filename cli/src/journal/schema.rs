@@ -52,7 +52,8 @@ CREATE TRIGGER study_takes_all_with_it AFTER DELETE ON study BEGIN
 END;
 "];
 
-/// Made anew after every migration. They are for people: the host reads none of them.
+/// Made anew after every migration. They are for people: the host reads none of them. What belongs to a
+/// trial is grouped before it is joined: SQLite then sorts it once, where it would else search for each.
 const VIEWS: &str = "
 DROP VIEW IF EXISTS trial;
 CREATE VIEW trial AS
@@ -64,7 +65,7 @@ SELECT
     asked.point                                      AS point,
     json_extract(ended.body, '$.measurement')        AS measurement,
     json_extract(ended.body, '$.duration_ns') / 1e9  AS duration,
-    coalesce(retried.attempt, 1)                     AS attempts,
+    coalesce(ended.attempt, 1)                       AS attempts,
     asked.at                                         AS asked_at,
     ended.at                                         AS finished_at,
     json_extract(ended.body, '$.failure')            AS failure,
@@ -83,12 +84,12 @@ FROM (
 JOIN study ON study.study_id = asked.study_id
 LEFT JOIN member ON member.study_id = asked.study_id AND member.number = asked.member
 LEFT JOIN (
-    SELECT study_id, trial, at, body FROM record WHERE kind = 'finished'
-) AS ended ON ended.study_id = asked.study_id AND ended.trial = asked.trial
-LEFT JOIN (
-    SELECT study_id, trial, max(json_extract(body, '$.attempt')) AS attempt
-    FROM record WHERE kind = 'retried' GROUP BY study_id, trial
-) AS retried ON retried.study_id = asked.study_id AND retried.trial = asked.trial;
+    SELECT study_id, trial,
+        max(CASE kind WHEN 'retried' THEN json_extract(body, '$.attempt') END) AS attempt,
+        max(CASE kind WHEN 'finished' THEN at END)   AS at,
+        max(CASE kind WHEN 'finished' THEN body END) AS body
+    FROM record WHERE kind IN ('retried', 'finished') GROUP BY study_id, trial
+) AS ended ON ended.study_id = asked.study_id AND ended.trial = asked.trial;
 
 DROP VIEW IF EXISTS measurement_value;
 CREATE VIEW measurement_value AS

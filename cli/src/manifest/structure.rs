@@ -221,7 +221,9 @@ fn wrong(form: &Form, node: &Node, path: &str) -> Diagnostic {
 
 /// Whether a text is made of letters, digits, `_`, `.` and `-`.
 pub(super) fn is_name(text: &str) -> bool {
-    !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-'))
+    !text.is_empty()
+        && !text.starts_with('.')
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-'))
 }
 
 fn join(path: &str, key: &str) -> String {

@@ -63,6 +63,7 @@ pub fn overview(name: &str, study: &Study, elapsed: Duration) -> Value {
             "trials": state.trial_count,
             "improvements": state.improvement_count,
             "exhausted": state.is_exhausted,
+            "broken": state.is_broken,
         })
     });
     json!({

@@ -73,7 +73,7 @@ impl std::fmt::Display for Fault {
     }
 }
 
-/// What a component is. A value unknown to the host is listed and never used.
+/// What a component is. A component whose kind the host does not know is left out.
 #[repr(transparent)]
 #[derive(StableAbi, Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Kind(pub u32);

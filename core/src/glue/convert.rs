@@ -83,15 +83,32 @@ fn losses(result: &ObservedResult) -> Option<&Losses> {
     }
 }
 
-/// Refuses what a strategy must never see: losses that are missing, too many, NaN or infinite.
-pub fn observation_from_abi(raw: &abi::Observation<'_>, loss_count: usize) -> Result<Observation, Fault> {
+/// How long the lists of an observation are in a study.
+pub struct Expected {
+    pub parameter_count: usize,
+    pub loss_count: usize,
+    pub excess_count: usize,
+}
+
+/// Refuses what a strategy must never see: lists of another length, losses that are missing, NaN or infinite.
+pub fn observation_from_abi(raw: &abi::Observation<'_>, expected: &Expected) -> Result<Observation, Fault> {
     let invalid = |message: String| Err(super::guard::fault(FaultKind::INVALID, message));
     let measured = !raw.losses.is_empty();
-    if measured && raw.losses.len() != loss_count {
+    let fits = raw.x.len() == expected.parameter_count
+        && (!measured
+            || (raw.losses.len(), raw.excesses.len()) == (expected.loss_count, expected.excess_count))
+        && [0, expected.loss_count].contains(&raw.standard_errors.len());
+    if !fits {
         return invalid(format!(
-            "trial {} has {} losses, the problem has {loss_count} metrics",
+            "trial {} has {} coordinates, {} losses, {} standard errors and {} excesses, the problem has {} parameters, {} metrics and {} outcome constraints",
             raw.trial,
-            raw.losses.len()
+            raw.x.len(),
+            raw.losses.len(),
+            raw.standard_errors.len(),
+            raw.excesses.len(),
+            expected.parameter_count,
+            expected.loss_count,
+            expected.excess_count
         ));
     }
     if let Some(loss) = raw.losses.iter().chain(raw.excesses.iter()).find(|loss| !loss.is_finite()) {
@@ -141,17 +158,21 @@ pub fn measurement_to_abi(measurement: &Measurement) -> RVec<abi::OwnedReading> 
 }
 
 pub fn measurement_from_lent(readings: &[abi::Reading<'_>]) -> Measurement {
-    let mut measurement = Measurement::new();
-    for reading in readings {
-        measurement.set(reading.metric.as_str(), reading.value, optional(reading.standard_error));
-    }
-    measurement
+    measurement(
+        readings.iter().map(|reading| (reading.metric.as_str(), reading.value, reading.standard_error)),
+    )
 }
 
 pub fn measurement_from_abi(readings: &[abi::OwnedReading]) -> Measurement {
+    measurement(
+        readings.iter().map(|reading| (reading.metric.as_str(), reading.value, reading.standard_error)),
+    )
+}
+
+fn measurement<'a>(readings: impl Iterator<Item = (&'a str, f64, f64)>) -> Measurement {
     let mut measurement = Measurement::new();
-    for reading in readings {
-        measurement.set(reading.metric.as_str(), reading.value, optional(reading.standard_error));
+    for (metric, value, standard_error) in readings {
+        measurement.set(metric, value, optional(standard_error));
     }
     measurement
 }

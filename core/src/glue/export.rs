@@ -24,8 +24,7 @@ use serde::{Deserialize, Serialize};
 struct StrategyObject<S> {
     strategy: Guarded<S>,
     told: TrialSet,
-    loss_count: usize,
-    parameter_count: usize,
+    expected: convert::Expected,
 }
 
 /// What a snapshot holds: the author's bytes and what the glue knows.
@@ -37,7 +36,7 @@ struct Saved {
 
 impl<S: Strategy> RawStrategy for StrategyObject<S> {
     fn ask(&mut self, count: u32, pending: abi::Pending<'_>) -> RResult<RVec<abi::Suggestion>, Fault> {
-        let parameter_count = self.parameter_count;
+        let parameter_count = self.expected.parameter_count;
         self.strategy.call(|strategy| {
             if pending.x.len() != pending.trials.len() * parameter_count {
                 return Err(fault(FaultKind::INVALID, "pending points do not fit the space"));
@@ -50,19 +49,23 @@ impl<S: Strategy> RawStrategy for StrategyObject<S> {
     }
 
     fn tell(&mut self, observations: RSlice<'_, abi::Observation<'_>>) -> RResult<(), Fault> {
-        let (told, loss_count) = (&mut self.told, self.loss_count);
+        let (told, expected) = (&mut self.told, &self.expected);
         self.strategy.call(|strategy| {
+            // what was told is noted only once it was: an error leaves all of them to be told again
+            let mut after = told.clone();
             let mut new = Vec::with_capacity(observations.len());
             for raw in observations.iter() {
-                let observation = convert::observation_from_abi(raw, loss_count)?;
-                if told.insert(raw.trial) {
+                let observation = convert::observation_from_abi(raw, expected)?;
+                if after.insert(raw.trial) {
                     new.push(observation);
                 }
             }
             if new.is_empty() {
                 return Ok(());
             }
-            strategy.tell(&new).map_err(convert::strategy_error_to_fault)
+            strategy.tell(&new).map_err(convert::strategy_error_to_fault)?;
+            *told = after;
+            Ok(())
         })
     }
 
@@ -163,8 +166,11 @@ pub extern "C" fn create_strategy<S: Strategy>(create: Create<'_>) -> RResult<Bo
         let object = StrategyObject {
             strategy: Guarded::new(strategy),
             told: TrialSet::default(),
-            loss_count: problem.metrics.len(),
-            parameter_count: problem.space.parameter_count(),
+            expected: convert::Expected {
+                parameter_count: problem.space.parameter_count(),
+                loss_count: problem.metrics.len(),
+                excess_count: problem.outcome_constraints.len(),
+            },
         };
         Ok(RawStrategy_TO::from_value(object, TD_Opaque))
     })

@@ -36,14 +36,18 @@ fn install_hook() {
     ONCE.get_or_init(|| {
         let earlier = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
-            if DEPTH.try_with(Cell::get).unwrap_or(0) == 0 {
-                earlier(info);
-            }
             let message = info.payload_as_str().unwrap_or("a panic without a text").to_owned();
             let location = info.location().map(ToString::to_string).unwrap_or_default();
-            let thread = std::thread::current();
-            let name = thread.name().unwrap_or("without a name");
-            log_error("panic", &format!("thread {name} panicked at {location}: {message}"));
+            // a panic in a guarded call is reported as a fault; one in a thread of the plugin's own only here
+            match DEPTH.try_with(Cell::get) {
+                Ok(depth) if depth > 0 => {}
+                _ if HOST.get().is_some() => {
+                    let thread = std::thread::current();
+                    let name = thread.name().unwrap_or("without a name");
+                    log_error("panic", &format!("thread {name} panicked at {location}: {message}"));
+                }
+                _ => earlier(info),
+            }
             let _ = LAST_PANIC.try_with(|last| *last.borrow_mut() = Some((message, location)));
         }));
     });
@@ -57,16 +61,20 @@ pub fn fault(kind: FaultKind, message: impl Into<String>) -> Fault {
 /// Runs `call`; a panic becomes a fault with message and place.
 pub fn guard<T>(call: impl FnOnce() -> Result<T, Fault>) -> RResult<T, Fault> {
     install_hook();
+    let _ = LAST_PANIC.try_with(|last| last.borrow_mut().take());
     DEPTH.with(|depth| depth.set(depth.get() + 1));
     let result = catch_unwind(AssertUnwindSafe(call));
     DEPTH.with(|depth| depth.set(depth.get() - 1));
     match result {
         Ok(result) => result.into(),
         Err(payload) => {
+            let last = LAST_PANIC.try_with(|last| last.borrow_mut().take()).ok().flatten();
+            // a panic that was carried over from another thread ran no hook here
+            let text = payload.downcast_ref::<String>().cloned();
+            let text = text.or_else(|| payload.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+            let (message, location) = last.unwrap_or_else(|| (text.unwrap_or_default(), String::new()));
             // its Drop could panic in turn
             std::mem::forget(payload);
-            let last = LAST_PANIC.try_with(|last| last.borrow_mut().take()).ok().flatten();
-            let (message, location) = last.unwrap_or_default();
             let mut fault = fault(FaultKind::PANIC, format!("panicked: {message}"));
             fault.location = location.into();
             RResult::RErr(fault)

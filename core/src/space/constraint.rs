@@ -29,10 +29,14 @@ pub struct Linear {
 }
 
 impl Linear {
-    /// How far the sum of the terms lies above the bound; satisfied at or below 0 (strict: below 0).
+    /// Whether a sum of terms keeps the bound. `magnitude` is the sum of their absolute values: a sum of floats
+    /// may miss a bound that it should meet by a rounding error of that size.
     pub(super) fn is_satisfied(&self, sum: f64, magnitude: f64) -> bool {
-        let slack = ROUNDING * (magnitude + self.bound.abs());
-        if self.strict { sum < self.bound - slack } else { sum <= self.bound + slack }
+        if self.strict {
+            sum < self.bound
+        } else {
+            sum <= self.bound + ROUNDING * (magnitude + self.bound.abs())
+        }
     }
 }
 

@@ -258,6 +258,11 @@ impl Domain {
                     }
                 }
                 check_range(*lower as f64, *upper as f64, *scale)?;
+                if upper.abs_diff(*lower) > INTEGER_MAGNITUDE_MAX as u64 {
+                    return Err(format!(
+                        "a range of more than 2^53 integers has gaps, found {lower} to {upper}"
+                    ));
+                }
                 if *step < 1 {
                     return Err(format!("the step must be at least 1, found {step}"));
                 }

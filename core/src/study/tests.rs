@@ -111,6 +111,15 @@ fn exhausted_members_leave_the_others_going() {
 }
 
 #[test]
+fn a_broken_member_is_left_out_until_the_study_is_resumed() {
+    let mut study = Study::new(rules(2, Mix::Phases, 100));
+    study.apply(&Record::Asked { member: 0, count: 0, trials: vec![], is_exhausted: false }).unwrap();
+    assert_eq!(study.next(1, Duration::ZERO), Step::Ask { member: 1, count: 1 });
+    study.forgive_failures();
+    assert_eq!(study.next(1, Duration::ZERO), Step::Ask { member: 0, count: 1 });
+}
+
+#[test]
 fn every_limit_drains_and_then_stops() {
     let stops = |change: fn(&mut StudyRules), elapsed: u64, value: f64, expected| {
         let mut rules = rules(1, Mix::InTurn, 100);
@@ -163,14 +172,19 @@ fn attempts_are_counted_and_a_lost_one_is_free() {
     let mut study = Study::new(rules(1, Mix::InTurn, 100));
     let trial = ask(&mut study, 0, 1, &[1.0])[0];
     let fail = |failure| Outcome::Failed { failure, reason: "no".into() };
-    for _ in 0..5 {
+    for lost in 1..=5 {
         finish(&mut study, trial, fail(Failure::Lost));
-        assert_eq!(study.trial(trial).unwrap().attempt, 1);
+        assert_eq!(study.trial(trial).unwrap().attempt, 1 + lost, "every attempt has a number of its own");
     }
     finish(&mut study, trial, fail(Failure::Timeout));
-    assert_eq!((study.trial(trial).unwrap().attempt, study.finished_count()), (2, 0));
+    assert_eq!((study.trial(trial).unwrap().attempt, study.finished_count()), (7, 0));
     finish(&mut study, trial, fail(Failure::Timeout));
     assert_eq!(study.finished_count(), 1);
+    let cursed = ask(&mut study, 0, 1, &[2.0])[0];
+    while study.trial(cursed).unwrap().outcome.is_none() {
+        finish(&mut study, cursed, fail(Failure::Lost));
+        assert!(study.trial(cursed).unwrap().lost_count <= 20, "it kills one host after the other");
+    }
     let trial = ask(&mut study, 0, 1, &[1.0])[0];
     finish(&mut study, trial, completed(f64::NAN));
     let outcome = study.trial(trial).unwrap().outcome.clone().unwrap();
@@ -217,9 +231,51 @@ fn duplicates_are_found_where_they_are_reused() {
     rules.duplicates = Duplicates::Reuse;
     let mut study = Study::new(rules);
     let trials = ask(&mut study, 0, 2, &[1.0, 2.0]);
-    assert_eq!(study.earlier(&point(1.0)), None, "pending is not evaluated");
+    let again = ask(&mut study, 0, 2, &[1.0, 2.0]);
+    let earlier =
+        |study: &Study, trial: TrialId| study.earlier(study.trial(trial).unwrap()).map(|trial| trial.id);
+    assert_eq!(earlier(&study, again[0]), None, "pending is not evaluated");
     finish(&mut study, trials[0], completed(0.5));
     finish(&mut study, trials[1], Outcome::Failed { failure: Failure::Measurement, reason: "no".into() });
-    assert_eq!(study.earlier(&point(1.0)).map(|trial| trial.id), Some(trials[0]));
-    assert_eq!(study.earlier(&point(2.0)), None, "a failure is no evaluation");
+    assert_eq!(earlier(&study, again[0]), Some(trials[0]));
+    assert_eq!(earlier(&study, again[1]), None, "a failure is no evaluation");
+}
+
+#[test]
+fn points_that_are_all_known_do_not_go_round_for_ever() {
+    let mut rules = rules(1, Mix::InTurn, 1);
+    rules.budget = Budget { target: Some(2.0), ..Budget::default() };
+    rules.duplicates = Duplicates::Reuse;
+    let mut study = Study::new(rules);
+    let first = ask(&mut study, 0, 1, &[1.0])[0];
+    finish(&mut study, first, completed(0.5));
+    for _ in 0..REUSED_IN_A_ROW_MAX {
+        assert!(matches!(study.next(1, Duration::ZERO), Step::Ask { .. }));
+        let trial = ask(&mut study, 0, 1, &[1.0])[0];
+        let record = Record::Finished {
+            trial,
+            outcome: completed(0.5),
+            duration: Duration::ZERO,
+            reused: Some(first),
+        };
+        study.apply(&record).unwrap();
+    }
+    assert_eq!(study.next(1, Duration::ZERO), Step::Stop(StopReason::Exhausted));
+}
+
+#[test]
+fn a_short_evaluation_is_no_incumbent_and_stands_for_no_full_one() {
+    let mut rules = rules(1, Mix::InTurn, 100);
+    rules.problem.fidelity = Some(crate::FidelityRange { name: "epochs".into(), lower: 1.0, upper: 9.0 });
+    rules.duplicates = Duplicates::Reuse;
+    let mut study = Study::new(rules);
+    for (fidelity, value) in [(Some(1.0), 0.9), (None, 0.5)] {
+        let suggestion = Suggestion { point: point(1.0), tag: 0, fidelity };
+        let trials = study.admit(1, vec![suggestion]).unwrap();
+        let trial = trials[0].trial;
+        study.apply(&Record::Asked { member: 0, count: 1, trials, is_exhausted: false }).unwrap();
+        assert_eq!(study.earlier(study.trial(trial).unwrap()), None);
+        finish(&mut study, trial, completed(value));
+    }
+    assert_eq!(study.incumbent().first(), Some(TrialId(1)));
 }

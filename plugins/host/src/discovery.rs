@@ -60,7 +60,12 @@ pub struct Passed {
 impl SearchPath {
     /// The search path from its parts: `environment` is the value of `ANSATZ_PLUGIN_PATH`, `host` the
     /// executable. Relative folders of the environment are left out: they would mean the current directory.
-    pub fn new(manifest: &[PathBuf], environment: Option<&OsStr>, user: Option<PathBuf>, host: Option<&Path>) -> Self {
+    pub fn new(
+        manifest: &[PathBuf],
+        environment: Option<&OsStr>,
+        user: Option<PathBuf>,
+        host: Option<&Path>,
+    ) -> Self {
         let mut folders = Vec::new();
         let mut add = |path: PathBuf, origin| {
             if !folders.iter().any(|folder: &Folder| folder.path == path) {
@@ -70,7 +75,9 @@ impl SearchPath {
         for path in manifest {
             add(path.clone(), Origin::Manifest);
         }
-        for path in environment.map(std::env::split_paths).into_iter().flatten().filter(|path| path.is_absolute()) {
+        for path in
+            environment.map(std::env::split_paths).into_iter().flatten().filter(|path| path.is_absolute())
+        {
             add(path, Origin::Environment);
         }
         if let Some(path) = user {
@@ -115,15 +122,25 @@ impl SearchPath {
                 return Ok(found);
             }
         }
-        let (all, _) = self.all();
-        let mut known: Vec<String> = (all.iter().flat_map(|found| &found.library.components))
-            .filter(|component| component.role == role)
-            .map(|component| component.name.clone())
-            .collect();
-        known.sort();
-        known.dedup();
-        let searched = self.folders.iter().map(|folder| folder.path.clone()).filter(|path| path.is_dir()).collect();
+        let known = self.shipped_names(role);
+        let searched =
+            self.folders.iter().map(|folder| folder.path.clone()).filter(|path| path.is_dir()).collect();
         Err(HostError::Missing { name: name.to_owned(), role, searched, passed, known })
+    }
+
+    /// The names of what ships, by the names of the files: none of them runs for this.
+    fn shipped_names(&self, role: Role) -> Vec<String> {
+        let prefix = format!("{DLL_PREFIX}ansatz_{role}_");
+        let mut names: Vec<String> = (self.folders.iter())
+            .flat_map(|folder| libraries(folder, &mut Vec::new()))
+            .filter_map(|path| {
+                let file = path.file_name()?.to_str()?;
+                Some(file.strip_prefix(&prefix)?.strip_suffix(DLL_SUFFIX)?.replace('_', "-"))
+            })
+            .collect();
+        names.sort();
+        names.dedup();
+        names
     }
 
     /// Loads every plugin of the search path, and says what was passed over. This runs their code.

@@ -41,7 +41,8 @@ impl ForeignObjective {
         assignment: &Assignment,
         reporter: &mut dyn Reporter,
     ) -> Result<Measurement, EvaluationFault> {
-        let folder = assignment.output_folder.as_deref().map(|path| path.to_string_lossy()).unwrap_or_default();
+        let folder =
+            assignment.output_folder.as_deref().map(|path| path.to_string_lossy()).unwrap_or_default();
         let raw = abi::Assignment {
             trial: assignment.trial.0,
             attempt: assignment.attempt,

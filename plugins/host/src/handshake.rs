@@ -36,7 +36,9 @@ pub fn open(path: &Path) -> Result<Root, String> {
     let (major, minor) = version(&abi)?;
     let (our_major, our_minor) = version(ABI_VERSION)?;
     if major != our_major {
-        return Err(format!("built for plugin ABI {abi}, this host speaks ABI {ABI_VERSION}: majors must be equal"));
+        return Err(format!(
+            "built for plugin ABI {abi}, this host speaks ABI {ABI_VERSION}: majors must be equal"
+        ));
     }
     let theirs = header.layout().ok_or("built without layout information")?;
     let ours = <PluginRef as StableAbi>::LAYOUT;
@@ -67,7 +69,8 @@ fn load(path: &Path) -> Result<libloading::Library, String> {
 }
 
 fn version(text: &str) -> Result<(u32, u32), String> {
-    let mut parts = text.split('.').map(|part| part.parse::<u32>().map_err(|_| format!("bad ABI version {text:?}")));
+    let mut parts =
+        text.split('.').map(|part| part.parse::<u32>().map_err(|_| format!("bad ABI version {text:?}")));
     Ok((parts.next().unwrap_or(Ok(0))?, parts.next().unwrap_or(Ok(0))?))
 }
 

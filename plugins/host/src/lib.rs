@@ -74,7 +74,11 @@ impl fmt::Display for HostError {
             }
             HostError::Ambiguous { name, paths } => {
                 let paths: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
-                write!(formatter, "several libraries offer {name:?}: {}; remove all but one", paths.join(", "))
+                write!(
+                    formatter,
+                    "several libraries offer {name:?}: {}; remove all but one",
+                    paths.join(", ")
+                )
             }
             HostError::Refused { path, reason } => write!(formatter, "{}: {reason}", path.display()),
             HostError::Unfit(fault) => fault.fmt(formatter),
@@ -133,7 +137,9 @@ impl fmt::Display for PluginFault {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         // what a constructor says is about the manifest and needs no more
         match self.call {
-            "create" if self.kind != FaultClass::Panic => write!(formatter, "{}: {}", self.component, self.message),
+            "create" if self.kind != FaultClass::Panic => {
+                write!(formatter, "{}: {}", self.component, self.message)
+            }
             call => {
                 write!(formatter, "{} in {call}: {}", self.component, self.message)?;
                 if !self.location.is_empty() {

@@ -43,7 +43,9 @@ impl LibraryFile {
         let refused = |reason: String| HostError::Refused { path: path.to_owned(), reason };
         // never a bare name: the loader would search its own folders for it
         let path = path.canonicalize().map_err(|error| refused(error.to_string()))?;
-        if let Some(reason) = writable_by_anyone(&path) {
+        // the folder as well: behind a link it is another one than was searched
+        if let Some(reason) = [Some(&*path), path.parent()].into_iter().flatten().find_map(writable_by_anyone)
+        {
             return Err(refused(reason));
         }
         let bytes = std::fs::read(&path).map_err(|error| refused(error.to_string()))?;
@@ -53,7 +55,9 @@ impl LibraryFile {
                     "built for plugin ABI {major}, this host speaks ABI {}; use a build of the plugin for ABI 1 or another ansatz",
                     crate::ABI_VERSION
                 ),
-                None => format!("not an Ansatz plugin: it has no symbol {ENTRY_SYMBOL} (export_plugin! writes it)"),
+                None => format!(
+                    "not an Ansatz plugin: it has no symbol {ENTRY_SYMBOL} (export_plugin! writes it)"
+                ),
             }));
         }
         Ok(Self { path, bytes })
@@ -73,10 +77,8 @@ impl LibraryFile {
         }
         let refused = |reason| HostError::Refused { path: self.path.clone(), reason };
         let root = handshake::open(&self.path).map_err(refused)?;
-        let components: Vec<Component> = (root.plugin.components())()
-            .into_iter()
-            .filter_map(Component::new)
-            .collect();
+        let components: Vec<Component> =
+            (root.plugin.components())().into_iter().filter_map(Component::new).collect();
         let library = Arc::new(Library {
             package: root.plugin.name().to_string(),
             version: root.plugin.version().to_string(),
@@ -99,8 +101,11 @@ fn contains(bytes: &[u8], text: &str) -> bool {
 fn other_abi(bytes: &[u8]) -> Option<u32> {
     let stem = ENTRY_SYMBOL.trim_end_matches(|c: char| c.is_ascii_digit());
     memchr::memmem::find_iter(bytes, stem.as_bytes()).find_map(|at| {
-        let digits: String =
-            bytes[at + stem.len()..].iter().map(|b| char::from(*b)).take_while(char::is_ascii_digit).collect();
+        let digits: String = bytes[at + stem.len()..]
+            .iter()
+            .map(|b| char::from(*b))
+            .take_while(char::is_ascii_digit)
+            .collect();
         digits.parse().ok()
     })
 }

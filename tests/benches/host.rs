@@ -1,0 +1,267 @@
+//! What the host itself costs: `cargo bench --bench host`. Prints figures and asserts none: a machine that
+//! is busy with something else must not make a build fail. docs/benchmarks.md has figures of a real run.
+
+use ansatz_cli::engine::Engine;
+use ansatz_cli::executor::Evaluate;
+use ansatz_cli::interrupt::Interrupt;
+use ansatz_cli::journal::{Entry, Opened, StudyHeader};
+use ansatz_cli::plan::{JournalChoice, OnInterrupt, PluginChoice, RunRules, StudyPlan, Sync};
+use ansatz_cli::plugins::PluginSet;
+use ansatz_cli::run::run;
+use ansatz_cli::watch::{Detail, Watch};
+use ansatz_cli::{Clock, journal};
+use ansatz_core::space::Parameter;
+use ansatz_core::study::{Budget, Duplicates, Member, Mix, Study, StudyRules};
+use ansatz_core::{
+    Assignment, Goal, Losses, Measurement, Metric, Observation, ObservedResult, Pending, Point, Problem,
+    Reporter, Space, Suggestion, TrialId,
+};
+use ansatz_plugin_host::{Asked, EvaluationFault, ForeignStrategy, Role};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// An objective that costs nothing, so that only the host is left.
+struct Nothing;
+
+impl Evaluate for Nothing {
+    fn evaluate(
+        &self,
+        point: &Point,
+        _: &Assignment,
+        _: &mut dyn Reporter,
+    ) -> Result<Measurement, EvaluationFault> {
+        Ok(Measurement::new().with("loss", point.get(0).unwrap_or(0.0)))
+    }
+}
+
+fn problem(dimension_count: usize) -> Problem {
+    let parameters =
+        (0..dimension_count).map(|index| Parameter::float(format!("x{index}"), 0.0, 1.0)).collect();
+    let space = Space::of(parameters).expect("a box");
+    Problem::new(space, vec![Metric { name: "loss".into(), goal: Goal::Minimise }])
+}
+
+fn plan(
+    folder: &Path,
+    name: &str,
+    strategy: &str,
+    trial_count: u64,
+    slot_count: usize,
+    sync: Sync,
+) -> StudyPlan {
+    let member = Member { label: strategy.to_owned(), weight: 1.0, trial_count_max: None };
+    StudyPlan {
+        name: name.to_owned(),
+        rules: StudyRules {
+            problem: problem(5),
+            seed: 1,
+            members: vec![member],
+            mix: Mix::InTurn,
+            budget: Budget { trial_count: Some(trial_count), ..Budget::default() },
+            attempts_max: 1,
+            duplicates: Duplicates::Replicate,
+            consecutive_failures_max: None,
+        },
+        objective: None,
+        strategies: vec![PluginChoice { plugin: strategy.to_owned(), options: serde_json::json!({}) }],
+        run: RunRules { slot_count, trial_timeout: None, on_interrupt: OnInterrupt::Requeue },
+        journal: JournalChoice { path: folder.join(format!("{name}.db")), sync },
+        plugin_folders: Vec::new(),
+        manifest_folder: folder.to_owned(),
+        manifest_name: String::new(),
+        overrides: Vec::new(),
+    }
+}
+
+/// Runs a study from an empty journal; wall and processor time.
+fn run_study(plan: &StudyPlan) -> (Duration, Duration) {
+    let plugins = PluginSet::load(plan, None).expect("random is built");
+    let store = journal::open(&plan.journal).expect("a new journal");
+    let header = StudyHeader { plan: plan.clone(), manifest: String::new(), created_at: 0.0 };
+    let journal = store.create(header).expect("a new study");
+    let clock = Clock::start(Duration::ZERO);
+    let mut engine =
+        Engine::new(Study::new(plan.rules.clone()), plugins.strategies, journal, clock).expect("a strategy");
+    engine.note(Entry::Opened(Opened::default()));
+    let mut watch = Watch::new(Detail::Quiet, engine.study());
+    let (started, processor) = (Instant::now(), processor_time());
+    run(&mut engine, Arc::new(Nothing), plan, Vec::new(), &Interrupt::default(), &mut watch)
+        .expect("it runs");
+    assert_eq!(engine.study().finished_count() as u64, plan.rules.budget.trial_count.unwrap_or(0));
+    (started.elapsed(), processor_time() - processor)
+}
+
+/// User and system time of this process, from /proc (ticks of 10 ms).
+fn processor_time() -> Duration {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+    let ticks: u64 =
+        fields.get(11..13).map_or(0, |both| both.iter().filter_map(|t| t.parse::<u64>().ok()).sum());
+    Duration::from_millis(10 * ticks)
+}
+
+/// The largest resident size of this process so far, in bytes.
+fn memory_max_bytes() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or("0");
+    line.split_whitespace().next().and_then(|kib| kib.parse::<u64>().ok()).unwrap_or(0) * 1024
+}
+
+/// How many times a second this disk can make 4 KiB durable.
+fn flushes_per_second(folder: &Path) -> f64 {
+    let mut file = std::fs::File::create(folder.join("flush")).expect("a file");
+    let (block, count, started) = ([0u8; 4096], 300, Instant::now());
+    for _ in 0..count {
+        file.write_all(&block).and_then(|()| file.sync_data()).expect("a flush");
+    }
+    f64::from(count) / started.elapsed().as_secs_f64()
+}
+
+fn throughput(folder: &Path) {
+    println!("host overhead, objective that does nothing, random, 5 parameters");
+    for slot_count in [1, 8] {
+        let count = 50_000;
+        let plan = plan(folder, &format!("fast-{slot_count}"), "random", count, slot_count, Sync::Off);
+        let (wall, processor) = run_study(&plan);
+        println!(
+            "  no sync, {slot_count} slots: {:.0} trials/s, {:.1} us of processor time each",
+            count as f64 / wall.as_secs_f64(),
+            processor.as_secs_f64() * 1e6 / count as f64
+        );
+    }
+    let before = flushes_per_second(folder);
+    for slot_count in [1, 8] {
+        let count = 4_000;
+        let plan = plan(folder, &format!("durable-{slot_count}"), "random", count, slot_count, Sync::Full);
+        let (wall, _) = run_study(&plan);
+        let rate = count as f64 / wall.as_secs_f64();
+        let flushes = 0.5 * (before + flushes_per_second(folder));
+        println!(
+            "  durable, {slot_count} slots: {rate:.0} trials/s; the disk alone {flushes:.0} flushes/s; ratio {:.1}",
+            rate / flushes
+        );
+    }
+}
+
+fn ask_one(plugin: &mut ForeignStrategy) -> Suggestion {
+    match plugin.ask(1, &Pending::NONE) {
+        Ok(Asked::Suggestions(mut suggestions)) => suggestions.pop(),
+        _ => None,
+    }
+    .expect("a suggestion")
+}
+
+fn ask_and_tell() {
+    let search = ansatz_cli::plugins::search_path(&[]);
+    for strategy in ["random", "sobol"] {
+        let found = search.find(Role::Strategy, strategy).expect("it is built");
+        let component = found.library.component(Role::Strategy, strategy).expect("it is there");
+        let problem = problem(20);
+        let mut plugin = component.create_strategy(&problem, &serde_json::json!({}), 1).expect("it fits");
+        let count = 60_000u64;
+        let started = Instant::now();
+        for trial in 0..count {
+            let suggestion = ask_one(&mut plugin);
+            let losses = Losses { values: vec![0.5], standard_errors: Vec::new(), excesses: Vec::new() };
+            let observation = Observation {
+                trial: TrialId(trial),
+                tag: Some(suggestion.tag),
+                point: suggestion.point,
+                fidelity: None,
+                result: ObservedResult::Completed(losses),
+            };
+            plugin.tell(&[observation]).expect("it listens");
+        }
+        let each = started.elapsed().as_secs_f64() / count as f64;
+        println!("ask + tell through the boundary, {strategy}, 20 parameters: {:.0} ns", each * 1e9);
+    }
+}
+
+fn bayesian_ask() {
+    let search = ansatz_cli::plugins::search_path(&[]);
+    let Ok(found) = search.find(Role::Strategy, "bayesian") else { return };
+    let component = found.library.component(Role::Strategy, "bayesian").expect("it is there");
+    for dimension_count in [2, 6, 20] {
+        let problem = problem(dimension_count);
+        let mut plugin = component.create_strategy(&problem, &serde_json::json!({}), 1).expect("it fits");
+        let mut asked = Duration::ZERO;
+        for trial in 0..100u64 {
+            let started = Instant::now();
+            let suggestion = ask_one(&mut plugin);
+            if trial >= 50 {
+                asked += started.elapsed();
+            }
+            let loss = suggestion.point.coordinates().flatten().map(|x| (x - 0.3) * (x - 0.3)).sum();
+            let losses = Losses { values: vec![loss], standard_errors: Vec::new(), excesses: Vec::new() };
+            let observation = Observation {
+                trial: TrialId(trial),
+                tag: Some(suggestion.tag),
+                point: suggestion.point,
+                fidelity: None,
+                result: ObservedResult::Completed(losses),
+            };
+            plugin.tell(&[observation]).expect("it listens");
+        }
+        println!(
+            "bayesian, {dimension_count} parameters, 50 to 100 results: {:.1} ms an ask",
+            asked.as_secs_f64() * 20.0
+        );
+    }
+}
+
+/// From the start of the process to its end, with one trial in between: an upper bound for the time to
+/// the first trial.
+fn start_up(folder: &Path) {
+    let manifest = folder.join("start.toml");
+    let text = "[metrics]\nvalue = \"minimise\"\n[space]\nx1 = { float = [-5.0, 10.0] }\nx2 = { float = [0.0, 15.0] }\n\
+                [objective]\nplugin = \"synthetic\"\noptions = { function = \"branin\" }\n\
+                [[strategy]]\nplugin = \"random\"\n[budget]\ntrials = 1\n";
+    std::fs::write(&manifest, text).expect("a manifest");
+    let deps =
+        std::env::current_exe().ok().and_then(|path| path.parent().map(Path::to_owned)).unwrap_or_default();
+    let mut times: Vec<Duration> = (0..15)
+        .map(|round| {
+            let started = Instant::now();
+            let status = Command::new(env!("CARGO_BIN_EXE_ansatz-under-test"))
+                .args(["run", "--quiet", "--journal"])
+                .arg(folder.join(format!("start-{round}.db")))
+                .arg(&manifest)
+                .env("ANSATZ_PLUGIN_PATH", &deps)
+                .output();
+            assert!(status.is_ok_and(|output| output.status.success()), "the run failed");
+            started.elapsed()
+        })
+        .collect();
+    times.sort();
+    println!(
+        "`ansatz run` with one trial, process start to end: median {:.1} ms, fastest {:.1} ms",
+        times[times.len() / 2].as_secs_f64() * 1e3,
+        times[0].as_secs_f64() * 1e3
+    );
+}
+
+fn memory(folder: &Path) {
+    let before = memory_max_bytes();
+    let plan = plan(folder, "memory", "random", 100_000, 8, Sync::Off);
+    run_study(&plan);
+    println!(
+        "memory at 100,000 trials: {:.0} MB largest resident size of the whole process ({:.0} MB before)",
+        memory_max_bytes() as f64 / 1e6,
+        before as f64 / 1e6
+    );
+}
+
+fn main() {
+    // on a real disk: a flush of a file system in memory would say nothing
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("bench-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder");
+    memory(&folder);
+    throughput(&folder);
+    ask_and_tell();
+    bayesian_ask();
+    start_up(&folder);
+    let _ = std::fs::remove_dir_all(&folder);
+}

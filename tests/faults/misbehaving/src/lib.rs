@@ -1,0 +1,15 @@
+//! A strategy and an objective that do what plugins should not, one misdeed at a time, chosen by option.
+//!
+//! Without a misdeed they are ordinary: random points, and the sum of squares of the coordinates as the
+//! value of every metric.
+
+#![forbid(unsafe_code)]
+#![allow(clippy::panic, reason = "panics are among the misdeeds")]
+
+mod objective;
+mod strategy;
+
+pub use objective::MisbehavingObjective;
+pub use strategy::MisbehavingStrategy;
+
+ansatz_core::export_plugin! { strategies: [MisbehavingStrategy], objectives: [MisbehavingObjective] }

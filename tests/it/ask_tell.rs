@@ -1,0 +1,217 @@
+//! A study driven by a program over standard input and output, as `docs/ask-tell.md` has it.
+
+use crate::scenario;
+use ansatz_tests::scenario::PATIENCE;
+use ansatz_tests::{Scenario, StoredStudy};
+use serde_json::{Value, json};
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, ChildStdin, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+
+const MANIFEST: &str = r#"
+[study]
+name = "driven"
+seed = 3
+[metrics]
+loss = "minimise"
+[space]
+x = { float = [0.0, 1.0] }
+kind = { categorical = ["a", "b"] }
+only_b = { int = [1, 9], when = { kind = "b" } }
+[[strategy]]
+plugin = "annealing"
+[[strategy]]
+plugin = "sobol"
+[budget]
+trials = 10
+"#;
+
+/// A session with the host.
+struct Talk {
+    child: Child,
+    input: Option<ChildStdin>,
+    answers: Receiver<String>,
+}
+
+impl Talk {
+    fn begin(scenario: &Scenario) -> Self {
+        scenario.write("study.toml", MANIFEST);
+        let mut command = scenario.command(&["ask-tell", "study.toml"]);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let (sender, answers) = channel();
+        let output = BufReader::new(child.stdout.take().unwrap());
+        std::thread::spawn(move || {
+            for line in output.lines().map_while(Result::ok) {
+                if sender.send(line).is_err() {
+                    return;
+                }
+            }
+        });
+        let input = child.stdin.take();
+        Self { child, input, answers }
+    }
+
+    #[track_caller]
+    fn say(&mut self, line: &str) -> Value {
+        writeln!(self.input.as_mut().unwrap(), "{line}").unwrap();
+        let answer = self.answers.recv_timeout(PATIENCE).expect("an answer in time");
+        serde_json::from_str(&answer).unwrap()
+    }
+
+    #[track_caller]
+    fn request(&mut self, request: &Value) -> Value {
+        self.say(&request.to_string())
+    }
+
+    /// Closes standard input and waits for the end.
+    fn leave(mut self) {
+        self.input = None;
+        // the answers end with the process
+        assert!(self.answers.recv_timeout(PATIENCE).is_err(), "an answer that nobody asked for");
+        assert_eq!(self.child.wait().unwrap().code(), Some(0));
+    }
+}
+
+impl Drop for Talk {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn loss(trial: &Value) -> f64 {
+    let x = trial["parameters"]["x"].as_f64().unwrap();
+    (x - 0.3).powi(2) + trial["parameters"]["only_b"].as_f64().unwrap_or(0.0)
+}
+
+fn tell(trial: &Value) -> Value {
+    json!({"tell": {"trial": trial["trial"], "metrics": {"loss": loss(trial)}}})
+}
+
+#[test]
+fn a_program_runs_a_study_to_its_end() {
+    let scenario = scenario();
+    let mut talk = Talk::begin(&scenario);
+    let mut losses = Vec::new();
+    loop {
+        let answer = talk.request(&json!({"ask": 3, "id": "here"}));
+        assert_eq!(answer["id"], "here");
+        match answer["state"].as_str().unwrap() {
+            "running" => {}
+            "done" => break,
+            other => panic!("nothing is pending, and the state is {other}"),
+        }
+        for trial in answer["trials"].as_array().unwrap() {
+            let parameters = trial["parameters"].as_object().unwrap();
+            assert_eq!(parameters.contains_key("only_b"), parameters["kind"] == "b", "{trial}");
+            losses.push(loss(trial));
+            let told = talk.request(&tell(trial));
+            assert_eq!((&told["ok"], &told["outcome"]), (&json!(true), &json!("completed")));
+        }
+    }
+    let best = talk.request(&json!({"best": true}));
+    let least = losses.iter().copied().fold(f64::INFINITY, f64::min);
+    assert_eq!(best["best"][0]["metrics"]["loss"], least);
+    let status = talk.request(&json!({"status": true}));
+    assert_eq!(status["status"]["trials"]["completed"], 10);
+    talk.leave();
+    StoredStudy::read(&scenario.journal(), None).expect_each_trial_once(10);
+}
+
+#[test]
+fn what_makes_no_sense_is_answered_and_the_session_goes_on() {
+    let scenario = scenario();
+    let mut talk = Talk::begin(&scenario);
+    for nonsense in [
+        "hello",
+        "{}",
+        "{\"ask\": 0}",
+        "{\"ask\": 1, \"best\": true}",
+        "{\"aks\": 1}",
+        "{\"tell\": {\"trial\": 99, \"metrics\": {\"loss\": 1}}}",
+        "{\"tell\": {\"trial\": 0}}",
+        "[1, 2",
+    ] {
+        let answer = talk.say(nonsense);
+        assert!(answer["error"].is_string(), "{nonsense} was answered by {answer}");
+    }
+    assert_eq!(talk.request(&json!({"ask": 1}))["state"], "running");
+    talk.leave();
+    StoredStudy::read(&scenario.journal(), None);
+}
+
+#[test]
+fn a_trial_can_end_in_every_way_and_telling_twice_changes_nothing() {
+    let scenario = scenario();
+    let mut talk = Talk::begin(&scenario);
+    let answer = talk.request(&json!({"ask": 10}));
+    assert!(answer["trials"].as_array().unwrap().len() >= 6, "{answer}");
+    let reported = talk.request(&json!({"report": {"trial": 0, "step": 1, "metrics": {"loss": 0.5}}}));
+    assert_eq!(reported, json!({"ok": true, "verdict": "continue"}));
+    for (request, outcome, reason) in [
+        ("{\"tell\": {\"trial\": 0, \"metrics\": {\"loss\": 1.5}}}", "completed", None),
+        ("{\"tell\": {\"trial\": 1, \"infeasible\": \"too big\"}}", "infeasible", Some("too big")),
+        ("{\"tell\": {\"trial\": 2, \"failed\": \"no power\"}}", "failed", Some("no power")),
+        (
+            "{\"tell\": {\"trial\": 3, \"stopped\": \"pruned\", \"metrics\": {\"loss\": 2}}}",
+            "stopped",
+            Some("pruned"),
+        ),
+        ("{\"tell\": {\"trial\": 4, \"metrics\": {\"loss\": NaN}}}", "failed", Some("metric loss is NaN")),
+        (
+            "{\"tell\": {\"trial\": 5, \"metrics\": {\"lose\": 1}}}",
+            "failed",
+            Some("metric loss was not reported"),
+        ),
+    ] {
+        let answer = talk.say(request);
+        assert_eq!(answer["outcome"], outcome, "{request}: {answer}");
+        if let Some(reason) = reason {
+            assert!(answer["reason"].as_str().unwrap().contains(reason), "{request}: {answer}");
+        }
+        let again = talk.say(request);
+        assert_eq!(
+            (&again["repeated"], &again["outcome"]),
+            (&json!(true), &json!(outcome)),
+            "{request}: {again}"
+        );
+    }
+    talk.leave();
+    let stored = StoredStudy::read(&scenario.journal(), None);
+    assert_eq!(stored.study.finished_count(), 6);
+    assert_eq!(
+        stored.study.trials()[0].outcome.as_ref().unwrap().completed().unwrap().value("loss"),
+        Some(1.5)
+    );
+}
+
+#[test]
+fn whatever_was_acknowledged_survives_a_kill_and_the_rest_is_given_out_again() {
+    let scenario = scenario();
+    let mut talk = Talk::begin(&scenario);
+    let given = talk.request(&json!({"ask": 4}))["trials"].as_array().unwrap().clone();
+    assert!(given.len() >= 2, "{given:?}");
+    assert_eq!(talk.request(&tell(&given[0]))["ok"], true);
+    drop(talk); // SIGKILL
+    let mut talk = Talk::begin(&scenario);
+    let again = talk.request(&json!({"ask": given.len() - 1}))["trials"].as_array().unwrap().clone();
+    let mut expected = given[1..].to_vec();
+    for trial in &mut expected {
+        trial["attempt"] = json!(2);
+    }
+    assert_eq!(again, expected);
+    assert_eq!(talk.request(&tell(&given[0]))["repeated"], true);
+    talk.leave();
+}
+
+#[test]
+fn a_study_that_is_being_driven_can_be_read_and_not_be_run() {
+    let scenario = scenario();
+    let mut talk = Talk::begin(&scenario);
+    let given = talk.request(&json!({"ask": 1}))["trials"][0].clone();
+    talk.request(&tell(&given));
+    let best = scenario.ansatz(&["best", "--json"]).expect(0).json();
+    assert_eq!(best[0]["metrics"]["loss"], loss(&given));
+    scenario.ansatz(&["resume"]).expect(5).expect_message(&["driven"]);
+    talk.leave();
+}

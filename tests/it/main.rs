@@ -1,0 +1,26 @@
+//! Tests of Ansatz as a whole: the built host, the built plugins, and what a user sees of them.
+
+// signals, permissions and shells are what much of this is about
+#![cfg(unix)]
+#![forbid(unsafe_code)]
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
+
+mod abi;
+mod ask_tell;
+mod bad_input;
+mod determinism;
+mod faults;
+mod interrupt;
+mod kill;
+mod layering;
+mod quality;
+mod strategies;
+mod third_party;
+
+use ansatz_tests::Scenario;
+use std::path::Path;
+
+/// A fresh installation of the host and what ships with it.
+fn scenario() -> Scenario {
+    Scenario::new(Path::new(env!("CARGO_BIN_EXE_ansatz-under-test")), Path::new(env!("CARGO_TARGET_TMPDIR")))
+}

@@ -1,0 +1,17 @@
+//! Helpers of the tests of Ansatz as a whole.
+//!
+//! A `Scenario` is an installation of the host in a folder of its own, with whatever plugins the test puts
+//! there; the libraries are found by `libraries`. What the tests check is in `it/`.
+
+#![forbid(unsafe_code)]
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a helper that cannot help ends the test")]
+
+pub mod closed_loop;
+pub mod libraries;
+pub mod process;
+pub mod scenario;
+pub mod stored;
+
+pub use process::{Ended, Running};
+pub use scenario::Scenario;
+pub use stored::StoredStudy;
