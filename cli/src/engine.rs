@@ -24,6 +24,7 @@ pub struct Engine {
     gathered: Vec<Stamped>,
     clock: Clock,
     notices: Vec<String>,
+    last_commit_time: Duration,
 }
 
 struct MemberPlugin {
@@ -58,7 +59,15 @@ impl Engine {
             let strategy = Some(loaded.create()?);
             members.push(MemberPlugin { loaded, strategy, has_diverged: false, own_from: TrialId(0) });
         }
-        Ok(Self { study, members, journal, gathered: Vec::new(), clock, notices: Vec::new() })
+        Ok(Self {
+            study,
+            members,
+            journal,
+            gathered: Vec::new(),
+            clock,
+            notices: Vec::new(),
+            last_commit_time: Duration::ZERO,
+        })
     }
 
     /// The study as it is.
@@ -69,6 +78,11 @@ impl Engine {
     /// How long the study has been running, over all sessions.
     pub fn elapsed(&self) -> Duration {
         self.clock.elapsed()
+    }
+
+    /// How long the last write took.
+    pub fn last_commit_time(&self) -> Duration {
+        self.last_commit_time
     }
 
     /// What a person should know, since the last call.
@@ -274,8 +288,10 @@ impl Engine {
     /// Writes what was gathered, in one transaction.
     pub fn commit(&mut self) -> Result<(), Error> {
         if !self.gathered.is_empty() {
+            let before = self.clock.elapsed();
             self.journal.append(&self.gathered)?;
             self.gathered.clear();
+            self.last_commit_time = self.clock.elapsed().saturating_sub(before);
         }
         Ok(())
     }

@@ -199,8 +199,9 @@ impl Executor {
     }
 
     /// Waits for events, at most `patience`, and gives all that are there; none if it was woken, or if
-    /// patience ran out.
-    pub fn wait(&mut self, patience: Duration) -> Vec<Event> {
+    /// patience ran out. After the first one it lingers a little for others that are about to come: what
+    /// follows (writing them down) costs the same for one as for all.
+    pub fn wait(&mut self, patience: Duration, linger: Duration) -> Vec<Event> {
         let mut events = Vec::new();
         let until = Instant::now() + patience;
         loop {
@@ -211,8 +212,14 @@ impl Executor {
                 Ok(message) => {
                     let mut woken = matches!(message, Message::Wake);
                     self.receive(message, &mut events);
+                    let linger_until = Instant::now() + linger;
                     // not for ever: who reports without a pause must not keep us from everything else
-                    for message in self.receiver.try_iter().take(MESSAGES_MAX).collect::<Vec<_>>() {
+                    for _ in 0..MESSAGES_MAX {
+                        let left = match self.running.is_empty() {
+                            true => Duration::ZERO,
+                            false => linger_until.saturating_duration_since(Instant::now()),
+                        };
+                        let Ok(message) = self.receiver.recv_timeout(left) else { break };
                         woken |= matches!(message, Message::Wake);
                         self.receive(message, &mut events);
                     }

@@ -16,6 +16,11 @@ use std::time::Duration;
 /// How often the display is brought up to date while nothing happens.
 const TICK: Duration = Duration::from_millis(200);
 
+/// How long the loop waits for more trials to end, before it writes down those that ended: this part of the
+/// time that the last write took, and at most so long.
+const LINGER_SHARE: u32 = 3;
+const LINGER_MAX: Duration = Duration::from_millis(5);
+
 /// Why a session ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SessionEnd {
@@ -43,7 +48,7 @@ pub fn run(
         // the journal takes nothing more; but what we started must not outlive us
         executor.stop_all();
         while executor.running().len() > 0 {
-            executor.wait(TICK);
+            executor.wait(TICK, Duration::ZERO);
         }
     }
     let end = end?;
@@ -96,7 +101,9 @@ fn turns(
         if interrupt.count() > 1 {
             executor.stop_all();
         }
-        for event in executor.wait(TICK) {
+        // a share of what writing costs: one flush for all that end together
+        let linger = engine.last_commit_time() / LINGER_SHARE;
+        for event in executor.wait(TICK, linger.min(LINGER_MAX)) {
             match event {
                 Event::Reported { trial, step, measurement } => engine.report(trial, step, measurement)?,
                 // stopped by the user: it has not had its chance, and is run again on resume

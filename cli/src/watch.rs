@@ -32,7 +32,7 @@ impl Detail {
 }
 
 /// Uneventful lines are left out when they come faster than this.
-const LINE_DISTANCE_MIN: Duration = Duration::from_millis(50);
+const LINE_DISTANCE_MIN: Duration = Duration::from_millis(10);
 
 /// How often the progress line is written anew.
 const MESSAGE_DISTANCE: Duration = Duration::from_millis(100);

@@ -29,7 +29,7 @@ fn measured() -> Result<Measurement, EvaluationFault> {
 fn ended(executor: &mut Executor) -> Vec<(u64, Outcome)> {
     let mut ended: Vec<(u64, Outcome)> = Vec::new();
     while executor.running().len() > 0 {
-        for event in executor.wait(Duration::from_secs(10)) {
+        for event in executor.wait(Duration::from_secs(10), Duration::ZERO) {
             if let Event::Ended { trial, outcome, .. } = event {
                 ended.push((trial.0, outcome));
             }
@@ -120,7 +120,7 @@ fn a_stopped_trial_keeps_what_it_reported_last() {
     executor.start(Point::new([]), assignment(0, None));
     let mut last = None;
     while last.is_none() {
-        for event in executor.wait(Duration::from_secs(10)) {
+        for event in executor.wait(Duration::from_secs(10), Duration::ZERO) {
             if let Event::Reported { measurement, .. } = event {
                 last = measurement.value("loss");
             }
@@ -138,5 +138,5 @@ fn a_waker_ends_the_wait() {
     let objective = Scripted(|_: &Assignment, _: &mut dyn Reporter| measured());
     let mut executor = Executor::new(Arc::new(objective), 1, GRACE).unwrap();
     executor.waker().wake();
-    assert!(executor.wait(Duration::from_secs(60)).is_empty());
+    assert!(executor.wait(Duration::from_secs(60), Duration::ZERO).is_empty());
 }

@@ -31,7 +31,7 @@ pub fn convergence(values: &[Option<f64>], best: &[Option<f64>]) -> String {
         let Some(value) = value else { continue };
         let (x, y) = (column(index), place(*value));
         if let Some((from, level)) = earlier {
-            for cell in &mut cells[level][from..=x] {
+            for cell in cells[level].iter_mut().take(x + 1).skip(from + 1) {
                 *cell = '─';
             }
             if level != y {
@@ -85,7 +85,7 @@ mod tests {
         assert_eq!(lines.len(), HEIGHT + 2);
         assert!(lines[0].starts_with("  4 ┤───"), "{plot}");
         assert!(lines[HEIGHT - 1].starts_with("  1 ┤") && lines[HEIGHT - 1].ends_with('╰'), "{plot}");
-        assert!(plot.contains('╮'), "{plot}");
+        assert!(plot.contains('╮') && plot.matches('╰').count() == 2, "every fall ends in a corner: {plot}");
     }
 
     #[test]

@@ -91,7 +91,8 @@ pub fn trial_in_full(study: &Study, trial: &Trial) -> String {
     let problem = &study.rules().problem;
     let mut text = format!("trial {} by {}", trial.id, study.rules().members[trial.member].label);
     let state = trial.outcome.as_ref().map_or("pending", Outcome::kind);
-    let _ = writeln!(text, ": {state}, attempt {}, {}", trial.attempt, duration(trial.duration));
+    let attempt = if trial.attempt > 1 { format!(", attempt {}", trial.attempt) } else { String::new() };
+    let _ = writeln!(text, ": {state}{attempt}, {}", duration(trial.duration));
     if let Some(reason) = trial.outcome.as_ref().and_then(Outcome::reason) {
         let _ = writeln!(text, "  reason: {reason}");
     }
