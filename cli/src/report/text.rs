@@ -254,7 +254,12 @@ pub fn summary(name: &str, study: &Study, end: SessionEnd, elapsed: Duration) ->
         SessionEnd::Done(reason) => reason.to_string(),
         SessionEnd::Interrupted => "interrupted".to_owned(),
     };
-    let mut text = format!("\nstudy {name}: {reason}\n{}, {}\n\n", counts(study), duration(elapsed));
+    format!("\nstudy {name}: {reason}\n{}", findings(study, elapsed))
+}
+
+/// How many trials, the best, what each strategy contributed, and the convergence plot.
+fn findings(study: &Study, elapsed: Duration) -> String {
+    let mut text = format!("{}, {}\n\n", counts(study), duration(elapsed));
     text.push_str(&best(study));
     text.push('\n');
     text.push_str(&contributions(study));
@@ -268,15 +273,7 @@ pub fn summary(name: &str, study: &Study, end: SessionEnd, elapsed: Duration) ->
 
 /// A study's overview with its trials, the newest last.
 pub fn study_in_full(name: &str, study: &Study, elapsed: Duration) -> String {
-    let mut text = format!("study {name}\n{}, {}\n\n", counts(study), duration(elapsed));
-    text.push_str(&best(study));
-    text.push('\n');
-    text.push_str(&contributions(study));
-    let plot = convergence(study);
-    if !plot.is_empty() {
-        text.push('\n');
-        text.push_str(&plot);
-    }
+    let mut text = format!("study {name}\n{}", findings(study, elapsed));
     text.push('\n');
     let hidden = study.trials().len().saturating_sub(SHOWN_TRIALS_MAX);
     if hidden > 0 {
