@@ -238,13 +238,13 @@ fn only_budget_and_run_differ(stored: &StudyPlan, plan: &StudyPlan) -> Result<()
     same.manifest_name = stored.manifest_name.clone();
     let what = match () {
         () if same == *stored => return Ok(()),
-        () if same.rules.problem != stored.rules.problem => "the search space or the metrics",
-        () if same.rules.seed != stored.rules.seed => "the seed",
-        () if same.objective != stored.objective => "the objective",
-        () => "the strategies",
+        () if same.rules.problem != stored.rules.problem => "the search space or the metrics differ",
+        () if same.rules.seed != stored.rules.seed => "the seed differs",
+        () if same.objective != stored.objective => "the objective differs",
+        () => "the strategies differ",
     };
     Err(Error::Usage(format!(
-        "study {} is in the journal already, with another plan: {what} differ; only budget, run, journal and plugins may change. Give the changed study another name, for example with --set study.name={}-2",
+        "study {} is in the journal already, with another plan: {what}; only budget, run, journal and plugins may change. Give the changed study another name, for example with --set study.name={}-2",
         plan.name, plan.name
     )))
 }
