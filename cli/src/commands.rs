@@ -125,13 +125,16 @@ fn check(path: &Path, set: &[String], as_json: bool) -> Result<Exit, Error> {
             print_json(&json!({"ok": true, "study": plan.name, "plugins": stamps(&plugins), "plan": plan}))
         }
         Ok((plan, plugins)) => {
-            let parameters = plan.rules.problem.space.parameter_count();
+            let parameters = match plan.rules.problem.space.parameter_count() {
+                1 => "1 parameter".to_owned(),
+                count => format!("{count} parameters"),
+            };
             let names: Vec<String> = plugins
                 .stamps
                 .iter()
                 .map(|stamp| format!("{} {} {}", stamp.role, stamp.component, stamp.version))
                 .collect();
-            print(&format!("{}: ok, {parameters} parameters; {}\n", path.display(), names.join(", ")))
+            print(&format!("{}: ok, {parameters}; {}\n", path.display(), names.join(", ")))
         }
         Err(error) if as_json => {
             let problems = match &error {
@@ -164,6 +167,10 @@ fn init(path: &Path, objective: &str) -> Result<Exit, Error> {
     let starter = manifest::starter(objective).ok_or_else(|| {
         Error::Usage(format!("there is no starter manifest for {objective:?}: take command or digits"))
     })?;
+    if path.exists() {
+        let message = format!("{} exists and is not overwritten; name another file", path.display());
+        return Err(Error::Usage(message));
+    }
     let io = |error| Error::Io { path: path.to_owned(), error };
     let file = std::fs::OpenOptions::new().write(true).create_new(true).open(path);
     file.and_then(|mut file| file.write_all(starter.as_bytes())).map_err(io)?;

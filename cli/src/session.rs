@@ -236,6 +236,9 @@ fn only_budget_and_run_differ(stored: &StudyPlan, plan: &StudyPlan) -> Result<()
     same.overrides = stored.overrides.clone();
     same.manifest_folder = stored.manifest_folder.clone();
     same.manifest_name = stored.manifest_name.clone();
+    if stored.name != plan.name {
+        return Err(Error::Usage(format!("the study is called {}, and a study keeps its name", stored.name)));
+    }
     let what = match () {
         () if same == *stored => return Ok(()),
         () if same.rules.problem != stored.rules.problem => "the search space or the metrics differ",

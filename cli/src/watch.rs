@@ -31,8 +31,9 @@ impl Detail {
     }
 }
 
-/// Uneventful lines are left out when they come faster than this.
-const LINE_DISTANCE_MIN: Duration = Duration::from_millis(10);
+/// Lines may come in bursts of so many, and so many a second in the long run; more are left out. Improvements are
+/// always shown.
+const LINES_MAX: f64 = 30.0;
 
 /// How often the progress line is written anew.
 const MESSAGE_DISTANCE: Duration = Duration::from_millis(100);
@@ -43,7 +44,8 @@ pub struct Watch {
     bar: ProgressBar,
     shown: Vec<bool>,
     shown_until: usize,
-    last_line: Option<Instant>,
+    last_line: Instant,
+    lines_left: f64,
     last_message: Option<Instant>,
     left_out: usize,
     finished_at_start: usize,
@@ -73,7 +75,8 @@ impl Watch {
             bar,
             shown,
             shown_until: 0,
-            last_line: None,
+            last_line: Instant::now(),
+            lines_left: LINES_MAX,
             last_message: None,
             left_out: 0,
             finished_at_start: study.finished_count(),
@@ -116,7 +119,7 @@ impl Watch {
             self.show_finished(engine.study());
         }
         if self.left_out > 0 {
-            self.line(&format!("({} more trials ended too fast to be shown)", self.left_out));
+            self.line(&format!("(left out here, ending too fast one after the other: {})", self.left_out));
         }
         self.bar.finish_and_clear();
     }
@@ -167,14 +170,17 @@ impl Watch {
     fn show_trial(&mut self, study: &Study, trial: &Trial) {
         let is_best = study.incumbent().trials().any(|best: TrialId| best == trial.id);
         let is_eventful = is_best || !matches!(trial.outcome, Some(Outcome::Completed { .. }));
-        let is_due = self.last_line.is_none_or(|last| last.elapsed() >= LINE_DISTANCE_MIN);
+        let earned = self.last_line.elapsed().as_secs_f64() * LINES_MAX;
+        self.lines_left = (self.lines_left + earned).min(LINES_MAX);
+        self.last_line = Instant::now();
         let shown = match self.detail {
             Detail::Quiet => false,
-            Detail::Live => is_eventful && is_due,
-            Detail::Lines => is_due,
+            _ if is_best => true,
+            Detail::Live => is_eventful && self.lines_left >= 1.0,
+            Detail::Lines => self.lines_left >= 1.0,
         };
         if shown {
-            self.last_line = Some(Instant::now());
+            self.lines_left -= 1.0;
             let mark = if is_best { "*" } else { " " };
             self.line(&format!("{mark} {}", text::trial_in_short(study, trial)));
         } else if self.detail == Detail::Lines {

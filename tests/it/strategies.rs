@@ -162,7 +162,7 @@ fn what_init_writes_can_be_checked_and_run() {
         let file = format!("{objective}.toml");
         scenario.ansatz(&["init", &file, "--objective", objective]).expect(0);
         scenario.ansatz(&["check", &file]).expect(0);
-        scenario.ansatz(&["init", &file, "--objective", objective]).expect(1).expect_message(&[&file]);
+        scenario.ansatz(&["init", &file, "--objective", objective]).expect(2).expect_message(&[&file]);
     }
     let smaller = ["--set", "budget.trials=3", "--set", "objective.options.epochs=2", "--quiet"];
     scenario.ansatz(&[&["run", "digits.toml"], &smaller[..]].concat()).expect(0);
@@ -209,4 +209,15 @@ fn the_examples_run() {
         }
     }
     assert!(count >= 7, "only {count} examples were found");
+}
+
+#[test]
+fn the_manifest_of_the_reference_is_valid() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let text = std::fs::read_to_string(root.join("docs/manifest.md")).unwrap();
+    let manifest = text.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let scenario = scenario();
+    scenario.write("reference.toml", manifest);
+    std::fs::create_dir(scenario.path("plugins")).unwrap();
+    scenario.ansatz(&["check", "reference.toml"]).expect(0);
 }

@@ -11,6 +11,7 @@ use super::tree::{Entry, Kind, Node};
 use crate::plan::{JournalChoice, OnInterrupt, PluginChoice, RunRules, StudyPlan, Sync};
 use ansatz_core::metric::{Goal, Metric, OutcomeConstraint, Side};
 use ansatz_core::problem::{FidelityRange, Problem};
+use ansatz_core::rng::Rng;
 use ansatz_core::space::{
     Condition, Constraint, Domain, INTEGER_MAGNITUDE_MAX, Parameter, Place, Scale, Space, SpaceError, Test,
     Value,
@@ -307,7 +308,17 @@ impl<'a> Checker<'a> {
         let names: Vec<String> = parameters.iter().map(|parameter| parameter.name.clone()).collect();
         let domains: Vec<Domain> = parameters.iter().map(|parameter| parameter.domain.clone()).collect();
         let errors = match Space::new(parameters, constraints) {
-            Ok(space) => return Some(space),
+            Ok(space) => {
+                // what has no point at all would only be found out by the first strategy
+                if space.sample(&mut Rng::new(0)).is_none() {
+                    let at = self.root.get("constraints").map(|node| node.at.clone())?;
+                    self.found.push(
+                        Diagnostic::at(&at, "no point of the space satisfies all constraints")
+                            .help("they contradict each other or the bounds: widen or drop one"),
+                    );
+                }
+                return Some(space);
+            }
             Err(errors) => errors,
         };
         for SpaceError { place, message } in errors {

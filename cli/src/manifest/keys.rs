@@ -131,7 +131,7 @@ static STUDY: Keys = Keys {
             "seed",
             Form::Whole(0, i64::MAX),
             Default("0"),
-            "All randomness comes from it: the same manifest and seed give the same study.",
+            "All randomness comes from it: with one slot, the same manifest and seed give the same study.",
             "seed = 7",
         )
         .also(&["random_seed", "random_state"]),

@@ -32,7 +32,7 @@ const BEFORE_OBJECTIVE: &str = r#"# A study: what to tune, how to judge it, and 
 
 [study]
 name = "first"
-seed = 7                     # the same manifest and seed give the same study
+seed = 7                     # with one slot, the same seed gives the same study
 
 # What is measured, by the names that the objective reports.
 [metrics]
@@ -74,7 +74,7 @@ const DIGITS: &str = r#"# A study that needs nothing but Ansatz: a small network
 
 [study]
 name = "digits"
-seed = 7                     # the same manifest and seed give the same study
+seed = 7                     # with one slot, the same seed gives the same study
 mix = "phases"               # the strategies below one after the other
 
 # What is measured, by the names that the objective reports.

@@ -5,7 +5,8 @@ use ansatz_core::study::Study;
 use ansatz_core::{Measurement, Outcome};
 use std::io::{self, Write};
 
-/// One line per trial: number, strategy, state, attempt, duration, parameters, metrics, reason. An inactive
+/// One line per trial: number, strategy, state, attempt, duration, fidelity, the trial whose outcome it took
+/// over, parameters, metrics, their standard errors where there are any, reason. An inactive
 /// parameter and a metric that was not measured are empty cells. Columns of parameters and metrics carry
 /// the prefixes `parameters.` and `metrics.`, so that no name can clash.
 pub fn csv(study: &Study, mut out: impl Write) -> io::Result<()> {
@@ -18,10 +19,18 @@ pub fn csv(study: &Study, mut out: impl Write) -> io::Result<()> {
             }
         }
     }
+    let has_error = |metric: &&str| {
+        let of = |outcome| measurement(outcome)?.get(metric)?.standard_error;
+        study.trials().iter().any(|trial| of(&trial.outcome).is_some())
+    };
+    let errors: Vec<&str> = metrics.iter().copied().filter(has_error).collect();
     let mut header: Vec<String> =
-        ["trial", "strategy", "state", "attempt", "duration_s", "fidelity"].map(str::to_owned).to_vec();
+        ["trial", "strategy", "state", "attempt", "duration_s", "fidelity", "reused"]
+            .map(str::to_owned)
+            .to_vec();
     header.extend(space.parameters().iter().map(|parameter| format!("parameters.{}", parameter.name)));
     header.extend(metrics.iter().map(|metric| format!("metrics.{metric}")));
+    header.extend(errors.iter().map(|metric| format!("standard_errors.{metric}")));
     header.push("reason".to_owned());
     line(&mut out, &header)?;
     for trial in study.trials() {
@@ -32,6 +41,7 @@ pub fn csv(study: &Study, mut out: impl Write) -> io::Result<()> {
             trial.attempt.to_string(),
             trial.duration.as_secs_f64().to_string(),
             trial.fidelity.map(|fidelity| fidelity.to_string()).unwrap_or_default(),
+            trial.reused.map(|earlier| earlier.to_string()).unwrap_or_default(),
         ];
         for (index, parameter) in space.parameters().iter().enumerate() {
             let value =
@@ -42,6 +52,10 @@ pub fn csv(study: &Study, mut out: impl Write) -> io::Result<()> {
         for metric in &metrics {
             let value = measurement.and_then(|measurement| measurement.value(metric));
             cells.push(value.map(|value| value.to_string()).unwrap_or_default());
+        }
+        for metric in &errors {
+            let error = measurement.and_then(|measurement| measurement.get(metric)?.standard_error);
+            cells.push(error.map(|error| error.to_string()).unwrap_or_default());
         }
         cells.push(trial.outcome.as_ref().and_then(Outcome::reason).unwrap_or_default().to_owned());
         line(&mut out, &cells)?;

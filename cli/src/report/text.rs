@@ -66,8 +66,13 @@ pub fn trial_in_short(study: &Study, trial: &Trial) -> String {
         }
         Some(outcome) => format!("{}: {}", outcome.kind(), outcome.reason().unwrap_or_default()),
     };
-    let reused = trial.reused.map_or(String::new(), |earlier| format!("  (as trial {earlier})"));
-    format!("trial {:<4} {label:width$}  {result}  {}{reused}", trial.id, duration(trial.duration))
+    let time = match trial.reused {
+        Some(earlier) => format!("  (as trial {earlier})"),
+        // whoever tells need not say how long it took
+        None if trial.duration.is_zero() => String::new(),
+        None => format!("  {}", duration(trial.duration)),
+    };
+    format!("trial {:<4} {label:width$}  {result}{time}", trial.id)
 }
 
 /// The goals and constraints of a measurement.
@@ -82,6 +87,9 @@ fn measured(study: &Study, measurement: &Measurement) -> String {
         if !parts.contains(&part) {
             parts.push(part);
         }
+    }
+    if problem.excesses(measurement).iter().any(|excess| *excess > 0.0) {
+        parts.push("(out of bounds)".to_owned());
     }
     parts.join("  ")
 }
@@ -176,7 +184,7 @@ pub fn best(study: &Study) -> String {
             for trial in incumbents {
                 let _ = writeln!(text, "  {}", trial_in_short(study, trial));
             }
-            text.push_str("  (ansatz show STUDY TRIAL prints one in full)\n");
+            text.push_str("  (ansatz show STUDY --trial NUMBER prints one in full)\n");
             text
         }
     }
@@ -277,7 +285,7 @@ pub fn study_in_full(name: &str, study: &Study, elapsed: Duration) -> String {
     text.push('\n');
     let hidden = study.trials().len().saturating_sub(SHOWN_TRIALS_MAX);
     if hidden > 0 {
-        let _ = writeln!(text, "({hidden} earlier trials are left out; ansatz export {name} has them all)");
+        let _ = writeln!(text, "({hidden} earlier trials are left out; `ansatz export` has them all)");
     }
     let best: Vec<TrialId> = study.incumbent().trials().collect();
     for trial in &study.trials()[hidden..] {

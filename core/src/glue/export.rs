@@ -157,8 +157,7 @@ pub extern "C" fn create_strategy<S: Strategy>(create: Create<'_>) -> RResult<Bo
             .map(Capability::name)
             .collect();
         if !missing.is_empty() {
-            let message =
-                format!("{} cannot do what this study needs: {}", S::DESCRIPTOR.name, missing.join(", "));
+            let message = format!("it cannot do what this study needs: {}", missing.join(", "));
             return Err(convert::strategy_error_to_fault(StrategyError::Unsupported(message)));
         }
         let strategy =

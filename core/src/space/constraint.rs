@@ -110,6 +110,9 @@ fn split_relation(text: &str) -> Result<(&str, &str, &str), String> {
         .ok_or_else(|| format!("{text:?} is no relation: write for example \"x1 + x2 <= 1\""))?;
     let length = if text[at + 1..].starts_with('=') { 2 } else { 1 };
     let operator = &text[at..at + length];
+    if text[..at].ends_with('!') {
+        return Err(format!("{text:?}: a relation is one of <, <=, >, >=; to exclude values, forbid them"));
+    }
     if operator.starts_with('=') {
         return Err(format!(
             "{text:?}: an equality leaves nothing to search; drop one parameter and compute it, or use <= and >="

@@ -37,6 +37,8 @@ pub struct Folder {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SearchPath {
     folders: Vec<Folder>,
+    /// Folders that a person named and that are not searched.
+    left_out: Vec<Passed>,
 }
 
 /// A library with the folder it was found in.
@@ -75,10 +77,16 @@ impl SearchPath {
         for path in manifest {
             add(path.clone(), Origin::Manifest);
         }
-        for path in
-            environment.map(std::env::split_paths).into_iter().flatten().filter(|path| path.is_absolute())
-        {
-            add(path, Origin::Environment);
+        let mut left_out = Vec::new();
+        for path in environment.map(std::env::split_paths).into_iter().flatten() {
+            match path.is_absolute() {
+                true => add(path, Origin::Environment),
+                false if path.as_os_str().is_empty() => {}
+                false => {
+                    let reason = "ANSATZ_PLUGIN_PATH takes full paths only".to_owned();
+                    left_out.push(Passed { path, reason });
+                }
+            }
         }
         if let Some(path) = user {
             add(path, Origin::User);
@@ -88,7 +96,11 @@ impl SearchPath {
             add(folder.join("../lib/ansatz/plugins"), Origin::BesideHost);
             add(folder.to_owned(), Origin::BesideHost);
         }
-        Self { folders }
+        let is_named = |folder: &&Folder| matches!(folder.origin, Origin::Manifest | Origin::Environment);
+        for folder in folders.iter().filter(is_named).filter(|folder| !folder.path.is_dir()) {
+            left_out.push(Passed { path: folder.path.clone(), reason: "there is no such folder".to_owned() });
+        }
+        Self { folders, left_out }
     }
 
     /// The folders, in order.
@@ -98,7 +110,7 @@ impl SearchPath {
 
     /// Finds and loads the library that offers a component. Only libraries that mention its name run.
     pub fn find(&self, role: Role, name: &str) -> Result<Found, HostError> {
-        let mut passed = Vec::new();
+        let mut passed = self.left_out.clone();
         let beside_host = |folder: &&Folder| folder.origin == Origin::BesideHost;
         let own: Vec<&Folder> = self.folders.iter().filter(|folder| !beside_host(folder)).collect();
         let shipped: Vec<&Folder> = self.folders.iter().filter(beside_host).collect();
@@ -145,7 +157,7 @@ impl SearchPath {
 
     /// Loads every plugin of the search path, and says what was passed over. This runs their code.
     pub fn all(&self) -> (Vec<Found>, Vec<Passed>) {
-        let (mut found, mut passed) = (Vec::<Found>::new(), Vec::new());
+        let (mut found, mut passed) = (Vec::<Found>::new(), self.left_out.clone());
         for folder in &self.folders {
             for path in libraries(folder, &mut passed) {
                 match LibraryFile::read(&path).and_then(LibraryFile::load) {
