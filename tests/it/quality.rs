@@ -9,7 +9,7 @@ const TRIAL_COUNT: u64 = 60;
 fn regrets(strategy: &str, function: &Function, study_count: u64) -> Vec<f64> {
     let values: Vec<f64> =
         (0..study_count).map(|seed| regret(strategy, function, TRIAL_COUNT, seed)).collect();
-    println!("{} {strategy}: {values:.5?}", function.name);
+    println!("{} {strategy}: {values:?}", function.name);
     values
 }
 
