@@ -32,7 +32,7 @@ __all__ = [
     "ANY_SPACE", "Exhausted", "Failed", "Fault", "Infeasible", "Invalid", "Metric", "NoFeasiblePoint", "Objective",
     "Observation", "OutcomeConstraint", "Parameter", "Pending", "Problem", "Space", "Stopped", "Strategy", "Suggestion",
     "Trial", "Unsupported", "create", "log", "nearest", "objective", "serve",
-]  # fmt: skip
+]
 
 PROTOCOL = 1
 
@@ -864,6 +864,33 @@ _encode = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
 _channel: Optional[_Channel] = None
 
 
+def _claim() -> tuple:
+    """Takes the pipes for the protocol. They move to descriptors of our own, which no child process inherits: what the
+    program, a library or a child reads from 0 is empty, and what they print to 1 goes to standard error."""
+    requests, answers = os.fdopen(os.dup(0), "rb"), os.dup(1)
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.close(null)
+    os.dup2(2, 1)
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(line_buffering=True)
+    return requests, answers
+
+
+def _is_plugin_program() -> bool:
+    """Whether this process is the program of a plugin.toml rather than, say, a test that imports it."""
+    try:
+        with open("plugin.toml", encoding="utf-8") as file:
+            named = os.path.basename(sys.argv[0] or "?") in file.read()
+        return named and not os.isatty(0) and not os.isatty(1)
+    except OSError:
+        return False
+
+
+# As early as possible: libraries print while they are loaded.
+_claimed: Optional[tuple] = _claim() if _is_plugin_program() else None
+
+
 class _Channel:
     """The two pipes to the host. Requests are read by the caller, until an objective is evaluated: from then on by a
     thread, because `stop` may come at any moment."""
@@ -871,16 +898,7 @@ class _Channel:
     def __init__(self) -> None:
         import threading
 
-        # The pipes move to descriptors of our own, which no child process inherits. What the program, a library or a
-        # child reads from 0 is empty, and what they print to 1 goes to standard error.
-        self._input = os.fdopen(os.dup(0), "rb")
-        self._output = os.dup(1)
-        null = os.open(os.devnull, os.O_RDONLY)
-        os.dup2(null, 0)
-        os.close(null)
-        os.dup2(2, 1)
-        if hasattr(sys.stdout, "reconfigure"):
-            sys.stdout.reconfigure(line_buffering=True)
+        self._input, self._output = _claimed or _claim()
         self.stop = threading.Event()
         self._lock = threading.Lock()
         self._evaluating = False
@@ -925,7 +943,8 @@ class _Channel:
             self._evaluating = False
 
     def _read_ahead(self) -> None:
-        import _thread
+        import signal
+        import threading
         import time
 
         while True:
@@ -942,7 +961,7 @@ class _Channel:
             if not self._evaluating:
                 return
             # the host is gone: a Ctrl-C lets the evaluation tidy up
-            _thread.interrupt_main()
+            signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
         time.sleep(2.0)
         os._exit(0)
 
