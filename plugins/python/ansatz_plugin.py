@@ -726,6 +726,8 @@ class Strategy:
     space: Space
     surroundings: dict
     rng: random.Random
+    #: 64 bits, for random generators of other libraries.
+    seed: int
 
     def setup(self) -> None:
         """Called once, with `problem`, `space`, `options` and `rng` known. Raise `Invalid` or `Unsupported`."""
@@ -761,7 +763,7 @@ def create(
         if missing:
             raise Unsupported(f"{component.name} cannot do what this study needs: {', '.join(missing)}")
         instance.space = instance.problem.space
-        instance.rng = random.Random(seed)
+        instance.seed, instance.rng = seed, random.Random(seed)
     instance.options = _checked_options(options or {}, schema)
     instance.surroundings = surroundings or {}
     instance.setup()
