@@ -159,7 +159,10 @@ class Optuna(Strategy):
         """Pending trials are known to Optuna as its running trials."""
         suggestions = []
         while len(suggestions) < count and not self.exhausted:
-            found = self.propose()
+            try:
+                found = self.propose()
+            except ImportError as error:  # some samplers look for their packages as late as this
+                raise Unsupported(f"{self.options['sampler']} needs another package: {error}") from None
             if found is not None:
                 suggestions.append(found)
         if not suggestions and self.exhausted and not self.open:

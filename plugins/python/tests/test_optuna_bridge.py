@@ -77,8 +77,18 @@ class Bridge(StrategyCases, unittest.TestCase):
             ("QMCSampler", {}, BRANIN, branin),
             ("optuna.samplers.NSGAIISampler", {"population_size": 4}, PLAIN, lambda values: values["lr"]),
         ):
+            if sampler == "QMCSampler" and not importlib.util.find_spec("scipy"):
+                continue
             host = self.host(declared, options={"sampler": sampler, "sampler_options": options})
             drive(host, loss, 12)
+
+    @unittest.skipIf(importlib.util.find_spec("cmaes"), "the package that must be missing is there")
+    def test_a_missing_package_is_named(self):
+        host = self.host(BRANIN, options={"sampler": "CmaEsSampler", "sampler_options": {"n_startup_trials": 1}})
+        with self.assertRaises(FaultAnswer) as caught:
+            drive(host, branin, 5)
+        self.assertEqual(caught.exception.kind, "unsupported")
+        self.assertIn("cmaes", caught.exception.message)
 
     def test_a_grid_ends(self):
         declared = problem([EVERY_KIND[4], EVERY_KIND[5], number("f", 0.0, 1.0, step=0.5)])
@@ -122,7 +132,9 @@ class Bridge(StrategyCases, unittest.TestCase):
 
         named = hasattr(optuna.Trial, "set_constraint")  # Optuna 5
         told = {} if named else {"constraints_func": lambda trial: [trial.params["x2"] - 3]}
-        native = self.native(optuna.samplers.TPESampler(seed=7, **told))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # `constraints_func` was experimental
+            native = self.native(optuna.samplers.TPESampler(seed=7, **told))
 
         def judge(trial):
             values = {"x1": trial.suggest_float("x1", -5.0, 10.0), "x2": trial.suggest_float("x2", 0.0, 15.0)}
