@@ -577,9 +577,15 @@ class Observation:
 
 
 class Trial:
-    """One evaluation, as the objective sees it. Without arguments it is one to test with: its reports go nowhere."""
+    """One evaluation, as the objective sees it. `Trial(options={...})` is one to test with: its reports go nowhere."""
 
-    def __init__(self, message: Optional[dict] = None, context: Optional[Objective] = None, channel: Any = None) -> None:
+    def __init__(
+        self,
+        message: Optional[dict] = None,
+        context: Optional[Objective] = None,
+        channel: Any = None,
+        options: Optional[dict] = None,
+    ) -> None:
         message = message or {}
         self.number: int = message.get("trial", 0)
         #: 1 for the first attempt.
@@ -590,7 +596,7 @@ class Trial:
         self.fidelity: Optional[float] = message.get("fidelity")
         #: After this many seconds the host ends the program; `None` without a limit.
         self.time_limit_s: Optional[float] = message.get("time_limit_s")
-        self.options: dict = context.options if context else {}
+        self.options: dict = context.options if context else options or {}
         self.problem: Optional[Problem] = context.problem if context else None
         self.surroundings: dict = context.surroundings if context else {}
         self._output_folder = message.get("output_folder")

@@ -32,7 +32,6 @@ static void *grown(void *memory, size_t bytes) {
 }
 
 static void skip_space(void) { cursor += strspn(cursor, " \t\r\n"); }
-
 // The text after a quote, unescaped in place; NULL if it does not end. Nothing that is read here has a \u escape: they
 // become question marks.
 static char *read_text(void) {
@@ -299,14 +298,14 @@ static void tell(int body) {
     for (int seen = first(get(body, "observations")); seen >= 0; seen = nodes[seen].next) {
         bool own = get(seen, "own") >= 0 && nodes[get(seen, "own")].kind == 't';
         int moved_one = own ? abs((int)number(get(seen, "tag"), 0)) - 1 : -1, i = 0;
-        double loss = number(first(get(seen, "losses")), INFINITY);
-        bool better = is_text(get(seen, "status"), "completed") && loss < best_loss;
+        double loss = is_text(get(seen, "status"), "completed") ? number(first(get(seen, "losses")), INFINITY) : INFINITY;
+        bool better = loss < best_loss;
         if (moved_one >= 0 && moved_one < parameter_count)
             steps[moved_one] = better ? fmin(2 * steps[moved_one], 0.5) : 0.7 * steps[moved_one];
         if (better) {
             best_loss = loss;
-            int x = first(get(seen, "x"));
-            for (; x >= 0 && i < parameter_count; x = nodes[x].next) best[i++] = number(x, 0);
+            for (int x = first(get(seen, "x")); x >= 0 && i < parameter_count; x = nodes[x].next, i++)
+                best[i] = number(x, 0);
         }
         bool stuck = true;
         for (i = 0; i < parameter_count; i++) stuck = stuck && steps[i] < STEP_MIN;

@@ -458,7 +458,8 @@ class SmallSpace(unittest.TestCase):
 
 class WithoutAHost(unittest.TestCase):
     def test_a_trial_to_test_with(self):
-        trial = Trial()
+        trial = Trial(options={"folds": 2})
+        self.assertEqual(trial.options["folds"], 2)
         trial.report(3, loss=0.5)
         trial.report(4, 0.5)
         trial.check_stop()

@@ -1,0 +1,1 @@
+../../python/ansatz_plugin.py
