@@ -169,9 +169,8 @@ class Parameter:
 
     def snap(self, coordinate: float) -> float:
         """The nearest allowed coordinate; NaN becomes the lower end."""
-        if coordinate != coordinate:
-            return self.lower
-        coordinate = min(max(coordinate, self.lower), self.upper)
+        if not self.lower < coordinate < self.upper:
+            return self.upper if coordinate >= self.upper else self.lower
         if self.count is None:
             return coordinate
         if self.count == 1:
@@ -349,6 +348,7 @@ class Space:
         self.is_conditional = any(self._conditions)
         #: Indices of the parameters with every parameter after those that its conditions look at.
         self.parents_first = self._parents_first()
+        self._conditionals = [index for index in self.parents_first if self._conditions[index]]
         self._rules: list = []
         for constraint in declaration.get("constraints") or []:
             if "linear" in constraint:
@@ -380,10 +380,12 @@ class Space:
     def assemble(self, coordinates: Sequence[float]) -> list:
         """The point with these coordinates, one per parameter: snapped, inactive ones dropped. Constraints are not
         looked at: see `repair`."""
-        x = list(coordinates)
-        for index in self.parents_first:
-            active = not self.is_conditional or self.is_active(index, x)
-            x[index] = self.parameters[index].snap(x[index]) if active else None
+        return self._without_inactive([p.snap(c) for p, c in zip(self.parameters, coordinates)])
+
+    def _without_inactive(self, x: list) -> list:
+        for index in self._conditionals:
+            if not self.is_active(index, x):
+                x[index] = None
         return x
 
     def is_feasible(self, x: Point) -> bool:
@@ -406,7 +408,7 @@ class Space:
 
     def draw(self, rng: random.Random) -> list:
         """A point that is uniform in the unit cube; constraints are not looked at."""
-        return self.assemble([parameter.from_unit(rng.random()) for parameter in self.parameters])
+        return self._without_inactive([parameter.from_unit(rng.random()) for parameter in self.parameters])
 
     def sample(self, rng: random.Random) -> list:
         """A feasible point, uniform in the unit cube where that is possible: by rejection first, and where the
@@ -422,13 +424,14 @@ class Space:
         raise NoFeasiblePoint("no point was found that keeps all constraints; do they contradict each other?")
 
     def repair(self, x: Point, rng: random.Random) -> Optional[list]:
-        """A feasible point near `x`: itself if it is feasible. `None` if that did not succeed."""
+        """A feasible point near `x`, which must lie in the domains: itself if it is feasible. `None` if that did not
+        succeed."""
         if self.is_feasible(x):
             return list(x)
         # a change may activate what was inactive, so everything needs a value
         full = [p.from_unit(rng.random()) if known is None else known for p, known in zip(self.parameters, x)]
         for _ in range(200):
-            candidate = self.assemble(full)
+            candidate = self._without_inactive(full[:])
             broken = next((rule for rule in self._rules if not rule.holds(candidate)), None)
             if broken is None:
                 return candidate
@@ -447,9 +450,11 @@ class Space:
             full = before[:]
             for index in chosen:
                 full[index] = self.parameters[index].move(before[index], rng, distance)
-            if self.is_conditional:
-                full = [p.from_unit(rng.random()) if c is None else c for p, c in zip(self.parameters, full)]
-                full = self.assemble(full)
+            for index in self._conditionals:
+                if not self.is_active(index, full):
+                    full[index] = None
+                elif full[index] is None:
+                    full[index] = self.parameters[index].from_unit(rng.random())
             if self._rules:
                 full = self.repair(full, rng)
             if full is not None and full != before:
@@ -476,7 +481,7 @@ class Space:
 
     def decode(self, row: Sequence[float]) -> list:
         """The point of a row: inside its domains whatever the numbers. Constraints are not looked at: see `repair`."""
-        return self.assemble([p.from_unit(unit) for p, unit in zip(self.parameters, row)])
+        return self._without_inactive([p.from_unit(unit) for p, unit in zip(self.parameters, row)])
 
 
 # -- What is to be solved --------------------------------------------------------------------------------------------
@@ -909,14 +914,16 @@ class _Channel:
         self._input, self._output = _claimed or _claim()
         self.stop = threading.Event()
         self._lock = threading.Lock()
+        self._writing = threading.Lock()  # a thread of the plugin may log
         self._evaluating = False
         self._queue: Any = None
 
     def write(self, message: dict) -> None:
         data = _encode(message).encode() + b"\n"
         try:
-            while data:
-                data = data[os.write(self._output, data) :]
+            with self._writing:
+                while data:
+                    data = data[os.write(self._output, data) :]
         except (BrokenPipeError, ConnectionResetError):
             # the host is gone, and nobody is left to tell
             raise SystemExit(0) from None

@@ -298,8 +298,8 @@ static void tell(int body) {
     for (int seen = first(get(body, "observations")); seen >= 0; seen = nodes[seen].next) {
         bool own = get(seen, "own") >= 0 && nodes[get(seen, "own")].kind == 't';
         int moved_one = own ? abs((int)number(get(seen, "tag"), 0)) - 1 : -1, i = 0;
-        double loss = is_text(get(seen, "status"), "completed") ? number(first(get(seen, "losses")), INFINITY) : INFINITY;
-        bool better = loss < best_loss;
+        double loss = number(first(get(seen, "losses")), INFINITY);
+        bool better = loss < best_loss && is_text(get(seen, "status"), "completed");
         if (moved_one >= 0 && moved_one < parameter_count)
             steps[moved_one] = better ? fmin(2 * steps[moved_one], 0.5) : 0.7 * steps[moved_one];
         if (better) {
