@@ -1,6 +1,7 @@
 //! The command line.
 
 use crate::error::Exit;
+use crate::plugins::Locking;
 use clap::{Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -28,6 +29,8 @@ pub enum Command {
         manifest: PathBuf,
         #[command(flatten)]
         overrides: Overrides,
+        #[command(flatten)]
+        lock: LockArgs,
         /// Keep the study in this journal instead of the manifest's.
         #[arg(long, value_name = "FILE")]
         journal: Option<PathBuf>,
@@ -41,6 +44,8 @@ pub enum Command {
         #[command(flatten)]
         overrides: Overrides,
         #[command(flatten)]
+        lock: LockArgs,
+        #[command(flatten)]
         output: RunOutput,
     },
     /// Check a manifest, its plugins and their options without running a trial. This loads the plugins.
@@ -49,6 +54,8 @@ pub enum Command {
         manifest: PathBuf,
         #[command(flatten)]
         overrides: Overrides,
+        #[command(flatten)]
+        lock: LockArgs,
         /// Print the result as JSON.
         #[arg(long)]
         json: bool,
@@ -111,12 +118,21 @@ pub enum Command {
         manifest: PathBuf,
         #[command(flatten)]
         overrides: Overrides,
+        #[command(flatten)]
+        lock: LockArgs,
         /// Keep the study in this journal instead of the manifest's.
         #[arg(long, value_name = "FILE")]
         journal: Option<PathBuf>,
     },
     /// Print the JSON Schema of manifests, for editors that complete them.
-    Schema,
+    Schema {
+        /// Print the JSON Schema of the plugin protocol instead, one line of which is a message.
+        #[arg(long)]
+        protocol: bool,
+    },
+    /// Serve a plugin to a host; started by hosts only.
+    #[command(name = crate::plugins::WORKER_SUBCOMMAND, hide = true)]
+    PluginWorker(WorkerArgs),
     /// Print completions for a shell.
     Completions {
         /// Which shell.
@@ -130,6 +146,35 @@ pub struct Overrides {
     /// Set a key of the manifest, for example --set budget.trials=50; may be given several times.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub set: Vec<String>,
+}
+
+/// Which plugins are meant.
+#[derive(Debug, clap::Args)]
+pub struct LockArgs {
+    /// Refuse plugins that differ from ansatz.lock beside the manifest (see `ansatz plugins lock`).
+    #[arg(long)]
+    pub locked: bool,
+}
+
+impl LockArgs {
+    /// What the lock means for the command.
+    pub fn locking(&self) -> Locking {
+        if self.locked { Locking::Refuse } else { Locking::Warn }
+    }
+}
+
+/// What a worker serves.
+#[derive(Debug, clap::Args)]
+pub struct WorkerArgs {
+    /// How many bytes of address space it may use.
+    #[arg(long)]
+    pub memory: Option<u64>,
+    /// A library to load and serve.
+    #[arg(long, conflicts_with = "program", required_unless_present = "program")]
+    pub library: Option<PathBuf>,
+    /// The folder of a program to become.
+    #[arg(long)]
+    pub program: Option<PathBuf>,
 }
 
 /// How a run reports.
@@ -163,7 +208,7 @@ pub struct StudyRef {
 /// What to know about plugins.
 #[derive(Debug, Subcommand)]
 pub enum PluginsCommand {
-    /// List every plugin of the search path. This loads them, which runs their code.
+    /// List every plugin of the search path. What did not ship with Ansatz is looked at from a process of its own.
     List {
         /// Search this folder first; may be given several times.
         #[arg(long, value_name = "FOLDER")]
@@ -174,7 +219,7 @@ pub enum PluginsCommand {
     },
     /// Show what one plugin can do, and its options with types, defaults and documentation.
     Inspect {
-        /// The plugin's name, such as `bayesian` or `com.acme.cma`.
+        /// The plugin's name, such as `bayesian` or `com.acme.cma`, or the path of a library or program.
         name: String,
         /// Search this folder first; may be given several times.
         #[arg(long, value_name = "FOLDER")]
@@ -183,6 +228,56 @@ pub enum PluginsCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Write a plugin to start from: a crate in Rust, or a program in Python.
+    New {
+        /// Its name, such as com.acme.walk; the last part names the folder.
+        name: String,
+        /// What it is.
+        #[arg(long, value_enum, default_value_t = PluginKind::Strategy)]
+        kind: PluginKind,
+        /// What it is written in.
+        #[arg(long, value_enum, default_value_t = Language::Rust)]
+        language: Language,
+        /// The folder to write; by default the last part of the name, here.
+        #[arg(long, value_name = "FOLDER")]
+        to: Option<PathBuf>,
+        /// Where the crate ansatz-core is, for Rust; by default where this ansatz was built.
+        #[arg(long, value_name = "FOLDER")]
+        core: Option<PathBuf>,
+    },
+    /// Put a plugin where studies find it: a library, the folder of a program, or a crate, which is built first.
+    Install {
+        /// The library, program folder or crate folder.
+        source: PathBuf,
+        /// Where to put it; by default the user's plugin folder.
+        #[arg(long, value_name = "FOLDER")]
+        to: Option<PathBuf>,
+    },
+    /// Pin the plugins of a manifest, by version and fingerprint, in ansatz.lock beside it.
+    Lock {
+        /// The manifest.
+        manifest: PathBuf,
+        #[command(flatten)]
+        overrides: Overrides,
+    },
+}
+
+/// What a plugin is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum PluginKind {
+    /// Proposes points.
+    Strategy,
+    /// Evaluates points.
+    Objective,
+}
+
+/// What a plugin is written in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Language {
+    /// A crate that becomes a library.
+    Rust,
+    /// A program with a helper of one file.
+    Python,
 }
 
 /// A format of a table.

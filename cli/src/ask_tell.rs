@@ -9,6 +9,7 @@ use crate::journal::Entry;
 use crate::report::json;
 use ansatz_core::study::Step;
 use ansatz_core::{Failure, Measurement, Outcome, TrialId};
+use ansatz_plugin_host::worker::with_null_for_nan;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -186,7 +187,7 @@ fn ask(engine: &mut Engine, again: &mut Vec<TrialId>, count: usize) -> Result<Va
             "trial": trial.id,
             "attempt": trial.attempt,
             "seed": study.trial_seed(trial.id),
-            "strategy": study.rules().members[trial.member].label,
+            "strategy": study.proposer(trial),
             "parameters": study.rules().problem.space.point_to_json(&trial.point),
         });
         if let Some(fidelity) = trial.fidelity {
@@ -249,39 +250,5 @@ fn known_pending(engine: &Engine, trial: TrialId) -> Result<(), Refusal> {
         Some(known) if known.outcome.is_none() => Ok(()),
         Some(_) => Err(Refusal::Request(format!("trial {trial} has ended already"))),
         None => Err(Refusal::Request(format!("trial {trial} was never asked for"))),
-    }
-}
-
-/// Python's json writes NaN, Infinity and -Infinity, which JSON does not know: they become null, which is
-/// NaN for a metric, and so a failed trial rather than a broken session.
-fn with_null_for_nan(line: &str) -> String {
-    let mut result = String::with_capacity(line.len());
-    let (mut in_text, mut is_escaped) = (false, false);
-    let mut rest = line;
-    while let Some(next) = rest.chars().next() {
-        let token =
-            ["NaN", "Infinity", "-Infinity"].into_iter().find(|token| !in_text && rest.starts_with(token));
-        if let Some(token) = token {
-            result.push_str("null");
-            rest = &rest[token.len()..];
-            continue;
-        }
-        in_text ^= next == '"' && !is_escaped;
-        is_escaped = in_text && next == '\\' && !is_escaped;
-        result.push(next);
-        rest = &rest[next.len_utf8()..];
-    }
-    result
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_python_writes_for_nan_is_read_and_texts_are_left_alone() {
-        let line = r#"{"a": NaN, "b": [-Infinity, Infinity], "NaN": "say \"NaN\" \\", "c": NaN}"#;
-        let expected = r#"{"a": null, "b": [null, null], "NaN": "say \"NaN\" \\", "c": null}"#;
-        assert_eq!(with_null_for_nan(line), expected);
     }
 }

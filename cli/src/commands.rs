@@ -1,7 +1,9 @@
-//! What each command does. Text for people or JSON for programs goes to standard output; progress,
+//! What each command does; those of `ansatz plugins` are in `plugins`. Text for people or JSON for programs goes to standard output; progress,
 //! warnings and errors go to standard error.
 
-use crate::args::{Args, Command, Format, PluginsCommand, StudyRef};
+mod plugins;
+
+use crate::args::{Args, Command, Format, StudyRef};
 use crate::ask_tell;
 use crate::error::{Error, Exit};
 use crate::interrupt::Interrupt;
@@ -9,14 +11,13 @@ use crate::journal::PluginStamp;
 use crate::manifest::{self, Manifest};
 use crate::output;
 use crate::plan::StudyPlan;
-use crate::plugins::{PluginSet, search_path};
+use crate::plugins::{Locking, PluginSet, PluginUse};
 use crate::report::{export, json, text};
 use crate::run::{SessionEnd, run};
 use crate::session::{self, Session};
 use crate::watch::{Detail, Watch};
 use ansatz_core::TrialId;
 use ansatz_core::study::StopReason;
-use ansatz_plugin_host::Role;
 use clap::CommandFactory;
 use serde_json::{Value, json};
 use std::io::{self, BufWriter, Write};
@@ -25,38 +26,41 @@ use std::path::{Path, PathBuf};
 /// Carries a command out.
 pub fn execute(args: Args) -> Result<Exit, Error> {
     match args.command {
-        Command::Run { manifest, overrides, journal, output } => {
+        Command::Run { manifest, overrides, lock, journal, output } => {
             let (manifest, plan) = read_plan(&manifest, &overrides.set, journal)?;
             // before the study is written: it could never run
             if plan.objective.is_none() {
                 return Err(no_objective());
             }
-            let session = session::create(&manifest, plan)?;
+            let session = session::create(&manifest, plan, lock.locking())?;
             run_session(session, output.quiet, output.json)
         }
-        Command::Resume { study, overrides, output } => {
-            let session = session::resume(&study.journal.journal, study.study.as_deref(), &overrides.set)?;
+        Command::Resume { study, overrides, lock, output } => {
+            let (journal, name) = (&study.journal.journal, study.study.as_deref());
+            let session = session::resume(journal, name, &overrides.set, lock.locking())?;
             run_session(session, output.quiet, output.json)
         }
-        Command::Check { manifest, overrides, json } => check(&manifest, &overrides.set, json),
+        Command::Check { manifest, overrides, lock, json } => {
+            check(&manifest, &overrides.set, lock.locking(), json)
+        }
         Command::Init { path, objective } => init(&path, &objective),
         Command::List { journal, json } => list(&journal.journal, json),
         Command::Show { study, trial, json } => show(&study, trial, json),
         Command::Best { study, json } => best(&study, json),
         Command::Export { study, format, output } => export(&study, format, output),
-        Command::Plugins { command: PluginsCommand::List { path, json } } => plugins_list(&path, json),
-        Command::Plugins { command: PluginsCommand::Inspect { name, path, json } } => {
-            plugins_inspect(&name, &path, json)
-        }
-        Command::AskTell { manifest, overrides, journal } => {
+        Command::Plugins { command } => plugins::execute(command),
+        Command::AskTell { manifest, overrides, lock, journal } => {
             let (manifest, plan) = read_plan(&manifest, &overrides.set, journal)?;
-            let mut session = session::create_or_resume(&manifest, plan)?;
+            let mut session = session::create_or_resume(&manifest, plan, lock.locking())?;
             let again = std::mem::take(&mut session.again);
             let (input, answers) = (io::stdin().lock(), output::stdout());
             ask_tell::serve(&session.plan.name, &mut session.engine, again, input, answers)?;
             Ok(Exit::Success)
         }
-        Command::Schema => print_json(&manifest::json_schema()),
+        Command::Schema { protocol: false } => print_json(&manifest::json_schema()),
+        Command::Schema { protocol: true } => print_json(&ansatz_plugin_host::worker::json_schema()),
+        // `main` has served it before it came here
+        Command::PluginWorker(_) => Ok(Exit::Usage),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Args::command(), "ansatz", &mut script);
@@ -115,14 +119,17 @@ fn run_session(mut session: Session, quiet: bool, as_json: bool) -> Result<Exit,
     })
 }
 
-fn check(path: &Path, set: &[String], as_json: bool) -> Result<Exit, Error> {
+fn check(path: &Path, set: &[String], locking: Locking, as_json: bool) -> Result<Exit, Error> {
     let checked = read_plan(path, set, None).and_then(|(manifest, plan)| {
-        let plugins = PluginSet::load(&plan, Some(&manifest))?;
+        let plugins = PluginSet::load(&plan, Some(&manifest), locking, PluginUse::Check)?;
         Ok((plan, plugins))
     });
     match checked {
         Ok((plan, plugins)) if as_json => {
-            print_json(&json!({"ok": true, "study": plan.name, "plugins": stamps(&plugins), "plan": plan}))
+            let (stamps, notices) = (stamps(&plugins), &plugins.notices);
+            print_json(&json!({
+                "ok": true, "study": plan.name, "plugins": stamps, "warnings": notices, "plan": plan
+            }))
         }
         Ok((plan, plugins)) => {
             let parameters = match plan.rules.problem.space.parameter_count() {
@@ -134,6 +141,9 @@ fn check(path: &Path, set: &[String], as_json: bool) -> Result<Exit, Error> {
                 .iter()
                 .map(|stamp| format!("{} {} {}", stamp.role, stamp.component, stamp.version))
                 .collect();
+            for notice in &plugins.notices {
+                let _ = writeln!(io::stderr(), "warning: {notice}");
+            }
             print(&format!("{}: ok, {parameters}; {}\n", path.display(), names.join(", ")))
         }
         Err(error) if as_json => {
@@ -246,107 +256,6 @@ fn export(reference: &StudyRef, format: Format, output: Option<PathBuf>) -> Resu
             written.map(|()| Exit::Success).map_err(|error| Error::Io { path, error })
         }
     }
-}
-
-fn plugins_list(folders: &[PathBuf], as_json: bool) -> Result<Exit, Error> {
-    let search = search_path(&absolute(folders)?);
-    let (found, passed) = search.all();
-    if as_json {
-        let plugins = found.iter().flat_map(|found| {
-            found.library.components.iter().map(move |component| {
-                json!({
-                    "name": component.name,
-                    "role": component.role.to_string(),
-                    "summary": component.summary,
-                    "version": found.library.version,
-                    "package": found.library.package,
-                    "abi": found.library.abi,
-                    "sha256": found.library.sha256,
-                    "path": found.library.path,
-                })
-            })
-        });
-        let passed = passed.iter().map(|passed| json!({"path": passed.path, "reason": passed.reason}));
-        return print_json(
-            &json!({"plugins": plugins.collect::<Value>(), "passed_over": passed.collect::<Value>()}),
-        );
-    }
-    let mut rows: Vec<(Role, [String; 4])> = Vec::new();
-    for found in &found {
-        for component in &found.library.components {
-            let row = [
-                component.name.clone(),
-                component.role.to_string(),
-                found.library.version.clone(),
-                component.summary.clone(),
-            ];
-            rows.push((component.role, row));
-        }
-    }
-    rows.sort_by(|(a_role, a), (b_role, b)| a_role.cmp(b_role).then_with(|| a[0].cmp(&b[0])));
-    let width = |column: usize| rows.iter().map(|(_, row)| row[column].len()).max().unwrap_or(0);
-    let widths = [width(0), width(1), width(2)];
-    let mut listing = String::new();
-    for (_, [name, role, version, summary]) in &rows {
-        listing.push_str(&format!(
-            "  {name:a$}  {role:b$}  {version:c$}  {summary}\n",
-            a = widths[0],
-            b = widths[1],
-            c = widths[2]
-        ));
-    }
-    if rows.is_empty() {
-        listing.push_str("no plugins found\n");
-    }
-    listing.push_str("searched\n");
-    for folder in search.folders().iter().filter(|folder| folder.path.is_dir()) {
-        listing.push_str(&format!("  {}\n", folder.path.display()));
-    }
-    for passed in &passed {
-        listing.push_str(&format!("passed over {}: {}\n", passed.path.display(), passed.reason));
-    }
-    print(&listing)
-}
-
-fn plugins_inspect(name: &str, folders: &[PathBuf], as_json: bool) -> Result<Exit, Error> {
-    let search = search_path(&absolute(folders)?);
-    let (role, found) = match search.find(Role::Strategy, name) {
-        Ok(found) => (Role::Strategy, found),
-        Err(error) => match search.find(Role::Objective, name) {
-            Ok(found) => (Role::Objective, found),
-            Err(_) => return Err(error.into()),
-        },
-    };
-    let library = &found.library;
-    let Some(component) = library.component(role, name) else {
-        return Err(Error::NotFound(format!("{} no longer offers {name}", library.path.display())));
-    };
-    let capabilities: Vec<&str> = component.capabilities.iter().map(|capability| capability.name()).collect();
-    if as_json {
-        return print_json(&json!({
-            "name": component.name,
-            "role": role.to_string(),
-            "summary": component.summary,
-            "capabilities": capabilities,
-            "options": component.options_schema,
-            "package": library.package,
-            "version": library.version,
-            "abi": library.abi,
-            "build": library.build,
-            "sha256": library.sha256,
-            "path": library.path,
-        }));
-    }
-    let mut shown = format!("{} ({role}): {}\n", component.name, component.summary);
-    if role == Role::Strategy {
-        shown.push_str(&format!("capabilities  {}\n", capabilities.join(", ")));
-    }
-    shown.push_str(&format!("package       {} {}\n", library.package, library.version));
-    shown.push_str(&format!("built for     ABI {} ({})\n", library.abi, library.build));
-    shown.push_str(&format!("library       {}\n", library.path.display()));
-    shown.push_str(&format!("sha256        {}\n", library.sha256));
-    shown.push_str(&text::options(&component.options_schema));
-    print(&shown)
 }
 
 /// Folders of the command line are meant from where the command runs.

@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::journal::{Entry, Journal, Stamped};
 use crate::plan::OnInterrupt;
 use crate::plugins::LoadedStrategy;
-use ansatz_core::study::{AskedTrial, Record, Step, Study};
+use ansatz_core::study::{AskedTrial, Record, Remedy, Step, Study};
 use ansatz_core::{Failure, Measurement, Observation, Outcome, TrialId};
 use ansatz_plugin_host::{Asked, ForeignStrategy, PluginFault};
 use std::time::Duration;
@@ -20,6 +20,8 @@ use std::time::Duration;
 pub struct Engine {
     study: Study,
     members: Vec<MemberPlugin>,
+    /// How often a strategy that breaks is made anew.
+    restart_count_max: u64,
     journal: Box<dyn Journal>,
     gathered: Vec<Stamped>,
     clock: Clock,
@@ -29,7 +31,7 @@ pub struct Engine {
 
 struct MemberPlugin {
     loaded: LoadedStrategy,
-    /// `None` once it broke: then it is not asked and told any more.
+    /// `None` once it is asked no more: then it is not told any more either.
     strategy: Option<ForeignStrategy>,
     /// While replaying: it no longer answers as recorded.
     has_diverged: bool,
@@ -51,17 +53,19 @@ impl Engine {
     pub fn new(
         study: Study,
         loaded: Vec<LoadedStrategy>,
+        restart_count_max: u64,
         journal: Box<dyn Journal>,
         clock: Clock,
     ) -> Result<Self, Error> {
         let mut members = Vec::new();
-        for loaded in loaded {
-            let strategy = Some(loaded.create()?);
+        for mut loaded in loaded {
+            let strategy = Some(loaded.create(0)?);
             members.push(MemberPlugin { loaded, strategy, has_diverged: false, own_from: TrialId(0) });
         }
         Ok(Self {
             study,
             members,
+            restart_count_max,
             journal,
             gathered: Vec::new(),
             clock,
@@ -101,17 +105,34 @@ impl Engine {
     }
 
     /// Takes a record of the journal into the study, and lets the strategies relive it. A strategy that
-    /// answers differently than recorded is noted; `after_replay` makes a new one.
-    pub fn replay(&mut self, record: &Record) -> Result<(), Error> {
+    /// answers differently than recorded is noted; `after_replay` makes a new one. `later` are the records
+    /// that follow: a strategy that is about to break is spared what broke it.
+    pub fn replay(&mut self, record: &Record, later: &[Record]) -> Result<(), Error> {
         if let Record::Asked { member, count, trials, is_exhausted } = record {
             self.replay_ask(*member, *count, trials, *is_exhausted);
         }
         self.study.apply(record).map_err(|error| Error::Journal(error.into()))?;
-        if let Record::Finished { trial, .. } = record {
-            // what breaks here broke then as well, or will be made anew
-            for (member, _) in self.tell_members(*trial) {
-                self.members[member].has_diverged = true;
+        match record {
+            Record::Finished { trial, .. } => {
+                for next in later {
+                    let Record::Broke { member, .. } = next else { break };
+                    if let Some(plugin) = self.members.get_mut(*member) {
+                        plugin.has_diverged = true;
+                    }
+                }
+                // what breaks here will be made anew
+                for (member, _) in self.tell_members(*trial) {
+                    self.members[member].has_diverged = true;
+                }
             }
+            Record::Broke { member, remedy: Remedy::LeaveOut, .. } => {
+                self.members[*member].has_diverged = true
+            }
+            Record::Broke { member, .. } => {
+                let is_made = self.make_anew(*member).is_ok();
+                self.members[*member].has_diverged = !is_made;
+            }
+            _ => {}
         }
         Ok(())
     }
@@ -119,10 +140,6 @@ impl Engine {
     fn replay_ask(&mut self, member: usize, count: usize, trials: &[AskedTrial], is_exhausted: bool) {
         // a wrong index is for the study to refuse
         let Some(plugin) = self.members.get_mut(member) else { return };
-        if count == 0 {
-            plugin.has_diverged = true; // it broke here, and starts afresh after the replay
-            return;
-        }
         let Some(strategy) = &mut plugin.strategy else { return };
         if plugin.has_diverged {
             return;
@@ -144,29 +161,31 @@ impl Engine {
         }
     }
 
-    /// Ends a replay: strategies that diverged are made anew and hear every result as somebody else's;
-    /// trials that were running are run again or failed, as the plan says. Gives those to run again.
-    pub fn after_replay(&mut self, on_interrupt: OnInterrupt) -> Result<Vec<TrialId>, Error> {
-        let finished: Vec<TrialId> = self
-            .study
-            .trials()
-            .iter()
-            .filter(|trial| trial.outcome.is_some())
-            .map(|trial| trial.id)
-            .collect();
-        let history: Vec<Observation> = (finished.iter().filter_map(|trial| self.study.observation(*trial)))
-            .map(|observation| Observation { tag: None, ..observation })
-            .collect();
-        for plugin in self.members.iter_mut().filter(|plugin| plugin.has_diverged) {
-            let mut strategy = plugin.loaded.create()?;
-            plugin.has_diverged = false;
-            plugin.own_from = TrialId(self.study.trials().len() as u64);
-            match strategy.tell(&history) {
-                Ok(()) => plugin.strategy = Some(strategy),
-                Err(fault) => {
-                    plugin.strategy = None;
-                    self.notices.push(fault.to_string());
-                }
+    /// Ends a replay: strategies that diverged are made anew and hear every result as somebody else's, and so are
+    /// those that are not asked any more but have another build now; trials that were running are run again or
+    /// failed, as the plan says. Gives those to run again.
+    pub fn after_replay(
+        &mut self,
+        on_interrupt: OnInterrupt,
+        is_another_build: impl Fn(usize) -> bool,
+    ) -> Result<Vec<TrialId>, Error> {
+        for member in 0..self.members.len() {
+            let state = &self.study.members()[member];
+            let (is_replaced, is_left_out) = (state.fallback_since.is_some(), state.is_broken);
+            let (remedy, reason) = if is_replaced && is_another_build(member) {
+                (Remedy::Renew, "its plugin is another build than the one that broke")
+            } else if !self.members[member].has_diverged {
+                continue;
+            } else if is_replaced {
+                (Remedy::Fallback, "the fallback no longer answers as recorded")
+            } else if is_left_out {
+                (Remedy::Renew, "the study was resumed")
+            } else {
+                (Remedy::Renew, "it no longer answers as recorded")
+            };
+            self.take(Record::Broke { member, remedy, reason: reason.to_owned() })?;
+            if let Err(message) = self.make_anew(member) {
+                self.mend(member, message)?;
             }
         }
         let pending: Vec<TrialId> = self.study.pending().iter().map(|(trial, _)| trial).collect();
@@ -209,7 +228,7 @@ impl Engine {
     /// Asks one member, and records what came of it.
     fn ask(&mut self, member: usize, count: usize) -> Result<Vec<TrialId>, Error> {
         let Some(strategy) = self.members[member].strategy.as_mut() else {
-            self.leave_out(member)?; // it broke in a tell
+            self.leave_out(member, "it is not there".to_owned())?;
             return Ok(Vec::new());
         };
         let (trials, is_exhausted) = match strategy.ask(count, &self.study.pending()) {
@@ -224,12 +243,12 @@ impl Engine {
                         message,
                         location: String::new(),
                     };
-                    self.give_up(member, fault)?;
+                    self.mend(member, fault.to_string())?;
                     return Ok(Vec::new());
                 }
             },
             Err(fault) => {
-                self.give_up(member, fault)?;
+                self.mend(member, fault.to_string())?;
                 return Ok(Vec::new());
             }
         };
@@ -238,19 +257,63 @@ impl Engine {
         Ok(ids)
     }
 
-    /// A strategy broke: it is asked no more, and the others go on. If nobody is left, the study stops once its
-    /// running trials have ended.
-    fn give_up(&mut self, member: usize, fault: PluginFault) -> Result<(), Error> {
-        self.members[member].strategy = None;
-        self.leave_out(member)?;
-        let rest = if self.study.is_anyone_left() { "; the study goes on without it" } else { "" };
-        self.notices.push(format!("{fault}{rest}"));
-        Ok(())
+    /// A strategy broke: it is made anew a few times, then the fallback takes its place, and if that breaks too
+    /// nobody does. If nobody is left, the study stops once its running trials have ended.
+    fn mend(&mut self, member: usize, mut reason: String) -> Result<(), Error> {
+        loop {
+            let state = &self.study.members()[member];
+            let may_fall_back = state.fallback_since.is_none() && self.members[member].loaded.has_fallback();
+            let remedy = match state.fault_count {
+                count if state.fallback_since.is_none() && count < self.restart_count_max => Remedy::Restart,
+                _ if may_fall_back => Remedy::Fallback,
+                _ => return self.leave_out(member, reason),
+            };
+            self.take(Record::Broke { member, remedy, reason: reason.clone() })?;
+            let state = &self.study.members()[member];
+            let what = match remedy {
+                Remedy::Fallback => format!(
+                    "{} proposes in its place from trial {} on",
+                    self.members[member].loaded.fallback_name(),
+                    self.study.trials().len()
+                ),
+                _ => format!("it is made anew ({} of {})", state.fault_count, self.restart_count_max),
+            };
+            self.notices.push(format!("{reason}; {what}"));
+            match self.make_anew(member) {
+                Ok(()) => return Ok(()),
+                Err(next) => reason = next,
+            }
+        }
     }
 
     /// Notes that a member is asked no more.
-    fn leave_out(&mut self, member: usize) -> Result<(), Error> {
-        self.take(Record::Asked { member, count: 0, trials: Vec::new(), is_exhausted: false })
+    fn leave_out(&mut self, member: usize, reason: String) -> Result<(), Error> {
+        self.members[member].strategy = None;
+        self.take(Record::Broke { member, remedy: Remedy::LeaveOut, reason: reason.clone() })?;
+        let rest = if self.study.is_anyone_left() { "; the study goes on without it" } else { "" };
+        self.notices.push(format!("{reason}{rest}"));
+        Ok(())
+    }
+
+    /// A member begins anew, or the fallback in its place, and hears every finished trial as somebody else's.
+    fn make_anew(&mut self, member: usize) -> Result<(), String> {
+        let state = &self.study.members()[member];
+        let (is_replaced, renewal) = (state.fallback_since.is_some(), state.renewal_count);
+        let finished = self.study.trials().iter().filter(|trial| trial.outcome.is_some());
+        let history: Vec<Observation> = finished
+            .filter_map(|trial| self.study.observation(trial.id))
+            .map(|observation| Observation { tag: None, ..observation })
+            .collect();
+        let plugin = &mut self.members[member];
+        plugin.strategy = None; // the old one ends before the new one begins
+        plugin.has_diverged = false;
+        plugin.own_from = TrialId(self.study.trials().len() as u64);
+        let made =
+            if is_replaced { plugin.loaded.create_fallback(renewal) } else { plugin.loaded.create(renewal) };
+        let mut strategy = made.map_err(|error| error.to_string())?;
+        strategy.tell(&history).map_err(|fault| fault.to_string())?;
+        plugin.strategy = Some(strategy);
+        Ok(())
     }
 
     /// Ends a trial whose point was evaluated before, where the rules say so.
@@ -305,7 +368,7 @@ impl Engine {
     /// Every strategy hears of it, its own trial or not.
     fn tell(&mut self, trial: TrialId) -> Result<(), Error> {
         for (member, fault) in self.tell_members(trial) {
-            self.give_up(member, fault)?;
+            self.mend(member, fault.to_string())?;
         }
         Ok(())
     }

@@ -54,6 +54,10 @@ pub enum Error {
     MissingPlugin(Diagnostics),
     /// A plugin is missing, was refused or refuses the study.
     Plugin(HostError),
+    /// A plugin is not the one that `ansatz.lock` means.
+    Locked(String),
+    /// A plugin cannot be made, built or installed.
+    Install(String),
     /// The journal.
     Journal(JournalError),
     /// No such study or trial.
@@ -74,7 +78,7 @@ impl Error {
     pub fn exit(&self) -> Exit {
         match self {
             Error::Manifest(_) => Exit::Manifest,
-            Error::MissingPlugin(_) | Error::Plugin(_) => Exit::Plugin,
+            Error::MissingPlugin(_) | Error::Plugin(_) | Error::Locked(_) | Error::Install(_) => Exit::Plugin,
             Error::Journal(_) => Exit::Journal,
             Error::NotFound(_) => Exit::NotFound,
             Error::Usage(_) => Exit::Usage,
@@ -99,7 +103,10 @@ impl fmt::Display for Error {
             }
             Error::Plugin(error) => error.fmt(formatter),
             Error::Journal(error) => error.fmt(formatter),
-            Error::NotFound(message) | Error::Usage(message) => formatter.write_str(message),
+            Error::NotFound(message)
+            | Error::Usage(message)
+            | Error::Locked(message)
+            | Error::Install(message) => formatter.write_str(message),
             Error::Io { path, error } => write!(formatter, "{}: {error}", path.display()),
         }
     }

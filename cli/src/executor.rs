@@ -2,8 +2,8 @@
 //!
 //! A slot is a thread with an inbox. An attempt that does not end within its time limit is first told to
 //! stop; after a grace it is given up: its result, should it ever come, is dropped, and a new thread
-//! takes the slot. A thread cannot be killed, so an objective that ignores the request keeps its thread
-//! until the host ends; programs are killed by the `command` objective itself.
+//! takes the slot. A thread cannot be killed, so an objective in our own process that ignores the request keeps its
+//! thread until the host ends; one in a process of its own is killed, and so are the programs of `command`.
 
 use ansatz_core::{
     Assignment, EvaluationError, Failure, Measurement, Outcome, Point, Reporter, TrialId, Verdict,
@@ -351,7 +351,11 @@ fn evaluate(objective: &dyn Evaluate, job: Job, sender: &Sender<Message>) -> Mes
             Outcome::Stopped { reason: "ended early".into(), measurement: None }
         }
         Ok(Err(EvaluationFault::Plugin(fault))) => {
-            let failure = if fault.kind == FaultClass::Panic { Failure::Panic } else { Failure::Objective };
+            let failure = match fault.kind {
+                FaultClass::Panic => Failure::Panic,
+                FaultClass::Crashed => Failure::Crash,
+                _ => Failure::Objective,
+            };
             failed(failure, fault.to_string())
         }
         Err(_) => failed(Failure::Panic, "the host panicked while it evaluated; please report this".into()),

@@ -8,9 +8,12 @@ mod commands;
 pub mod engine;
 pub mod error;
 pub mod executor;
+mod install;
 pub mod interrupt;
 pub mod journal;
+pub mod lock;
 pub mod manifest;
+mod new_plugin;
 mod output;
 pub mod plan;
 pub mod plugins;
@@ -18,6 +21,7 @@ pub mod report;
 pub mod run;
 pub mod session;
 pub mod watch;
+mod worker;
 
 pub use clock::Clock;
 
@@ -28,6 +32,10 @@ use std::process::ExitCode;
 /// The whole program: arguments in, exit code out.
 pub fn main() -> ExitCode {
     let args = args::Args::parse();
+    // it takes its streams its own way
+    if let args::Command::PluginWorker(worker) = &args.command {
+        return worker::serve(worker);
+    }
     output::claim_stdout();
     let exit = match commands::execute(args) {
         Ok(exit) => exit,

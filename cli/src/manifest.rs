@@ -13,6 +13,7 @@ mod duration;
 mod keys;
 mod options;
 mod overrides;
+mod size;
 mod starter;
 mod structure;
 mod tree;

@@ -23,6 +23,9 @@ pub struct StudyPlan {
     /// Folders that are searched for plugins before all others.
     #[serde(default)]
     pub plugin_folders: Vec<PathBuf>,
+    /// What happens when a strategy breaks.
+    #[serde(default)]
+    pub faults: FaultRules,
     /// The folder of the manifest: relative paths in the options of an objective are meant from here.
     pub manifest_folder: PathBuf,
     /// The manifest's file name, for messages about it.
@@ -40,6 +43,62 @@ pub struct PluginChoice {
     pub plugin: String,
     /// A JSON object; judged by the plugin.
     pub options: serde_json::Value,
+    /// How it is kept apart from the host.
+    #[serde(default)]
+    pub isolation: IsolationRules,
+}
+
+/// How a plugin is kept apart from the host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IsolationRules {
+    /// Where it runs; without it, what did not ship with the host has a process of its own.
+    pub isolation: Option<Isolation>,
+    /// How long one call may take in a process of its own; evaluations have their own limit.
+    pub call_timeout: Duration,
+    /// How much address space such a process may use.
+    pub memory_bytes_max: Option<u64>,
+}
+
+impl Default for IsolationRules {
+    fn default() -> Self {
+        Self { isolation: None, call_timeout: Duration::from_secs(60), memory_bytes_max: None }
+    }
+}
+
+/// Where a plugin runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Isolation {
+    /// In a process of its own.
+    Process,
+    /// In the host.
+    None,
+}
+
+/// What happens when a strategy breaks: panics, crashes, hangs, or proposes what is no point of the space.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FaultRules {
+    /// How often it is made anew; the next fault after that puts the fallback in its place.
+    pub restart_count_max: u64,
+    /// Who proposes in its place from then on; `None`: nobody.
+    pub fallback: Option<PluginChoice>,
+}
+
+impl Default for FaultRules {
+    fn default() -> Self {
+        Self { restart_count_max: 3, fallback: Some(PluginChoice::new("random")) }
+    }
+}
+
+impl PluginChoice {
+    /// A plugin with its default options.
+    pub fn new(plugin: &str) -> Self {
+        Self {
+            plugin: plugin.to_owned(),
+            options: serde_json::json!({}),
+            isolation: IsolationRules::default(),
+        }
+    }
 }
 
 /// How trials are run.

@@ -1,16 +1,26 @@
-//! The plugins of a study: found, loaded, checked against the manifest, and made.
+//! The plugins of a study: found, checked against the manifest and the lock, and made.
 
 use crate::error::Error;
 use crate::journal::PluginStamp;
+use crate::lock::{self, Lock};
 use crate::manifest::{Diagnostics, Manifest, Section};
-use crate::plan::{PluginChoice, StudyPlan};
+use crate::plan::{Isolation, IsolationRules, PluginChoice, StudyPlan};
+use crate::run::trial_output_folder;
 use ansatz_core::rng::Streams;
 use ansatz_core::{Problem, Surroundings};
 use ansatz_plugin_host::{
-    Component, FaultClass, ForeignObjective, ForeignStrategy, Found, HostError, Library, Role, SearchPath,
+    FaultClass, ForeignObjective, ForeignStrategy, Found, HostError, Housing, Launch, MetadataCache, Origin,
+    Plugin, Role, SearchPath,
 };
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
+
+/// The hidden subcommand under which the host's own executable is a worker.
+pub const WORKER_SUBCOMMAND: &str = "plugin-worker";
+
+/// How long a plugin has to say what it is.
+const LOOK_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Everything that evaluates and proposes in one study.
 pub struct PluginSet {
@@ -18,46 +28,184 @@ pub struct PluginSet {
     pub objective: Option<Arc<ForeignObjective>>,
     /// Who proposes, in the order of the members.
     pub strategies: Vec<LoadedStrategy>,
-    /// What was loaded, for the journal.
+    /// What was found, for the journal.
     pub stamps: Vec<PluginStamp>,
+    /// What a person should know.
+    pub notices: Vec<String>,
+}
+
+/// What a lock means for a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Locking {
+    /// A plugin that differs is warned of.
+    Warn,
+    /// There must be a lock, and every plugin must be the one it means.
+    Refuse,
+    /// The lock is about to be written.
+    Ignore,
+}
+
+/// What plugins are made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PluginUse {
+    /// A study, beside whose journal the output of their processes is kept.
+    Study,
+    /// A look at whether they fit; nothing is kept.
+    Check,
 }
 
 /// A strategy of a study, which can be made anew.
 pub struct LoadedStrategy {
-    library: Arc<Library>,
+    plugin: Plugin,
     choice: PluginChoice,
+    housing: Housing,
     problem: Problem,
-    seed: u64,
+    streams: Streams,
+    label: String,
+    /// Made when the study was checked, and used first.
+    first: Option<ForeignStrategy>,
+    fallback: Option<Fallback>,
+}
+
+/// Who proposes in place of a strategy that keeps breaking. Looked for when it is needed.
+#[derive(Clone)]
+struct Fallback {
+    search: SearchPath,
+    choice: PluginChoice,
+    log: Option<PathBuf>,
 }
 
 impl LoadedStrategy {
-    /// A strategy that has heard nothing yet.
-    pub fn create(&self) -> Result<ForeignStrategy, HostError> {
-        let component = component(&self.library, Role::Strategy, &self.choice.plugin)?;
-        component.create_strategy(&self.problem, &self.choice.options, self.seed)
+    /// A strategy that has heard nothing yet. Each renewal has random numbers of its own: the same ones would only
+    /// propose the first points once more.
+    pub fn create(&mut self, renewal: u64) -> Result<ForeignStrategy, HostError> {
+        if let Some(first) = self.first.take().filter(|_| renewal == 0) {
+            return Ok(first);
+        }
+        let (name, options) = (&self.choice.plugin, &self.choice.options);
+        let seed = self.seed("strategy", renewal);
+        self.plugin.create_strategy(name, &self.problem, options, seed, &self.housing)
+    }
+
+    /// By label: a member keeps its stream when another is added or removed.
+    fn seed(&self, purpose: &str, renewal: u64) -> u64 {
+        self.streams.seed(&match renewal {
+            0 => format!("{purpose}/{}", self.label),
+            _ => format!("{purpose}/{}/{renewal}", self.label),
+        })
+    }
+
+    /// Whether somebody could propose in its place.
+    pub fn has_fallback(&self) -> bool {
+        self.fallback.is_some()
+    }
+
+    /// The name of whoever proposes in its place.
+    pub fn fallback_name(&self) -> &str {
+        self.fallback.as_ref().map_or("nobody", |fallback| &fallback.choice.plugin)
+    }
+
+    /// Whoever proposes in its place, having heard nothing yet.
+    pub fn create_fallback(&self, renewal: u64) -> Result<ForeignStrategy, HostError> {
+        let Some(fallback) = &self.fallback else {
+            return Err(HostError::Missing {
+                name: "fallback".into(),
+                role: Role::Strategy,
+                searched: Vec::new(),
+                passed: Vec::new(),
+                known: Vec::new(),
+            });
+        };
+        let choice = &fallback.choice;
+        let found = fallback.search.find(Role::Strategy, &choice.plugin)?;
+        let housing = housing(&found, &choice.isolation, fallback.log.clone());
+        let seed = self.seed("fallback", renewal);
+        found.plugin.create_strategy(&choice.plugin, &self.problem, &choice.options, seed, &housing)
     }
 }
 
 /// The search path of this process: the plan's folders, `ANSATZ_PLUGIN_PATH`, the user's data folder,
 /// and what ships beside the executable.
 pub fn search_path(folders: &[PathBuf]) -> SearchPath {
-    let user = std::env::var_os("XDG_DATA_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
-    let user = user.or_else(|| std::env::home_dir().map(|home| home.join(".local/share")));
     let host = std::env::current_exe().and_then(|path| path.canonicalize()).ok();
-    // a relative home would mean the current directory
-    let user = user.filter(|path| path.is_absolute());
-    SearchPath::new(
+    let search = SearchPath::new(
         folders,
         std::env::var_os("ANSATZ_PLUGIN_PATH").as_deref(),
-        user.map(|folder| folder.join("ansatz/plugins")),
+        user_folder(),
         host.as_deref(),
+    );
+    let cache = cache_folder();
+    let log = cache.as_ref().map(|folder| folder.join("look.log"));
+    search.looking_from(
+        launch(LOOK_TIMEOUT, None, log),
+        cache.map(|folder| MetadataCache::new(folder.join("plugins.json"))),
     )
 }
 
+/// Where `ansatz plugins install` puts plugins.
+pub fn user_folder() -> Option<PathBuf> {
+    xdg_folder("XDG_DATA_HOME", ".local/share").map(|folder| folder.join("ansatz/plugins"))
+}
+
+/// Where what is known of plugins is kept; it may be deleted at any time.
+fn cache_folder() -> Option<PathBuf> {
+    xdg_folder("XDG_CACHE_HOME", ".cache").map(|folder| folder.join("ansatz"))
+}
+
+/// A folder of the user by its variable, or by its place in the home folder. A relative one would mean the
+/// current directory.
+fn xdg_folder(variable: &str, in_home: &str) -> Option<PathBuf> {
+    let named = std::env::var_os(variable).map(PathBuf::from).filter(|path| path.is_absolute());
+    let folder = named.or_else(|| std::env::home_dir().map(|home| home.join(in_home)));
+    folder.filter(|path| path.is_absolute())
+}
+
+/// How workers are started.
+fn launch(call_timeout: Duration, memory_bytes_max: Option<u64>, log: Option<PathBuf>) -> Launch {
+    Launch {
+        executable: std::env::current_exe().unwrap_or_else(|_| "ansatz".into()),
+        subcommand: WORKER_SUBCOMMAND,
+        call_timeout,
+        memory_bytes_max,
+        log,
+    }
+}
+
+/// Where a plugin lives: as the manifest says, else in our process if it shipped with us.
+fn housing(found: &Found, rules: &IsolationRules, log: Option<PathBuf>) -> Housing {
+    let is_apart = match rules.isolation {
+        Some(isolation) => isolation == Isolation::Process,
+        None => found.origin != Origin::BesideHost,
+    };
+    match is_apart || found.plugin.needs_process() {
+        true => Housing::Process(launch(rules.call_timeout, rules.memory_bytes_max, log)),
+        false => Housing::Host,
+    }
+}
+
+/// What is worth saying of a plugin's place.
+fn placement_notice(found: &Found, choice: &PluginChoice, housing: &Housing) -> Option<String> {
+    let name = &choice.plugin;
+    match housing {
+        Housing::Host if found.plugin.metadata.aborts_on_panic() => Some(format!(
+            "{name} was built with panic = \"abort\": if it panics, the host ends with it; drop isolation = \"none\""
+        )),
+        Housing::Process(_) if choice.isolation.isolation == Some(Isolation::None) => {
+            Some(format!("{name} is a program and has a process of its own, whatever isolation says"))
+        }
+        _ => None,
+    }
+}
+
 impl PluginSet {
-    /// Finds, loads and makes the plugins of a plan. With the manifest at hand, everything that is wrong
+    /// Finds, checks and makes the plugins of a plan. With the manifest at hand, everything that is wrong
     /// with plugins and their options is said at once, where it stands.
-    pub fn load(plan: &StudyPlan, manifest: Option<&Manifest>) -> Result<Self, Error> {
+    pub fn load(
+        plan: &StudyPlan,
+        manifest: Option<&Manifest>,
+        locking: Locking,
+        purpose: PluginUse,
+    ) -> Result<Self, Error> {
         let search = search_path(&plan.plugin_folders);
         let mut diagnostics = Diagnostics::default();
         let mut stamps = Vec::new();
@@ -65,12 +213,12 @@ impl PluginSet {
         let mut find =
             |section: Section, role: Role, choice: &PluginChoice| match search.find(role, &choice.plugin) {
                 Ok(found) => {
-                    let component = component(&found.library, role, &choice.plugin);
-                    if let (Some(manifest), Ok(component)) = (manifest, component) {
+                    let component = found.plugin.metadata.component(role, &choice.plugin);
+                    if let (Some(manifest), Some(component)) = (manifest, component) {
                         diagnostics.extend(manifest.check_options(section, &component.options_schema));
                     }
                     stamps.push(stamp(&found, role, &choice.plugin));
-                    Some(found.library)
+                    Some(found)
                 }
                 Err(error) => {
                     if let Some(manifest) = manifest {
@@ -80,9 +228,9 @@ impl PluginSet {
                     None
                 }
             };
-        let objective_library =
+        let found_objective =
             plan.objective.as_ref().map(|choice| find(Section::Objective, Role::Objective, choice));
-        let libraries: Vec<Option<Arc<Library>>> = (plan.strategies.iter().enumerate())
+        let found_strategies: Vec<Option<Found>> = (plan.strategies.iter().enumerate())
             .map(|(index, choice)| find(Section::Strategy(index), Role::Strategy, choice))
             .collect();
         if let Some(error) = failure {
@@ -96,13 +244,24 @@ impl PluginSet {
         if !diagnostics.is_empty() {
             return Err(diagnostics.into());
         }
+        // before any of them is made
+        let mut notices = compare_with_lock(&plan.manifest_folder, &stamps, locking)?;
+        let logs = (purpose == PluginUse::Study).then(|| trial_output_folder(&plan.journal.path, &plan.name));
+        let log =
+            |name: &str| logs.as_ref().map(|folder| folder.join(format!("plugin-{}.log", file_name(name))));
         let surroundings =
             Surroundings { manifest_folder: plan.manifest_folder.clone(), study: plan.name.clone() };
         let mut objective = None;
-        if let (Some(choice), Some(Some(library))) = (&plan.objective, &objective_library) {
-            let made = component(library, Role::Objective, &choice.plugin).and_then(|found| {
-                found.create_objective(&plan.rules.problem, &choice.options, &surroundings)
-            });
+        if let (Some(choice), Some(Some(found))) = (&plan.objective, &found_objective) {
+            let housing = housing(found, &choice.isolation, log(&choice.plugin));
+            notices.extend(placement_notice(found, choice, &housing));
+            let made = found.plugin.create_objective(
+                &choice.plugin,
+                &plan.rules.problem,
+                &choice.options,
+                &surroundings,
+                &housing,
+            );
             match made {
                 Ok(made) => objective = Some(Arc::new(made)),
                 Err(error) => refused(error, Section::Objective, manifest, &mut diagnostics)?,
@@ -110,26 +269,77 @@ impl PluginSet {
         }
         let streams = Streams::new(plan.rules.seed);
         let mut strategies = Vec::new();
-        for (index, (library, choice)) in libraries.into_iter().zip(&plan.strategies).enumerate() {
-            let Some(library) = library else { continue };
-            let strategy = LoadedStrategy {
-                library,
+        for (index, (found, choice)) in found_strategies.into_iter().zip(&plan.strategies).enumerate() {
+            let Some(found) = found else { continue };
+            let label = &plan.rules.members[index].label;
+            let housing = housing(&found, &choice.isolation, log(label));
+            notices.extend(placement_notice(&found, choice, &housing));
+            let fallback = plan.faults.fallback.clone().map(|choice| Fallback {
+                search: search.clone(),
+                choice,
+                log: log(&format!("{label}-fallback")),
+            });
+            let mut strategy = LoadedStrategy {
+                plugin: found.plugin,
                 choice: choice.clone(),
+                housing,
                 problem: plan.rules.problem.clone(),
-                // by label: a member keeps its stream when another is added or removed
-                seed: streams.seed(&format!("strategy/{}", plan.rules.members[index].label)),
+                streams,
+                label: label.clone(),
+                first: None,
+                fallback,
             };
             // made once here, so that a refusal is heard before the study begins
-            match strategy.create() {
-                Ok(_) => strategies.push(strategy),
+            match strategy.create(0) {
+                Ok(made) => {
+                    strategy.first = Some(made);
+                    strategies.push(strategy);
+                }
                 Err(error) => refused(error, Section::Strategy(index), manifest, &mut diagnostics)?,
             }
         }
         if !diagnostics.is_empty() {
             return Err(diagnostics.into());
         }
-        Ok(Self { objective, strategies, stamps })
+        Ok(Self { objective, strategies, stamps, notices })
     }
+}
+
+/// What differs from the lock, to be said; an error where that is refused.
+fn compare_with_lock(folder: &Path, stamps: &[PluginStamp], locking: Locking) -> Result<Vec<String>, Error> {
+    if locking == Locking::Ignore {
+        return Ok(Vec::new());
+    }
+    let lock = match Lock::read(folder) {
+        // what cannot be read refuses nobody who did not ask for it
+        Err(error) if locking == Locking::Warn => return Ok(vec![error.to_string()]),
+        lock => lock?,
+    };
+    let refuse = |what: String| Error::Locked(format!("{what}; run ansatz plugins lock if that is meant"));
+    match (lock, locking) {
+        (None, Locking::Refuse) => {
+            Err(refuse(format!("--locked: there is no {} in {}", lock::FILE_NAME, folder.display())))
+        }
+        (None, _) => Ok(Vec::new()),
+        (Some(lock), Locking::Refuse) => {
+            let (differences, missing) = (lock.differences(stamps), lock.missing(stamps));
+            if let Some(first) = differences.into_iter().next() {
+                return Err(refuse(format!("--locked: {first}")));
+            }
+            match missing.is_empty() {
+                true => Ok(Vec::new()),
+                false => {
+                    Err(refuse(format!("--locked: {} does not pin {}", lock::FILE_NAME, missing.join(", "))))
+                }
+            }
+        }
+        (Some(lock), _) => Ok(lock.differences(stamps)),
+    }
+}
+
+/// A label as a part of a file's name.
+fn file_name(label: &str) -> String {
+    label.chars().map(|c| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '-' }).collect()
 }
 
 /// A constructor's refusal: the manifest's fault where it can be shown there.
@@ -150,22 +360,15 @@ fn refused(
     }
 }
 
-fn component<'a>(library: &'a Library, role: Role, name: &str) -> Result<&'a Component, HostError> {
-    library.component(role, name).ok_or_else(|| HostError::Refused {
-        path: library.path.clone(),
-        reason: format!("it no longer offers the {role} {name}"),
-    })
-}
-
 fn stamp(found: &Found, role: Role, name: &str) -> PluginStamp {
-    let library = &found.library;
+    let metadata = &found.plugin.metadata;
     PluginStamp {
         component: name.to_owned(),
         role: role.to_string(),
-        path: library.path.clone(),
-        package: library.package.clone(),
-        version: library.version.clone(),
-        abi: library.abi.clone(),
-        sha256: library.sha256.clone(),
+        path: metadata.path.clone(),
+        package: metadata.package.clone(),
+        version: metadata.version.clone(),
+        abi: metadata.abi.clone(),
+        sha256: metadata.sha256.clone(),
     }
 }

@@ -7,7 +7,7 @@ use crate::executor::Evaluate;
 use crate::journal::{self, Entry, Opened, PluginStamp, Store, StudyHeader};
 use crate::manifest::Manifest;
 use crate::plan::StudyPlan;
-use crate::plugins::PluginSet;
+use crate::plugins::{Locking, PluginSet, PluginUse};
 use ansatz_core::TrialId;
 use ansatz_core::study::Study;
 use std::path::Path;
@@ -37,8 +37,8 @@ pub struct ReadStudy {
 }
 
 /// Begins a new study.
-pub fn create(manifest: &Manifest, plan: StudyPlan) -> Result<Session, Error> {
-    let plugins = PluginSet::load(&plan, Some(manifest))?;
+pub fn create(manifest: &Manifest, plan: StudyPlan, locking: Locking) -> Result<Session, Error> {
+    let plugins = PluginSet::load(&plan, Some(manifest), locking, PluginUse::Study)?;
     let store = journal::open(&plan.journal)?;
     let clock = Clock::start(Duration::ZERO);
     let header = StudyHeader {
@@ -47,7 +47,12 @@ pub fn create(manifest: &Manifest, plan: StudyPlan) -> Result<Session, Error> {
         created_at: clock.unix_seconds(),
     };
     let journal = store.create(header).map_err(|error| exists_hint(error, &plan))?;
-    let mut engine = Engine::new(Study::new(plan.rules.clone()), plugins.strategies, journal, clock)?;
+    let study = Study::new(plan.rules.clone());
+    let restarts = plan.faults.restart_count_max;
+    let mut engine = Engine::new(study, plugins.strategies, restarts, journal, clock)?;
+    for notice in plugins.notices {
+        engine.warn(notice);
+    }
     engine.note(opened(plugins.stamps, Duration::ZERO, None));
     let objective = plugins.objective.map(|objective| objective as Arc<dyn Evaluate>);
     Ok(Session { plan, engine, objective, again: Vec::new() })
@@ -55,7 +60,12 @@ pub fn create(manifest: &Manifest, plan: StudyPlan) -> Result<Session, Error> {
 
 /// Goes on with a study. Without a name the journal must hold one study only. `set` changes budget and
 /// run of the study from here on; everything else of a study is fixed when it begins.
-pub fn resume(journal: &Path, name: Option<&str>, set: &[String]) -> Result<Session, Error> {
+pub fn resume(
+    journal: &Path,
+    name: Option<&str>,
+    set: &[String],
+    locking: Locking,
+) -> Result<Session, Error> {
     let (name, stored) = current_plan(journal, name)?;
     let (manifest, plan) = match set {
         [] => (None, stored.clone()),
@@ -64,27 +74,36 @@ pub fn resume(journal: &Path, name: Option<&str>, set: &[String]) -> Result<Sess
             (Some(manifest), plan)
         }
     };
-    reopen(manifest.as_ref(), &stored, plan)
+    reopen(manifest.as_ref(), &stored, plan, locking)
 }
 
 /// Begins the study of a manifest, or goes on with it if its journal holds it already.
-pub fn create_or_resume(manifest: &Manifest, mut plan: StudyPlan) -> Result<Session, Error> {
+pub fn create_or_resume(
+    manifest: &Manifest,
+    mut plan: StudyPlan,
+    locking: Locking,
+) -> Result<Session, Error> {
     let exists = plan.journal.path.exists()
         && journal::open_read_only(&plan.journal.path)?
             .studies()?
             .iter()
             .any(|study| study.name == plan.name);
     if !exists {
-        return create(manifest, plan);
+        return create(manifest, plan, locking);
     }
     let (_, stored) = current_plan(&plan.journal.path, Some(&plan.name))?;
     keep_hint(&stored, &mut plan);
     only_budget_and_run_differ(&stored, &plan)?;
-    reopen(Some(manifest), &stored, plan)
+    reopen(Some(manifest), &stored, plan, locking)
 }
 
-fn reopen(manifest: Option<&Manifest>, stored: &StudyPlan, plan: StudyPlan) -> Result<Session, Error> {
-    let plugins = PluginSet::load(&plan, manifest)?;
+fn reopen(
+    manifest: Option<&Manifest>,
+    stored: &StudyPlan,
+    plan: StudyPlan,
+    locking: Locking,
+) -> Result<Session, Error> {
+    let plugins = PluginSet::load(&plan, manifest, locking, PluginUse::Study)?;
     let journal = journal::open(&plan.journal)?.open(&plan.name)?;
     let mut replay = Vec::new();
     let mut elapsed = Elapsed::default();
@@ -99,25 +118,36 @@ fn reopen(manifest: Option<&Manifest>, stored: &StudyPlan, plan: StudyPlan) -> R
         }
     }
     let clock = Clock::start(elapsed.total);
-    let mut engine = Engine::new(Study::new(plan.rules.clone()), plugins.strategies, journal, clock)?;
+    let study = Study::new(plan.rules.clone());
+    let restarts = plan.faults.restart_count_max;
+    let mut engine = Engine::new(study, plugins.strategies, restarts, journal, clock)?;
+    for notice in plugins.notices {
+        engine.warn(notice);
+    }
+    let mut rebuilt: Vec<(String, String)> = Vec::new();
     for stamp in &plugins.stamps {
         if let Some(before) =
             earlier.iter().find(|before| before.component == stamp.component && before.role == stamp.role)
             && before.sha256 != stamp.sha256
         {
+            rebuilt.push((stamp.role.clone(), stamp.component.clone()));
             engine.warn(format!(
                 "the {} {} is another build than in the last session ({} then, {} now)",
                 stamp.role, stamp.component, before.version, stamp.version
             ));
         }
     }
-    for record in &replay {
-        engine.replay(record)?;
+    for (index, record) in replay.iter().enumerate() {
+        engine.replay(record, &replay[index + 1..])?;
     }
     engine.restart_clock(elapsed.total);
     let changed = (*stored != plan).then(|| Box::new(plan.clone()));
     engine.note(opened(plugins.stamps, elapsed.total, changed));
-    let again = engine.after_replay(plan.run.on_interrupt)?;
+    let is_another_build = |member: usize| {
+        let component = &plan.strategies[member].plugin;
+        rebuilt.iter().any(|(role, name)| role == "strategy" && name == component)
+    };
+    let again = engine.after_replay(plan.run.on_interrupt, is_another_build)?;
     let objective = plugins.objective.map(|objective| objective as Arc<dyn Evaluate>);
     Ok(Session { plan, engine, objective, again })
 }
@@ -233,6 +263,11 @@ fn only_budget_and_run_differ(stored: &StudyPlan, plan: &StudyPlan) -> Result<()
     same.run = stored.run.clone();
     same.journal = stored.journal.clone();
     same.plugin_folders = stored.plugin_folders.clone();
+    same.faults = stored.faults.clone();
+    let choices = same.strategies.iter_mut().chain(&mut same.objective);
+    for (choice, stored) in choices.zip(stored.strategies.iter().chain(&stored.objective)) {
+        choice.isolation = stored.isolation.clone();
+    }
     same.overrides = stored.overrides.clone();
     same.manifest_folder = stored.manifest_folder.clone();
     same.manifest_name = stored.manifest_name.clone();

@@ -6,4 +6,6 @@ pub mod export;
 mod guard;
 mod told;
 
+pub use told::TrialSet;
+
 pub use export::{create_objective, create_strategy, objective, plugin, strategy};

@@ -107,12 +107,21 @@ pub enum Record {
     Asked {
         /// Index of the member.
         member: usize,
-        /// How many suggestions were asked for; 0 notes that the member broke and is asked no more.
+        /// How many suggestions were asked for.
         count: usize,
         /// The trials admitted; may be fewer, or none.
         trials: Vec<AskedTrial>,
         /// Whether the strategy said that there will never be more.
         is_exhausted: bool,
+    },
+    /// A strategy broke, or had to begin again for another reason, and this is what was done about it.
+    Broke {
+        /// Index of the member.
+        member: usize,
+        /// What was done.
+        remedy: Remedy,
+        /// What happened, in words.
+        reason: String,
     },
     /// A running trial reported.
     Reported {
@@ -145,6 +154,21 @@ pub enum Record {
         /// The earlier trial whose outcome was taken over.
         reused: Option<TrialId>,
     },
+}
+
+/// What is done about a strategy that broke. Whoever begins anew hears all finished trials first, as somebody
+/// else's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Remedy {
+    /// It was made anew.
+    Restart,
+    /// It was made anew without being at fault: its plugin is another build than before. Its faults are forgotten.
+    Renew,
+    /// It is asked no more in this study; the fallback proposes in its place.
+    Fallback,
+    /// It is asked no more in this session.
+    LeaveOut,
 }
 
 /// A trial as it is admitted.
@@ -183,6 +207,8 @@ pub struct Trial {
     pub duration: Duration,
     /// The earlier trial whose outcome was taken over.
     pub reused: Option<TrialId>,
+    /// The fallback proposed it in its member's place.
+    pub is_by_fallback: bool,
 }
 
 /// How a member is doing.
@@ -196,6 +222,12 @@ pub struct MemberState {
     pub is_exhausted: bool,
     /// It broke, and is not asked again in this session.
     pub is_broken: bool,
+    /// How often it broke since it was last renewed.
+    pub fault_count: u64,
+    /// How often it, or its fallback, began anew.
+    pub renewal_count: u64,
+    /// The fallback proposes in its place from this trial on.
+    pub fallback_since: Option<TrialId>,
     /// It gave fewer suggestions than asked: it is not asked again before something ends.
     is_waiting: bool,
 }
@@ -520,7 +552,7 @@ impl Study {
         let is_retried = |failure| match failure {
             Failure::Lost => lost_count < LOST_MAX,
             Failure::Measurement => false,
-            Failure::Objective | Failure::Timeout | Failure::Panic => {
+            Failure::Objective | Failure::Timeout | Failure::Panic | Failure::Crash => {
                 attempt - lost_count < self.rules.attempts_max
             }
         };
@@ -538,6 +570,7 @@ impl Study {
             Record::Asked { member, count, trials, is_exhausted } => {
                 self.apply_asked(*member, *count, trials, *is_exhausted)
             }
+            Record::Broke { member, remedy, .. } => self.apply_broke(*member, *remedy),
             Record::Reported { trial, .. } => self.pending_index(*trial).map(|_| ()),
             Record::Retried { trial, attempt, failure, .. } => {
                 self.pending_index(*trial)?;
@@ -588,14 +621,48 @@ impl Study {
                 outcome: None,
                 duration: Duration::ZERO,
                 reused: None,
+                is_by_fallback: self.members[member].fallback_since.is_some(),
             });
         }
         let state = &mut self.members[member];
         state.trial_count += trials.len() as u64;
         state.is_exhausted |= is_exhausted;
-        state.is_broken = count == 0;
+        state.is_broken = false;
         state.is_waiting = trials.len() < count;
         Ok(())
+    }
+
+    fn apply_broke(&mut self, member: usize, remedy: Remedy) -> Result<(), RecordError> {
+        let next = TrialId(self.trials.len() as u64);
+        let count = self.members.len();
+        let state = self
+            .members
+            .get_mut(member)
+            .ok_or_else(|| RecordError(format!("strategy {member} broke, the study has {count}")))?;
+        state.is_broken = remedy == Remedy::LeaveOut;
+        state.renewal_count += u64::from(remedy != Remedy::LeaveOut);
+        state.is_waiting = false;
+        match remedy {
+            Remedy::Restart | Remedy::LeaveOut => state.fault_count += 1,
+            Remedy::Fallback => {
+                state.fault_count += 1;
+                state.fallback_since.get_or_insert(next);
+            }
+            Remedy::Renew => {
+                state.fault_count = 0;
+                state.fallback_since = None;
+            }
+        }
+        Ok(())
+    }
+
+    /// Who proposed a trial, as people see it: the member's label, and whether it was the fallback in its place.
+    pub fn proposer(&self, trial: &Trial) -> String {
+        let label = &self.rules.members[trial.member].label;
+        match trial.is_by_fallback {
+            true => format!("{label}/fallback"),
+            false => label.clone(),
+        }
     }
 
     fn apply_finished(

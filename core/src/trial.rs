@@ -57,6 +57,8 @@ pub enum Failure {
     Timeout,
     /// The objective panicked.
     Panic,
+    /// The objective's process ended, hung or broke the protocol.
+    Crash,
     /// The host died while it ran.
     Lost,
 }

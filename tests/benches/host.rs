@@ -5,8 +5,8 @@ use ansatz_cli::engine::Engine;
 use ansatz_cli::executor::Evaluate;
 use ansatz_cli::interrupt::Interrupt;
 use ansatz_cli::journal::{Entry, Opened, StudyHeader};
-use ansatz_cli::plan::{JournalChoice, OnInterrupt, PluginChoice, RunRules, StudyPlan, Sync};
-use ansatz_cli::plugins::PluginSet;
+use ansatz_cli::plan::{FaultRules, JournalChoice, OnInterrupt, PluginChoice, RunRules, StudyPlan, Sync};
+use ansatz_cli::plugins::{Locking, PluginSet, PluginUse, WORKER_SUBCOMMAND};
 use ansatz_cli::run::run;
 use ansatz_cli::watch::{Detail, Watch};
 use ansatz_cli::{Clock, journal};
@@ -16,7 +16,7 @@ use ansatz_core::{
     Assignment, Goal, Losses, Measurement, Metric, Observation, ObservedResult, Pending, Point, Problem,
     Reporter, Space, Suggestion, TrialId,
 };
-use ansatz_plugin_host::{Asked, EvaluationFault, ForeignStrategy, Role};
+use ansatz_plugin_host::{Asked, EvaluationFault, ForeignStrategy, Housing, Launch, Role};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -66,10 +66,11 @@ fn plan(
             consecutive_failures_max: None,
         },
         objective: None,
-        strategies: vec![PluginChoice { plugin: strategy.to_owned(), options: serde_json::json!({}) }],
+        strategies: vec![PluginChoice::new(strategy)],
         run: RunRules { slot_count, trial_timeout: None, on_interrupt: OnInterrupt::Requeue },
         journal: JournalChoice { path: folder.join(format!("{name}.db")), sync },
         plugin_folders: Vec::new(),
+        faults: FaultRules::default(),
         manifest_folder: folder.to_owned(),
         manifest_name: String::new(),
         overrides: Vec::new(),
@@ -78,13 +79,13 @@ fn plan(
 
 /// Runs a study from an empty journal; wall and processor time.
 fn run_study(plan: &StudyPlan) -> (Duration, Duration) {
-    let plugins = PluginSet::load(plan, None).expect("random is built");
+    let plugins = PluginSet::load(plan, None, Locking::Warn, PluginUse::Check).expect("random is built");
     let store = journal::open(&plan.journal).expect("a new journal");
     let header = StudyHeader { plan: plan.clone(), manifest: String::new(), created_at: 0.0 };
     let journal = store.create(header).expect("a new study");
     let clock = Clock::start(Duration::ZERO);
-    let mut engine =
-        Engine::new(Study::new(plan.rules.clone()), plugins.strategies, journal, clock).expect("a strategy");
+    let mut engine = Engine::new(Study::new(plan.rules.clone()), plugins.strategies, 0, journal, clock)
+        .expect("a strategy");
     engine.note(Entry::Opened(Opened::default()));
     let mut watch = Watch::new(Detail::Quiet, engine.study());
     let (started, processor) = (Instant::now(), processor_time());
@@ -156,12 +157,24 @@ fn ask_one(plugin: &mut ForeignStrategy) -> Suggestion {
 
 fn ask_and_tell() {
     let search = ansatz_cli::plugins::search_path(&[]);
-    for strategy in ["random", "sobol"] {
+    let apart = Housing::Process(Launch {
+        executable: env!("CARGO_BIN_EXE_ansatz-under-test").into(),
+        subcommand: WORKER_SUBCOMMAND,
+        call_timeout: Duration::from_secs(60),
+        memory_bytes_max: None,
+        log: None,
+    });
+    let cases = [
+        ("random", &Housing::Host, 60_000u64),
+        ("sobol", &Housing::Host, 60_000),
+        ("random", &apart, 20_000),
+        ("sobol", &apart, 20_000),
+    ];
+    for (strategy, housing, count) in cases {
         let found = search.find(Role::Strategy, strategy).expect("it is built");
-        let component = found.library.component(Role::Strategy, strategy).expect("it is there");
-        let problem = problem(20);
-        let mut plugin = component.create_strategy(&problem, &serde_json::json!({}), 1).expect("it fits");
-        let count = 60_000u64;
+        let (problem, options) = (problem(20), serde_json::json!({}));
+        let made = found.plugin.create_strategy(strategy, &problem, &options, 1, housing);
+        let mut plugin = made.expect("it fits");
         let started = Instant::now();
         for trial in 0..count {
             let suggestion = ask_one(&mut plugin);
@@ -176,17 +189,22 @@ fn ask_and_tell() {
             plugin.tell(&[observation]).expect("it listens");
         }
         let each = started.elapsed().as_secs_f64() / count as f64;
-        println!("ask + tell through the boundary, {strategy}, 20 parameters: {:.0} ns", each * 1e9);
+        let place = match housing {
+            Housing::Host => "through the boundary",
+            Housing::Process(_) => "in a process of its own",
+        };
+        println!("ask + tell {place}, {strategy}, 20 parameters: {:.0} ns", each * 1e9);
     }
 }
 
 fn bayesian_ask() {
     let search = ansatz_cli::plugins::search_path(&[]);
     let Ok(found) = search.find(Role::Strategy, "bayesian") else { return };
-    let component = found.library.component(Role::Strategy, "bayesian").expect("it is there");
     for dimension_count in [2, 6, 20] {
         let problem = problem(dimension_count);
-        let mut plugin = component.create_strategy(&problem, &serde_json::json!({}), 1).expect("it fits");
+        let options = serde_json::json!({});
+        let made = found.plugin.create_strategy("bayesian", &problem, &options, 1, &Housing::Host);
+        let mut plugin = made.expect("it fits");
         let mut asked = Duration::ZERO;
         for trial in 0..100u64 {
             let started = Instant::now();

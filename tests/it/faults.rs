@@ -1,21 +1,26 @@
 //! Plugins that misbehave while a study runs: what they break is recorded with a reason, what they do not
-//! break goes on, and the journal stays sound.
+//! break goes on, and the journal stays sound. Whatever can be survived in the host is tried there and in a process
+//! of its own; what cannot is in `isolation`.
 
 use crate::scenario;
-use ansatz_core::study::Record;
+use ansatz_core::study::{Record, Remedy};
 use ansatz_core::{Failure, Outcome};
 use ansatz_tests::{Ended, Scenario, StoredStudy};
 
 const MISBEHAVING: &str = "ansatz-fault-misbehaving";
 
-/// A study with this objective and these strategies; 6 trials.
+/// A study with this objective, in the host, and these strategies; 6 trials.
 fn manifest(objective: &str, strategies: &str, more: &str) -> String {
+    isolated(objective, "none", strategies, more)
+}
+
+fn isolated(objective: &str, isolation: &str, strategies: &str, more: &str) -> String {
     format!(
         r#"
 study = {{ name = "faulty", seed = 11 }}
 metrics = {{ value = "minimise" }}
 space = {{ x = {{ float = [-5.0, 10.0] }}, y = {{ float = [0.0, 15.0] }} }}
-objective = {{ plugin = "com.example.misbehaving-objective", options = {{ {objective} }} }}
+objective = {{ plugin = "com.example.misbehaving-objective", options = {{ {objective} }}, isolation = "{isolation}" }}
 strategy = [{strategies}]
 budget = {{ trials = 6 }}
 {more}
@@ -26,6 +31,9 @@ budget = {{ trials = 6 }}
 fn with_objective(options: &str, run: &str) -> String {
     manifest(options, "{ plugin = \"random\" }", &format!("run = {{ {run} }}"))
 }
+
+/// Strategies that break are asked no more at once, and nobody takes their place.
+const NO_MERCY: &str = "plugins = { restarts = 0, fallback = false }";
 
 fn misbehaving(options: &str) -> String {
     format!("{{ plugin = \"com.example.misbehaving-strategy\", options = {{ {options} }} }}")
@@ -39,8 +47,10 @@ fn run(manifest: &str) -> (Scenario, Ended) {
 
 /// Runs a study whose objective does one thing wrong in trials 0, 2 and 4, and gives what became of these.
 #[track_caller]
-fn every_other_trial(misdeed: &str, run_section: &str) -> Vec<Outcome> {
-    let (scenario, ended) = run(&with_objective(&format!("misdeed = \"{misdeed}\", every = 2"), run_section));
+fn every_other_trial(misdeed: &str, isolation: &str, run_section: &str) -> Vec<Outcome> {
+    let options = format!("misdeed = \"{misdeed}\", every = 2");
+    let run_section = format!("run = {{ {run_section} }}");
+    let (scenario, ended) = run(&isolated(&options, isolation, "{ plugin = \"random\" }", &run_section));
     ended.expect(0);
     let stored = StoredStudy::read(&scenario.journal(), None);
     stored.expect_each_trial_once(6);
@@ -58,7 +68,14 @@ fn every_other_trial(misdeed: &str, run_section: &str) -> Vec<Outcome> {
 
 #[track_caller]
 fn fails(misdeed: &str, run_section: &str, failure: Failure, part: &str) {
-    for outcome in every_other_trial(misdeed, run_section) {
+    for isolation in ["none", "process"] {
+        fails_in(misdeed, isolation, run_section, failure, part);
+    }
+}
+
+#[track_caller]
+fn fails_in(misdeed: &str, isolation: &str, run_section: &str, failure: Failure, part: &str) {
+    for outcome in every_other_trial(misdeed, isolation, run_section) {
         match outcome {
             Outcome::Failed { failure: found, reason } => {
                 assert_eq!(found, failure, "{reason}");
@@ -85,8 +102,10 @@ fn measurements_that_are_no_numbers_or_not_there_fail_their_trial() {
 #[test]
 fn an_objective_may_say_that_it_failed_or_cannot_judge() {
     fails("failed", "", Failure::Objective, "the disk is on fire");
-    for outcome in every_other_trial("infeasible", "") {
-        assert_eq!(outcome, Outcome::Infeasible { reason: "no such machine, as asked for".into() });
+    for isolation in ["none", "process"] {
+        for outcome in every_other_trial("infeasible", isolation, "") {
+            assert_eq!(outcome, Outcome::Infeasible { reason: "no such machine, as asked for".into() });
+        }
     }
 }
 
@@ -94,13 +113,17 @@ fn an_objective_may_say_that_it_failed_or_cannot_judge() {
 fn an_objective_that_hangs_costs_its_trial_and_not_the_study() {
     fails("hang-until-stopped", "trial_timeout = \"100ms\", slots = 3", Failure::Timeout, "100ms");
     // it ignores the request to stop: the slot gets a new thread after the grace time
-    fails("hang", "trial_timeout = \"100ms\", slots = 3", Failure::Timeout, "given up");
+    fails_in("hang", "none", "trial_timeout = \"100ms\", slots = 3", Failure::Timeout, "given up");
+    // a process of its own is killed
+    fails_in("hang", "process", "trial_timeout = \"100ms\", slots = 3", Failure::Timeout, "100ms");
 }
 
 #[test]
 fn an_objective_may_print_what_it_likes() {
-    let outcomes = every_other_trial("prints", "slots = 2");
-    assert!(outcomes.iter().all(|outcome| outcome.completed().is_some()), "{outcomes:?}");
+    for isolation in ["none", "process"] {
+        let outcomes = every_other_trial("prints", isolation, "slots = 2");
+        assert!(outcomes.iter().all(|outcome| outcome.completed().is_some()), "{outcomes:?}");
+    }
 }
 
 #[test]
@@ -150,7 +173,7 @@ fn an_objective_that_takes_the_host_down_leaves_a_journal_to_resume_from() {
 /// A study whose only strategy does something wrong at its third call.
 #[track_caller]
 fn lone_strategy(options: &str, code: i32, finished_count: u64, parts: &[&str]) {
-    let (scenario, ended) = run(&manifest("", &misbehaving(options), ""));
+    let (scenario, ended) = run(&manifest("", &misbehaving(options), NO_MERCY));
     let ended = ended.expect(code);
     for part in parts {
         assert!(ended.stderr.contains(part), "nothing about {part:?}\n{ended}");
@@ -197,7 +220,7 @@ fn the_others_go_on_without_a_strategy_that_broke() {
             "{}, {{ plugin = \"random\" }}",
             misbehaving(&format!("misdeed = \"{misdeed}\", after = 1"))
         );
-        let (scenario, ended) = run(&manifest("", &both, ""));
+        let (scenario, ended) = run(&manifest("", &both, NO_MERCY));
         let ended = ended.expect(0);
         let is_broken = misdeed != "exhausted";
         assert_eq!(ended.stderr.contains("goes on without it"), is_broken, "{ended}");
@@ -224,4 +247,61 @@ fn a_strategy_that_does_not_repeat_itself_is_noticed_and_the_journal_wins() {
     let after = StoredStudy::read(&scenario.journal(), None);
     after.expect_each_trial_once(9);
     assert_eq!(after.study.trials()[..6], before.study.trials()[..]);
+}
+
+/// What was done about strategies that broke, in order.
+fn remedies(stored: &StoredStudy) -> Vec<Remedy> {
+    let remedy = |record| match record {
+        Record::Broke { remedy, .. } => Some(remedy),
+        _ => None,
+    };
+    stored.records().into_iter().filter_map(remedy).collect()
+}
+
+#[test]
+fn a_strategy_that_keeps_breaking_is_made_anew_three_times_and_then_the_fallback_proposes() {
+    for isolation in ["none", "process"] {
+        for misdeed in ["panic-in-ask", "panic-in-tell", "error-in-ask", "outside", "too-many"] {
+            let strategy = format!(
+                "{{ plugin = \"com.example.misbehaving-strategy\", isolation = \"{isolation}\", options = {{ misdeed = \"{misdeed}\", after = 1 }} }}"
+            );
+            let (scenario, ended) = run(&manifest("", &strategy, ""));
+            let ended = ended.expect(0);
+            assert!(ended.stderr.contains("it is made anew (3 of 3)"), "{ended}");
+            assert!(ended.stderr.contains("random proposes in its place"), "{ended}");
+            let stored = StoredStudy::read(&scenario.journal(), None);
+            stored.expect_each_trial_once(6);
+            let expected = [Remedy::Restart, Remedy::Restart, Remedy::Restart, Remedy::Fallback];
+            assert_eq!(remedies(&stored), expected, "{misdeed}");
+            let points: Vec<_> = stored.study.trials().iter().map(|trial| &trial.point).collect();
+            let repeated = (1..points.len()).any(|index| points[..index].contains(&points[index]));
+            assert!(!repeated, "a strategy that is made anew proposes what it proposed before: {points:?}");
+            assert!(stored.study.trials().last().unwrap().is_by_fallback);
+            // who resumes goes on with the fallback, and everything answers as recorded
+            let ended = scenario.ansatz(&["resume", "--quiet", "--set", "budget.trials=8"]).expect(0);
+            assert_eq!(ended.stderr, "", "{misdeed}");
+            let again = StoredStudy::read(&scenario.journal(), None);
+            again.expect_each_trial_once(8);
+            assert_eq!(again.study.trials()[..6], stored.study.trials()[..]);
+            assert_eq!(remedies(&again), expected, "{misdeed}");
+            assert!(again.study.trials()[6..].iter().all(|trial| trial.is_by_fallback));
+        }
+    }
+}
+
+#[test]
+fn another_build_of_a_strategy_that_was_replaced_gets_another_chance() {
+    let strategy = misbehaving("misdeed = \"error-in-ask\", after = 1");
+    let (scenario, ended) = run(&manifest("", &strategy, "plugins = { restarts = 0 }"));
+    ended.expect(0);
+    let library = scenario.strangers().join(ansatz_tests::libraries::file_name(MISBEHAVING));
+    let mut bytes = std::fs::read(&library).unwrap();
+    bytes.push(0);
+    std::fs::remove_file(&library).unwrap();
+    std::fs::write(&library, bytes).unwrap();
+    let ended = scenario.ansatz(&["resume", "--quiet", "--set", "budget.trials=7"]).expect(0);
+    assert!(ended.stderr.contains("another build"), "{ended}");
+    let stored = StoredStudy::read(&scenario.journal(), None);
+    assert_eq!(remedies(&stored), [Remedy::Fallback, Remedy::Renew]);
+    assert!(!stored.study.trials()[6].is_by_fallback);
 }

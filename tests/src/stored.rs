@@ -71,7 +71,7 @@ impl StoredStudy {
                     }
                 }
                 Record::Finished { trial, .. } => *finished.entry(trial.0).or_default() += 1,
-                Record::Reported { .. } | Record::Retried { .. } => {}
+                Record::Broke { .. } | Record::Reported { .. } | Record::Retried { .. } => {}
             }
         }
         let once: HashMap<u64, u32> = (0..count).map(|number| (number, 1)).collect();

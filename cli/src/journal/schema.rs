@@ -9,7 +9,8 @@ pub const SCHEMA_VERSION: u32 = MIGRATIONS.len() as u32;
 pub const APPLICATION_ID: i32 = 0x416e_737a;
 
 /// What takes a database from version `index` to `index + 1`. Those that were released never change.
-pub const MIGRATIONS: &[&str] = &["
+pub const MIGRATIONS: &[&str] = &[
+    "
 CREATE TABLE study (
     study_id       INTEGER PRIMARY KEY,
     name           TEXT NOT NULL UNIQUE,
@@ -50,7 +51,10 @@ CREATE TRIGGER study_takes_all_with_it AFTER DELETE ON study BEGIN
     DELETE FROM member WHERE study_id = OLD.study_id;
     DELETE FROM metric WHERE study_id = OLD.study_id;
 END;
-"];
+",
+    // version 2: the kind `broke`, and the word `crash` for a failure; the tables are the same
+    "",
+];
 
 /// Made anew after every migration. They are for people: the host reads none of them. What belongs to a
 /// trial is grouped before it is joined: SQLite then sorts it once, where it would else search for each.

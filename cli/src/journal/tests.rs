@@ -1,7 +1,7 @@
 use super::schema::{self, Content};
 use super::sqlite::SqliteJournal;
 use super::*;
-use crate::plan::{OnInterrupt, PluginChoice, RunRules, Sync};
+use crate::plan::{FaultRules, OnInterrupt, PluginChoice, RunRules, Sync};
 use ansatz_core::rng::Rng;
 use ansatz_core::space::{Condition, Domain, Parameter, Scale};
 use ansatz_core::study::{AskedTrial, Budget, Duplicates, Member, Mix, Study, StudyRules};
@@ -85,7 +85,7 @@ pub(super) fn plan(name: &str) -> StudyPlan {
     problem.fidelity = Some(FidelityRange { name: "epochs".into(), lower: 0.1, upper: 27.0 });
     let member = |label: &str| Member { label: label.into(), weight: 1.0, trial_count_max: None };
     let choice =
-        |plugin: &str| PluginChoice { plugin: plugin.into(), options: serde_json::json!({"a": 0.1}) };
+        |plugin: &str| PluginChoice { options: serde_json::json!({"a": 0.1}), ..PluginChoice::new(plugin) };
     StudyPlan {
         name: name.into(),
         rules: StudyRules {
@@ -107,6 +107,7 @@ pub(super) fn plan(name: &str) -> StudyPlan {
         run: RunRules { slot_count: 4, trial_timeout: None, on_interrupt: OnInterrupt::Requeue },
         journal: JournalChoice { path: "ansatz.db".into(), sync: Sync::Off },
         plugin_folders: Vec::new(),
+        faults: FaultRules::default(),
         manifest_folder: "/home/eva/study".into(),
         manifest_name: "study.toml".into(),
         overrides: vec!["run.slots=4".into()],
@@ -653,7 +654,8 @@ fn a_newer_schema_is_refused_and_left_alone() {
         reader_at(&path).err().unwrap(),
     ] {
         assert_eq!(error.kind, JournalErrorKind::Newer);
-        assert!(error.message.contains("newer ansatz") && error.message.contains("version 2"), "{error}");
+        let version = format!("version {}", SCHEMA_VERSION + 1);
+        assert!(error.message.contains("newer ansatz") && error.message.contains(&version), "{error}");
     }
     assert_eq!(fs::read(&path).unwrap(), before);
 }

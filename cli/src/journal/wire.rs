@@ -6,7 +6,7 @@
 
 use super::{Entry, Opened, PluginStamp};
 use crate::plan::StudyPlan;
-use ansatz_core::study::{AskedTrial, Record};
+use ansatz_core::study::{AskedTrial, Record, Remedy};
 use ansatz_core::{Failure, Measurement, Outcome, Point, Space, TrialId};
 use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
 use serde::ser::{Error as _, SerializeMap, Serializer};
@@ -21,6 +21,7 @@ use std::time::Duration;
 pub enum Kind {
     Opened,
     Asked,
+    Broke,
     Reported,
     Retried,
     Finished,
@@ -28,14 +29,15 @@ pub enum Kind {
 }
 
 impl Kind {
-    pub const ALL: [Kind; 6] =
-        [Kind::Opened, Kind::Asked, Kind::Reported, Kind::Retried, Kind::Finished, Kind::Closed];
+    pub const ALL: [Kind; 7] =
+        [Kind::Opened, Kind::Asked, Kind::Broke, Kind::Reported, Kind::Retried, Kind::Finished, Kind::Closed];
 
     /// The word in store.
     pub fn word(self) -> &'static str {
         match self {
             Kind::Opened => "opened",
             Kind::Asked => "asked",
+            Kind::Broke => "broke",
             Kind::Reported => "reported",
             Kind::Retried => "retried",
             Kind::Finished => "finished",
@@ -69,6 +71,10 @@ pub fn encode(entry: &Entry, space: &Space, body: &mut Vec<u8>) -> Result<(Kind,
             let trials = trials.iter().map(|asked| WrittenTrial::of(asked, space)).collect();
             write(body, &AskedBody { member: *member, count: *count, trials, exhausted: *is_exhausted })?;
             Ok((Kind::Asked, None))
+        }
+        Entry::Study(Record::Broke { member, remedy, reason }) => {
+            write(body, &BrokeBody { member: *member, remedy: (*remedy).into(), reason: reason.into() })?;
+            Ok((Kind::Broke, None))
         }
         Entry::Study(Record::Reported { trial, step, measurement }) => {
             let measurement = Readings(Cow::Borrowed(measurement));
@@ -112,6 +118,11 @@ pub fn decode(kind: Kind, body: &str, space: &Space) -> Result<Entry, String> {
         }
         Kind::Asked => {
             let body: AskedBody<ReadTrial> = read(body)?;
+            if body.count == 0 {
+                // how version 1 said that a strategy broke
+                let (member, remedy) = (body.member, Remedy::LeaveOut);
+                return Ok(Entry::Study(Record::Broke { member, remedy, reason: String::new() }));
+            }
             let trials = body.trials.into_iter().map(|trial| trial.into_domain(space));
             Entry::Study(Record::Asked {
                 member: body.member,
@@ -119,6 +130,11 @@ pub fn decode(kind: Kind, body: &str, space: &Space) -> Result<Entry, String> {
                 trials: trials.collect::<Result<_, _>>()?,
                 is_exhausted: body.exhausted,
             })
+        }
+        Kind::Broke => {
+            let BrokeBody { member, remedy, reason } = read(body)?;
+            let (remedy, reason) = (remedy.into(), reason.into_owned());
+            Entry::Study(Record::Broke { member, remedy, reason })
         }
         Kind::Reported => {
             let ReportedBody { trial, step, measurement } = read(body)?;
@@ -202,6 +218,47 @@ struct ReadTrial {
 }
 
 #[derive(Serialize, Deserialize)]
+struct BrokeBody<'a> {
+    member: usize,
+    remedy: RemedyWord,
+    reason: Cow<'a, str>,
+}
+
+#[derive(Clone, Copy, Serialize, Deserialize)]
+enum RemedyWord {
+    #[serde(rename = "restart")]
+    Restart,
+    #[serde(rename = "renew")]
+    Renew,
+    #[serde(rename = "fallback")]
+    Fallback,
+    #[serde(rename = "leave-out")]
+    LeaveOut,
+}
+
+impl From<Remedy> for RemedyWord {
+    fn from(remedy: Remedy) -> Self {
+        match remedy {
+            Remedy::Restart => RemedyWord::Restart,
+            Remedy::Renew => RemedyWord::Renew,
+            Remedy::Fallback => RemedyWord::Fallback,
+            Remedy::LeaveOut => RemedyWord::LeaveOut,
+        }
+    }
+}
+
+impl From<RemedyWord> for Remedy {
+    fn from(word: RemedyWord) -> Self {
+        match word {
+            RemedyWord::Restart => Remedy::Restart,
+            RemedyWord::Renew => Remedy::Renew,
+            RemedyWord::Fallback => Remedy::Fallback,
+            RemedyWord::LeaveOut => Remedy::LeaveOut,
+        }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
 struct ReportedBody<'a> {
     trial: u64,
     step: u64,
@@ -253,6 +310,8 @@ enum FailureWord {
     Timeout,
     #[serde(rename = "panic")]
     Panic,
+    #[serde(rename = "crash")]
+    Crash,
     #[serde(rename = "lost")]
     Lost,
 }
@@ -264,6 +323,7 @@ impl From<Failure> for FailureWord {
             Failure::Measurement => FailureWord::Measurement,
             Failure::Timeout => FailureWord::Timeout,
             Failure::Panic => FailureWord::Panic,
+            Failure::Crash => FailureWord::Crash,
             Failure::Lost => FailureWord::Lost,
         }
     }
@@ -276,6 +336,7 @@ impl From<FailureWord> for Failure {
             FailureWord::Measurement => Failure::Measurement,
             FailureWord::Timeout => Failure::Timeout,
             FailureWord::Panic => Failure::Panic,
+            FailureWord::Crash => Failure::Crash,
             FailureWord::Lost => Failure::Lost,
         }
     }

@@ -4,11 +4,14 @@
 //! twice and none hides another.
 
 use super::diagnostics::{At, Diagnostic};
-use super::duration;
 use super::keys::DEFAULT_JOURNAL;
 use super::structure::is_name;
 use super::tree::{Entry, Kind, Node};
-use crate::plan::{JournalChoice, OnInterrupt, PluginChoice, RunRules, StudyPlan, Sync};
+use super::{duration, size};
+use crate::plan::{
+    FaultRules, Isolation, IsolationRules, JournalChoice, OnInterrupt, PluginChoice, RunRules, StudyPlan,
+    Sync,
+};
 use ansatz_core::metric::{Goal, Metric, OutcomeConstraint, Side};
 use ansatz_core::problem::{FidelityRange, Problem};
 use ansatz_core::rng::Rng;
@@ -53,6 +56,18 @@ pub(super) fn plan(root: &Node, source: &PlanSource<'_>, found: &mut Vec<Diagnos
         None => Some(CONSECUTIVE_FAILURES_MAX),
     };
     let text = |section, key| checker.get(&[section, key]).and_then(Node::text);
+    let plugins = checker.get(&["plugins"]);
+    let standard = FaultRules::default();
+    let faults = FaultRules {
+        restart_count_max: plugins
+            .and_then(|plugins| plugins.get("restarts"))
+            .and_then(count)
+            .unwrap_or(standard.restart_count_max),
+        fallback: match plugins.and_then(|plugins| plugins.get("fallback")) {
+            None => standard.fallback,
+            Some(node) => node.text().map(PluginChoice::new),
+        },
+    };
     let plugin_folders = checker.get(&["plugins", "path"]).map_or(&[][..], Node::items);
     let problem = Problem {
         trial_count: trial_count(&budget, &members),
@@ -86,6 +101,7 @@ pub(super) fn plan(root: &Node, source: &PlanSource<'_>, found: &mut Vec<Diagnos
             sync: checker.word::<Sync>(&["journal", "sync"]),
         },
         plugin_folders: plugin_folders.iter().filter_map(Node::text).map(|path| folder.join(path)).collect(),
+        faults,
         manifest_folder: folder.to_owned(),
         manifest_name: source.file_name.to_owned(),
         overrides: source.overrides.to_vec(),
@@ -114,7 +130,20 @@ fn plugin_choice(section: &Node) -> Option<PluginChoice> {
         Some(options) => options.to_json(),
         None => serde_json::json!({}),
     };
-    Some(PluginChoice { plugin: section.get("plugin")?.text()?.to_owned(), options })
+    let standard = IsolationRules::default();
+    let isolation = IsolationRules {
+        isolation: section.get("isolation").and_then(Node::text).and_then(|text| match text {
+            "process" | "worker" | "subprocess" => Some(Isolation::Process),
+            "none" | "in-process" => Some(Isolation::None),
+            _ => None,
+        }),
+        call_timeout: section
+            .get("call_timeout")
+            .and_then(|node| duration::read(node).ok())
+            .unwrap_or(standard.call_timeout),
+        memory_bytes_max: section.get("memory").and_then(|node| size::read(node).ok()),
+    };
+    Some(PluginChoice { plugin: section.get("plugin")?.text()?.to_owned(), options, isolation })
 }
 
 struct Checker<'a> {

@@ -1,7 +1,7 @@
 //! Every key of a manifest: its form, its default and what it means. The structure check, the messages and
 //! the JSON Schema for editors all read these tables, so that they cannot disagree.
 
-use super::duration;
+use super::{duration, size};
 use serde_json::{Map, Value, json};
 
 /// A key of a table.
@@ -61,6 +61,8 @@ pub(super) enum Form {
     Positive,
     /// See `duration`.
     Duration,
+    /// See `size`.
+    Size,
     /// True or false, and only this one.
     Exactly(bool),
     /// A text, number, true or false.
@@ -242,10 +244,52 @@ static FIDELITY: Keys = Keys {
     one_of: &[],
 };
 
+static ISOLATION: &[Word] = &[
+    word(
+        "process",
+        "In a process of its own: whatever it does, the study goes on.",
+        &["worker", "subprocess"],
+    ),
+    word(
+        "none",
+        "In the host: quicker by some microseconds a call; a crash takes the host down.",
+        &["in-process"],
+    ),
+];
+
+const ISOLATION_KEY: Key = key(
+    "isolation",
+    Form::Choice(ISOLATION),
+    Optional,
+    "Where the plugin runs. Default: none for what ships with Ansatz, process for everything else.",
+    "isolation = \"process\"",
+)
+.also(&["isolate", "sandbox"]);
+
+const CALL_TIMEOUT_KEY: Key = key(
+    "call_timeout",
+    Form::Duration,
+    Default("\"1min\""),
+    "In a process of its own: how long one call may take (other than an evaluation, see run.trial_timeout) before the process is killed.",
+    "call_timeout = \"10s\"",
+);
+
+const MEMORY_KEY: Key = key(
+    "memory",
+    Form::Size,
+    Optional,
+    "In a process of its own: how much address space it may use.",
+    "memory = \"2GiB\"",
+)
+.also(&["memory_limit", "max_memory"]);
+
 static OBJECTIVE: Keys = Keys {
     keys: &[
         key("plugin", Form::Name, Required, "The objective's name: `vendor.name`, or a bare name for what ships with Ansatz. `ansatz plugins list` shows all.", "plugin = \"digits\"").also(&["name", "type", "kind"]),
         key("options", Form::Options, Optional, "What the objective lets users choose; `ansatz plugins inspect NAME` lists it.", "options = { epochs = 20 }").also(&["params", "settings", "config"]),
+        ISOLATION_KEY,
+        CALL_TIMEOUT_KEY,
+        MEMORY_KEY,
     ],
     one_of: &[],
 };
@@ -257,6 +301,9 @@ static STRATEGY: Keys = Keys {
         key("weight", Form::Positive, Default("1"), "Its share; only for mix = \"weighted\".", "weight = 2.0"),
         key("trials", Form::Whole(1, i64::MAX), Optional, "How many trials it proposes at most; in phases, the length of its phase.", "trials = 20").also(&["n_trials", "max_trials", "count"]),
         key("options", Form::Options, Optional, "What the strategy lets users choose; `ansatz plugins inspect NAME` lists it.", "options = { }").also(&["params", "settings", "config"]),
+        ISOLATION_KEY,
+        CALL_TIMEOUT_KEY,
+        MEMORY_KEY,
     ],
     one_of: &[],
 };
@@ -388,14 +435,31 @@ static JOURNAL: Keys = Keys {
 };
 
 static PLUGINS: Keys = Keys {
-    keys: &[key(
-        "path",
-        Form::List(&Form::Text),
-        Optional,
-        "Folders with plugins, relative to the folder of the manifest; searched before all others.",
-        "path = [\"plugins\"]",
-    )
-    .also(&["paths", "folder", "folders", "dir"])],
+    keys: &[
+        key(
+            "path",
+            Form::List(&Form::Text),
+            Optional,
+            "Folders with plugins, relative to the folder of the manifest; searched before all others.",
+            "path = [\"plugins\"]",
+        )
+        .also(&["paths", "folder", "folders", "dir"]),
+        key(
+            "restarts",
+            Form::Whole(0, 1_000),
+            Default("3"),
+            "How often a strategy that breaks is made anew, and hears all results, before the fallback takes its place.",
+            "restarts = 3",
+        )
+        .also(&["faults", "max_faults", "retries"]),
+        key(
+            "fallback",
+            Form::OneOf(&[Form::Name, Form::Exactly(false)]),
+            Default("\"random\""),
+            "The strategy that proposes in place of one that keeps breaking; false: the study goes on without.",
+            "fallback = \"random\"",
+        ),
+    ],
     one_of: &[],
 };
 
@@ -449,6 +513,7 @@ impl Form {
             Form::Number => "a number".into(),
             Form::Positive => "a number above 0".into(),
             Form::Duration => duration::FORM.into(),
+            Form::Size => size::FORM.into(),
             Form::Exactly(truth) => truth.to_string(),
             Form::Value => "a text, a number, true or false".into(),
             Form::List(Form::Text) => "a list of texts".into(),
@@ -484,6 +549,10 @@ impl Form {
                 { "type": "number", "exclusiveMinimum": 0, "description": "In seconds." },
                 { "type": "string", "minLength": 1, "pattern": duration::PATTERN,
                   "description": "With the units d, h, min, s, ms." },
+            ] }),
+            Form::Size => json!({ "anyOf": [
+                { "type": "integer", "minimum": 1, "description": "In bytes." },
+                { "type": "string", "pattern": size::PATTERN, "description": "With a unit." },
             ] }),
             Form::Exactly(truth) => json!({ "const": truth }),
             Form::Value => json!({ "type": ["string", "number", "boolean"] }),

@@ -2,9 +2,9 @@
 //! What keys mean to each other is judged in `check`.
 
 use super::diagnostics::{At, Diagnostic};
-use super::duration;
 use super::keys::{Form, Key, Keys, Need, Word, either};
 use super::tree::{Kind, Node};
+use super::{duration, size};
 use ansatz_core::nearest::nearest;
 
 /// Says everything that is wrong with the form of a value. `path` is its key with dots; empty for the manifest.
@@ -27,8 +27,12 @@ pub(super) fn check(form: &Form, node: &Node, path: &str, found: &mut Vec<Diagno
             None => found.push(wrong(form, node, path)),
         },
         _ if !fits(form, node) => found.push(wrong(form, node, path)),
-        (Form::Duration, _) => {
-            if let Err(problem) = duration::read(node) {
+        (Form::Duration | Form::Size, _) => {
+            let problem = match form {
+                Form::Size => size::read(node).err(),
+                _ => duration::read(node).err(),
+            };
+            if let Some(problem) = problem {
                 let mut parts = problem.splitn(2, "; ");
                 let message = format!("{path} {}", parts.next().unwrap_or_default());
                 let finding = Diagnostic::at(&node.at, message);
@@ -184,6 +188,7 @@ fn fits(form: &Form, node: &Node) -> bool {
         (Form::Whole(..), kind) => matches!(kind, Kind::Int(_)),
         (Form::Number | Form::Positive, kind) => matches!(kind, Kind::Int(_) | Kind::Float(_)),
         (Form::Duration, kind) => matches!(kind, Kind::Int(_) | Kind::Float(_) | Kind::Text(_)),
+        (Form::Size, kind) => matches!(kind, Kind::Int(_) | Kind::Text(_)),
         (Form::Exactly(_), kind) => matches!(kind, Kind::Bool(_)),
         (Form::Value, kind) => {
             matches!(kind, Kind::Text(_) | Kind::Int(_) | Kind::Float(_) | Kind::Bool(_))

@@ -36,7 +36,7 @@ pub fn csv(study: &Study, mut out: impl Write) -> io::Result<()> {
     for trial in study.trials() {
         let mut cells = vec![
             trial.id.to_string(),
-            study.rules().members[trial.member].label.clone(),
+            study.proposer(trial),
             trial.outcome.as_ref().map_or("pending", Outcome::kind).to_owned(),
             trial.attempt.to_string(),
             trial.duration.as_secs_f64().to_string(),

@@ -9,7 +9,7 @@ use std::time::Duration;
 pub fn trial(study: &Study, trial: &Trial) -> Value {
     let mut object = json!({
         "trial": trial.id,
-        "strategy": study.rules().members[trial.member].label,
+        "strategy": study.proposer(trial),
         "state": trial.outcome.as_ref().map_or("pending", Outcome::kind),
         "attempt": trial.attempt,
         "duration_s": trial.duration.as_secs_f64(),

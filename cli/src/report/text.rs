@@ -55,7 +55,7 @@ pub fn incumbent_in_short(study: &Study) -> Option<String> {
 
 /// One trial in one line: number, strategy, what came of it, how long it took.
 pub fn trial_in_short(study: &Study, trial: &Trial) -> String {
-    let label = &study.rules().members[trial.member].label;
+    let label = study.proposer(trial);
     let width = study.rules().members.iter().map(|member| member.label.len()).max().unwrap_or(0);
     let result = match &trial.outcome {
         None => "pending".to_owned(),
@@ -97,7 +97,7 @@ fn measured(study: &Study, measurement: &Measurement) -> String {
 /// Everything about one trial, in lines.
 pub fn trial_in_full(study: &Study, trial: &Trial) -> String {
     let problem = &study.rules().problem;
-    let mut text = format!("trial {} by {}", trial.id, study.rules().members[trial.member].label);
+    let mut text = format!("trial {} by {}", trial.id, study.proposer(trial));
     let state = trial.outcome.as_ref().map_or("pending", Outcome::kind);
     let attempt = if trial.attempt > 1 { format!(", attempt {}", trial.attempt) } else { String::new() };
     let _ = writeln!(text, ": {state}{attempt}, {}", duration(trial.duration));

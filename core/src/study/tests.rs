@@ -113,7 +113,9 @@ fn exhausted_members_leave_the_others_going() {
 #[test]
 fn a_broken_member_is_left_out_until_the_study_is_resumed() {
     let mut study = Study::new(rules(2, Mix::Phases, 100));
-    study.apply(&Record::Asked { member: 0, count: 0, trials: vec![], is_exhausted: false }).unwrap();
+    study
+        .apply(&Record::Broke { member: 0, remedy: Remedy::LeaveOut, reason: "it panicked".into() })
+        .unwrap();
     assert_eq!(study.next(1, Duration::ZERO), Step::Ask { member: 1, count: 1 });
     study.forgive_failures();
     assert_eq!(study.next(1, Duration::ZERO), Step::Ask { member: 0, count: 1 });

@@ -1,15 +1,22 @@
 //! Where plugins are looked for, in which order, and what happens when two offer the same name.
 //!
 //! The order: folders of the manifest, `ANSATZ_PLUGIN_PATH`, the user's data folder, and last what
-//! ships beside the host. What a person put there wins over what ships; two different files that a
+//! ships beside the host. What a person put there wins over what ships; two different plugins that a
 //! person put there and that offer the same name are an error. The current directory is never searched.
+//!
+//! Looking at a library runs its code, so what did not ship with the host is looked at from a process of its own,
+//! and what it said is kept for the next time.
 
-use crate::library::{LibraryFile, Role, writable_by_anyone};
-use crate::{HostError, Library};
+use crate::library::{LibraryFile, writable_by_anyone};
+use crate::program::Program;
+use crate::worker::{Process, Served};
+use crate::{
+    ComponentMetadata, Form, HostError, Launch, MetadataCache, Plugin, PluginMetadata, Role, worker,
+};
+use ansatz_core::Capability;
 use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 /// Why a folder is searched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,18 +41,21 @@ pub struct Folder {
 }
 
 /// The folders that are searched, in order.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct SearchPath {
     folders: Vec<Folder>,
     /// Folders that a person named and that are not searched.
     left_out: Vec<Passed>,
+    /// How to look at what did not ship with the host; without it, it is loaded into this process.
+    launch: Option<Launch>,
+    cache: Option<MetadataCache>,
 }
 
-/// A library with the folder it was found in.
+/// A plugin with the folder it was found in.
 #[derive(Clone, Debug)]
 pub struct Found {
-    /// What was loaded.
-    pub library: Arc<Library>,
+    /// What was looked at.
+    pub plugin: Plugin,
     /// Why it was found.
     pub origin: Origin,
 }
@@ -100,7 +110,12 @@ impl SearchPath {
         for folder in folders.iter().filter(is_named).filter(|folder| !folder.path.is_dir()) {
             left_out.push(Passed { path: folder.path.clone(), reason: "there is no such folder".to_owned() });
         }
-        Self { folders, left_out }
+        Self { folders, left_out, launch: None, cache: None }
+    }
+
+    /// Looks at what did not ship with the host from processes of their own, and keeps what it said.
+    pub fn looking_from(self, launch: Launch, cache: Option<MetadataCache>) -> Self {
+        Self { launch: Some(launch), cache, ..self }
     }
 
     /// The folders, in order.
@@ -108,7 +123,7 @@ impl SearchPath {
         &self.folders
     }
 
-    /// Finds and loads the library that offers a component. Only libraries that mention its name run.
+    /// Finds the plugin that offers a component. Only libraries that mention its name run.
     pub fn find(&self, role: Role, name: &str) -> Result<Found, HostError> {
         let mut passed = self.left_out.clone();
         let beside_host = |folder: &&Folder| folder.origin == Origin::BesideHost;
@@ -117,20 +132,26 @@ impl SearchPath {
         for group in [own, shipped] {
             let mut found: Vec<Found> = Vec::new();
             for folder in group {
-                for path in candidates(folder, role, name, &mut passed) {
-                    match offer(&path, role, name) {
-                        Ok(Some(library)) => found.push(Found { library, origin: folder.origin }),
+                for candidate in candidates(folder, role, name, &mut passed) {
+                    match self.offer(&candidate, folder.origin, role, name) {
+                        Ok(Some(plugin)) => found.push(Found { plugin, origin: folder.origin }),
                         Ok(None) => {}
-                        Err(reason) => passed.push(Passed { path, reason }),
+                        Err(reason) => passed.push(Passed { path: candidate.path().to_owned(), reason }),
                     }
                 }
             }
-            found.dedup_by(|later, earlier| later.library.sha256 == earlier.library.sha256);
-            if found.len() > 1 {
-                let paths = found.iter().map(|found| found.library.path.clone()).collect();
+            let mut different: Vec<Found> = Vec::new();
+            for next in found {
+                let is_known = |known: &Found| known.plugin.metadata.sha256 == next.plugin.metadata.sha256;
+                if !different.iter().any(is_known) {
+                    different.push(next);
+                }
+            }
+            if different.len() > 1 {
+                let paths = different.iter().map(|found| found.plugin.metadata.path.clone()).collect();
                 return Err(HostError::Ambiguous { name: name.to_owned(), paths });
             }
-            if let Some(found) = found.pop() {
+            if let Some(found) = different.pop() {
                 return Ok(found);
             }
         }
@@ -144,9 +165,9 @@ impl SearchPath {
     fn shipped_names(&self, role: Role) -> Vec<String> {
         let prefix = format!("{DLL_PREFIX}ansatz_{role}_");
         let mut names: Vec<String> = (self.folders.iter())
-            .flat_map(|folder| libraries(folder, &mut Vec::new()))
-            .filter_map(|path| {
-                let file = path.file_name()?.to_str()?;
+            .flat_map(|folder| everything(folder, &mut Vec::new()))
+            .filter_map(|candidate| {
+                let file = candidate.path().file_name()?.to_str()?;
                 Some(file.strip_prefix(&prefix)?.strip_suffix(DLL_SUFFIX)?.replace('_', "-"))
             })
             .collect();
@@ -155,54 +176,220 @@ impl SearchPath {
         names
     }
 
-    /// Loads every plugin of the search path, and says what was passed over. This runs their code.
+    /// Looks at every plugin of the search path, and says what was passed over.
     pub fn all(&self) -> (Vec<Found>, Vec<Passed>) {
         let (mut found, mut passed) = (Vec::<Found>::new(), self.left_out.clone());
         for folder in &self.folders {
-            for path in libraries(folder, &mut passed) {
-                match LibraryFile::read(&path).and_then(LibraryFile::load) {
-                    Ok(library) if found.iter().any(|known| known.library.sha256 == library.sha256) => {}
-                    Ok(library) => found.push(Found { library, origin: folder.origin }),
-                    Err(HostError::Refused { reason, .. }) => passed.push(Passed { path, reason }),
-                    Err(error) => passed.push(Passed { path, reason: error.to_string() }),
+            for candidate in everything(folder, &mut passed) {
+                match self.look(&candidate, folder.origin) {
+                    Ok(plugin)
+                        if found
+                            .iter()
+                            .any(|known| known.plugin.metadata.sha256 == plugin.metadata.sha256) => {}
+                    Ok(plugin) => found.push(Found { plugin, origin: folder.origin }),
+                    Err(reason) => passed.push(Passed { path: candidate.path().to_owned(), reason }),
                 }
             }
         }
         (found, passed)
     }
+
+    /// One plugin by its path, a library or the folder of a program, wherever it is.
+    pub fn at(&self, path: &Path) -> Result<Plugin, HostError> {
+        let candidate = match Program::is_at(path) {
+            true => Candidate::Program(path.to_owned()),
+            false => Candidate::Library(path.to_owned()),
+        };
+        let refused = |reason| HostError::Refused { path: path.to_owned(), reason };
+        self.look(&candidate, Origin::Manifest).map_err(refused)
+    }
+
+    /// The plugin of a candidate if it offers the component.
+    fn offer(
+        &self,
+        candidate: &Candidate,
+        origin: Origin,
+        role: Role,
+        name: &str,
+    ) -> Result<Option<Plugin>, String> {
+        match candidate {
+            Candidate::Library(path) => {
+                if !LibraryFile::read(path).map_err(reason)?.mentions(name) {
+                    return Ok(None);
+                }
+            }
+            Candidate::Program(folder) => {
+                let program = Program::read(folder).map_err(reason)?;
+                if (program.role(), program.name()) != (role, name) {
+                    return Ok(None);
+                }
+            }
+        }
+        let plugin = self.look(candidate, origin)?;
+        if plugin.metadata.component(role, name).is_none() {
+            return Ok(None);
+        }
+        if !name.contains('.') && !plugin.metadata.package.starts_with("ansatz-") {
+            return Err(format!(
+                "names without a vendor are for what ships with Ansatz: {name} of package {} needs a name like com.example.{name}",
+                plugin.metadata.package
+            ));
+        }
+        Ok(Some(plugin))
+    }
+
+    /// What a candidate says of itself.
+    fn look(&self, candidate: &Candidate, origin: Origin) -> Result<Plugin, String> {
+        match candidate {
+            Candidate::Library(path) => {
+                let file = LibraryFile::read(path).map_err(reason)?;
+                let (true, Some(launch)) = (origin != Origin::BesideHost, &self.launch) else {
+                    return file.load().map(|library| Plugin::new(library.metadata())).map_err(reason);
+                };
+                let (path, sha256) = (file.path().to_owned(), file.sha256());
+                self.known_or(&path, &sha256, || introduce(launch, &Served::Library(path.clone()), &sha256))
+            }
+            Candidate::Program(folder) => {
+                let program = Program::read(folder).map_err(reason)?;
+                let launch = self.launch.as_ref().ok_or("a program needs a process of its own")?;
+                let (folder, sha256) = (program.folder().to_owned(), program.sha256().map_err(reason)?);
+                let plugin = self.known_or(&folder, &sha256, || {
+                    introduce(launch, &Served::Program(folder.clone()), &sha256)
+                })?;
+                if plugin.metadata.component(program.role(), program.name()).is_none() {
+                    return Err(format!(
+                        "its plugin.toml names the {} {}, which the program does not offer",
+                        program.role(),
+                        program.name()
+                    ));
+                }
+                Ok(plugin)
+            }
+        }
+    }
+
+    fn known_or(
+        &self,
+        path: &Path,
+        sha256: &str,
+        ask: impl FnOnce() -> Result<PluginMetadata, String>,
+    ) -> Result<Plugin, String> {
+        if let Some(known) = self.cache.as_ref().and_then(|cache| cache.get(path, sha256)) {
+            return Ok(Plugin::new(known));
+        }
+        let metadata = ask()?;
+        if let Some(cache) = &self.cache {
+            cache.put(&metadata);
+        }
+        Ok(Plugin::new(metadata))
+    }
 }
 
-/// The files of a folder that may offer the component: for bare names the one that the naming of our own
-/// packages gives, if it is there; else every library of the folder.
-fn candidates(folder: &Folder, role: Role, name: &str, passed: &mut Vec<Passed>) -> Vec<PathBuf> {
+/// A place where a plugin may be.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Candidate {
+    Library(PathBuf),
+    Program(PathBuf),
+}
+
+impl Candidate {
+    fn path(&self) -> &Path {
+        match self {
+            Candidate::Library(path) | Candidate::Program(path) => path,
+        }
+    }
+}
+
+fn reason(error: HostError) -> String {
+    match error {
+        HostError::Refused { reason, .. } => reason,
+        other => other.to_string(),
+    }
+}
+
+/// Starts a plugin in a process of its own, and lets it say what it is.
+fn introduce(launch: &Launch, served: &Served, sha256: &str) -> Result<PluginMetadata, String> {
+    let describe = |broken: worker::Broken| match broken {
+        // what the worker says of a library that it refused
+        worker::Broken::Refused(reason) => reason,
+        broken => {
+            format!("it does not say what it is: its process {}", broken.describe(launch.log.as_deref()))
+        }
+    };
+    let (_, introduction) = Process::start(launch, served).map_err(describe)?;
+    if introduction.protocol != worker::PROTOCOL {
+        return Err(format!(
+            "it speaks plugin protocol {}, this host speaks {}",
+            introduction.protocol,
+            worker::PROTOCOL
+        ));
+    }
+    let (path, form) = match served {
+        Served::Library(path) => (path, Form::Library),
+        Served::Program(path) => (path, Form::Program),
+    };
+    let component = |offer: worker::Offer| ComponentMetadata {
+        role: offer.role,
+        name: offer.name,
+        summary: offer.summary,
+        capabilities: (Capability::ALL.into_iter())
+            .filter(|known| offer.capabilities.iter().any(|name| name == known.name()))
+            .collect(),
+        options_schema: offer.options,
+    };
+    Ok(PluginMetadata {
+        path: path.clone(),
+        form,
+        package: introduction.package,
+        version: introduction.version,
+        build: introduction.build,
+        abi: match form {
+            Form::Library => introduction.abi,
+            Form::Program => format!("protocol {}", introduction.protocol),
+        },
+        sha256: sha256.to_owned(),
+        components: introduction.components.into_iter().map(component).collect(),
+    })
+}
+
+/// What a folder holds that may offer the component: for bare names the file that the naming of our own
+/// packages gives, if it is there; else everything.
+fn candidates(folder: &Folder, role: Role, name: &str, passed: &mut Vec<Passed>) -> Vec<Candidate> {
     let stem = name.replace(['-', '.'], "_");
     let usual = folder.path.join(format!("{DLL_PREFIX}ansatz_{role}_{stem}{DLL_SUFFIX}"));
     if !name.contains('.') && usual.is_file() {
         return match trusted(&folder.path, passed) {
-            true => vec![usual],
+            true => vec![Candidate::Library(usual)],
             false => Vec::new(),
         };
     }
-    libraries(folder, passed)
+    everything(folder, passed)
 }
 
-/// The libraries of a folder in the order of their names. Beside the host only those named like ours.
-fn libraries(folder: &Folder, passed: &mut Vec<Passed>) -> Vec<PathBuf> {
+/// The libraries and programs of a folder in the order of their names, and the folder itself if it is a program.
+/// Beside the host only libraries named like ours.
+fn everything(folder: &Folder, passed: &mut Vec<Passed>) -> Vec<Candidate> {
     let Ok(entries) = std::fs::read_dir(&folder.path) else { return Vec::new() };
     if !trusted(&folder.path, passed) {
         return Vec::new();
     }
+    let is_ours = folder.origin == Origin::BesideHost;
     let ours = [format!("{DLL_PREFIX}ansatz_strategy_"), format!("{DLL_PREFIX}ansatz_objective_")];
-    let mut paths: Vec<PathBuf> = entries
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| {
-            let name = path.file_name().unwrap_or_default().to_string_lossy();
-            name.ends_with(DLL_SUFFIX)
-                && (folder.origin != Origin::BesideHost || ours.iter().any(|prefix| name.starts_with(prefix)))
-        })
-        .collect();
-    paths.sort();
-    paths
+    let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
+    let candidate = |path: PathBuf| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if name.ends_with(DLL_SUFFIX) {
+            let is_meant = !is_ours || ours.iter().any(|prefix| name.starts_with(prefix));
+            return is_meant.then_some(Candidate::Library(path));
+        }
+        (!is_ours && Program::is_at(&path)).then_some(Candidate::Program(path))
+    };
+    let mut found: Vec<Candidate> = paths.filter_map(candidate).collect();
+    if !is_ours && Program::is_at(&folder.path) {
+        found.push(Candidate::Program(folder.path.clone()));
+    }
+    found.sort_by(|a, b| a.path().cmp(b.path()));
+    found
 }
 
 fn trusted(folder: &Path, passed: &mut Vec<Passed>) -> bool {
@@ -212,27 +399,4 @@ fn trusted(folder: &Path, passed: &mut Vec<Passed>) -> bool {
         passed.push(entry);
     }
     false
-}
-
-/// The library at `path` if it offers the component.
-fn offer(path: &Path, role: Role, name: &str) -> Result<Option<Arc<Library>>, String> {
-    let reason = |error| match error {
-        HostError::Refused { reason, .. } => reason,
-        other => other.to_string(),
-    };
-    let file = LibraryFile::read(path).map_err(reason)?;
-    if !file.mentions(name) {
-        return Ok(None);
-    }
-    let library = file.load().map_err(reason)?;
-    if library.component(role, name).is_none() {
-        return Ok(None);
-    }
-    if !name.contains('.') && !library.package.starts_with("ansatz-") {
-        return Err(format!(
-            "names without a vendor are for what ships with Ansatz: {name} of package {} needs a name like com.example.{name}",
-            library.package
-        ));
-    }
-    Ok(Some(library))
 }

@@ -116,10 +116,8 @@ fn host() -> HostRef {
     })
 }
 
-/// What plugins say goes to standard error: standard output belongs to whoever asked the host.
+/// What plugins say.
 extern "C" fn log(level: u32, target: RStr<'_>, message: RStr<'_>) {
-    use std::io::Write;
     let level = if level <= 1 { "error" } else { "warning" };
-    // unlike eprintln!, this does not panic where standard error is closed
-    let _ = writeln!(std::io::stderr(), "{level}: plugin ({target}): {message}");
+    crate::log(level, "plugin", &format!("({target}): {message}"));
 }

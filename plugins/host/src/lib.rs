@@ -4,16 +4,25 @@
 //! loaded only if it is a plugin of our ABI that mentions the component that was asked for; folders and
 //! files that anyone may write to are passed over, and the current directory is never searched.
 
+mod cache;
 mod discovery;
 mod foreign_objective;
 mod foreign_strategy;
 mod handshake;
 mod library;
+mod metadata;
+mod plugin;
+pub mod program;
+pub mod worker;
 
+pub use cache::MetadataCache;
 pub use discovery::{Folder, Found, Origin, Passed, SearchPath};
 pub use foreign_objective::{EvaluationFault, ForeignObjective};
 pub use foreign_strategy::{Asked, ForeignStrategy};
-pub use library::{Component, Library, Role};
+pub use library::{Component, Library};
+pub use metadata::{ComponentMetadata, Form, PluginMetadata, Role};
+pub use plugin::{Housing, Plugin};
+pub use worker::Launch;
 
 use ansatz_core::abi::{Fault, FaultKind};
 use std::fmt;
@@ -111,6 +120,8 @@ pub enum FaultClass {
     Unsupported,
     /// It panicked, now or in an earlier call: a bug of the plugin.
     Panic,
+    /// Its process ended, hung or broke the protocol.
+    Crashed,
     /// Anything else.
     Other,
 }
@@ -121,6 +132,7 @@ impl PluginFault {
             FaultKind::INVALID => FaultClass::Invalid,
             FaultKind::UNSUPPORTED => FaultClass::Unsupported,
             FaultKind::PANIC | FaultKind::POISONED => FaultClass::Panic,
+            worker::CRASHED => FaultClass::Crashed,
             _ => FaultClass::Other,
         };
         Self {
@@ -137,7 +149,7 @@ impl fmt::Display for PluginFault {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         // what a constructor says is about the manifest and needs no more
         match self.call {
-            "create" if self.kind != FaultClass::Panic => {
+            "create" if !matches!(self.kind, FaultClass::Panic | FaultClass::Crashed) => {
                 write!(formatter, "{}: {}", self.component, self.message)
             }
             call => {
@@ -151,3 +163,13 @@ impl fmt::Display for PluginFault {
     }
 }
 impl std::error::Error for PluginFault {}
+
+/// A line for a person: from a worker it goes to the host, and from the host to standard error. Standard output
+/// belongs to whoever asked the host.
+fn log(level: &str, source: &str, message: &str) {
+    use std::io::Write;
+    if !worker::log(level, message) {
+        // unlike eprintln!, this does not panic where standard error is closed
+        let _ = writeln!(std::io::stderr(), "{level}: {source} {message}");
+    }
+}

@@ -2,34 +2,18 @@
 
 use crate::foreign_objective::ForeignObjective;
 use crate::foreign_strategy::ForeignStrategy;
-use crate::handshake;
-use crate::{HostError, PluginFault};
-use ansatz_core::abi::abi_stable::std_types::{ROption, RStr};
-use ansatz_core::abi::{ComponentRef, Create, ENTRY_SYMBOL, Kind};
+use crate::metadata::{ComponentMetadata, Form, PluginMetadata, Role};
+use crate::{HostError, PluginFault, handshake};
+use ansatz_core::abi::abi_stable::std_types::{ROption, RStr, RString};
+use ansatz_core::abi::{
+    BoxObjective, BoxStrategy, ComponentRef, Create, ENTRY_SYMBOL, Fault, FaultKind, Kind,
+};
 use ansatz_core::{Capability, Problem, Surroundings};
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
-
-/// What a component does in a study.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Role {
-    /// Proposes points.
-    Strategy,
-    /// Evaluates points.
-    Objective,
-}
-
-impl fmt::Display for Role {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Role::Strategy => "strategy",
-            Role::Objective => "objective",
-        })
-    }
-}
 
 /// A library file that was read and not yet loaded: none of its code has run.
 pub(crate) struct LibraryFile {
@@ -63,6 +47,16 @@ impl LibraryFile {
         Ok(Self { path, bytes })
     }
 
+    /// Where it is, canonical.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// SHA-256 of the file, in hexadecimal.
+    pub fn sha256(&self) -> String {
+        hexadecimal(&Sha256::digest(&self.bytes))
+    }
+
     /// Whether the text occurs anywhere in the file: a component's name must.
     pub fn mentions(&self, text: &str) -> bool {
         contains(&self.bytes, text)
@@ -70,6 +64,12 @@ impl LibraryFile {
 
     /// Loads the library, or gives the one that was loaded from this path before.
     pub fn load(self) -> Result<Arc<Library>, HostError> {
+        let sha256 = self.sha256();
+        self.load_without_hash(sha256)
+    }
+
+    /// The same for who knows the fingerprint, or does not need it.
+    pub fn load_without_hash(self, sha256: String) -> Result<Arc<Library>, HostError> {
         static LOADED: LazyLock<Mutex<HashMap<PathBuf, Arc<Library>>>> = LazyLock::new(Mutex::default);
         let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(library) = loaded.get(&self.path) {
@@ -84,13 +84,18 @@ impl LibraryFile {
             version: root.plugin.version().to_string(),
             build: root.plugin.build().to_string(),
             abi: root.abi,
-            sha256: Sha256::digest(&self.bytes).iter().map(|byte| format!("{byte:02x}")).collect(),
+            sha256,
             path: self.path.clone(),
             components,
         });
         loaded.insert(self.path, Arc::clone(&library));
         Ok(library)
     }
+}
+
+/// Bytes as people compare them.
+pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn contains(bytes: &[u8], text: &str) -> bool {
@@ -148,6 +153,27 @@ impl Library {
         LibraryFile::read(path)?.load()
     }
 
+    /// What it says of itself.
+    pub fn metadata(&self) -> PluginMetadata {
+        let component = |component: &Component| ComponentMetadata {
+            role: component.role,
+            name: component.name.clone(),
+            summary: component.summary.clone(),
+            capabilities: component.capabilities.clone(),
+            options_schema: component.options_schema.clone(),
+        };
+        PluginMetadata {
+            path: self.path.clone(),
+            form: Form::Library,
+            package: self.package.clone(),
+            version: self.version.clone(),
+            build: self.build.clone(),
+            abi: self.abi.clone(),
+            sha256: self.sha256.clone(),
+            components: self.components.iter().map(component).collect(),
+        }
+    }
+
     /// One component by role and name.
     pub fn component(&self, role: Role, name: &str) -> Option<&Component> {
         self.components.iter().find(|component| component.role == role && component.name == name)
@@ -200,9 +226,12 @@ impl Component {
         options: &serde_json::Value,
         seed: u64,
     ) -> Result<ForeignStrategy, HostError> {
-        let ROption::RSome(create) = self.raw.create_strategy() else { return Err(self.no_constructor()) };
-        let raw = self.create(problem, options, &Surroundings::default(), seed, create)?;
-        Ok(ForeignStrategy::new(self.name.clone(), problem.space.parameter_count(), raw))
+        match self.make_for(problem, options, &Surroundings::default(), seed)? {
+            Made::Strategy(raw) => {
+                Ok(ForeignStrategy::new(self.name.clone(), problem.space.parameter_count(), raw))
+            }
+            Made::Objective(_) => Err(self.unfit(self.no_constructor(Role::Strategy))),
+        }
     }
 
     /// An objective for a study.
@@ -212,50 +241,70 @@ impl Component {
         options: &serde_json::Value,
         surroundings: &Surroundings,
     ) -> Result<ForeignObjective, HostError> {
-        let ROption::RSome(create) = self.raw.create_objective() else { return Err(self.no_constructor()) };
-        let raw = self.create(problem, options, surroundings, 0, create)?;
-        Ok(ForeignObjective::new(self.name.clone(), raw))
+        match self.make_for(problem, options, surroundings, 0)? {
+            Made::Objective(raw) => Ok(ForeignObjective::new(self.name.clone(), raw)),
+            Made::Strategy(_) => Err(self.unfit(self.no_constructor(Role::Objective))),
+        }
     }
 
-    fn create<T>(
+    fn make_for(
         &self,
         problem: &Problem,
         options: &serde_json::Value,
         surroundings: &Surroundings,
         seed: u64,
-        create: extern "C" fn(
-            Create<'_>,
-        )
-            -> ansatz_core::abi::abi_stable::std_types::RResult<T, ansatz_core::abi::Fault>,
-    ) -> Result<T, HostError> {
+    ) -> Result<Made, HostError> {
         let json = |text: serde_json::Result<String>| {
-            text.map_err(|error| HostError::Unfit(self.fault(format!("cannot be told its problem: {error}"))))
+            text.map_err(|error| self.unfit(other(format!("cannot be told its problem: {error}"))))
         };
         let problem = json(serde_json::to_string(problem))?;
         let surroundings = json(serde_json::to_string(surroundings))?;
-        let options = options.to_string();
+        self.make(&problem, &options.to_string(), &surroundings, seed).map_err(|fault| self.unfit(fault))
+    }
+
+    /// What the component is, made from JSON.
+    pub(crate) fn make(
+        &self,
+        problem: &str,
+        options: &str,
+        surroundings: &str,
+        seed: u64,
+    ) -> Result<Made, Fault> {
         let request = Create {
-            problem: RStr::from(problem.as_str()),
-            options: RStr::from(options.as_str()),
-            surroundings: RStr::from(surroundings.as_str()),
+            problem: RStr::from(problem),
+            options: RStr::from(options),
+            surroundings: RStr::from(surroundings),
             seed,
         };
-        create(request)
-            .into_result()
-            .map_err(|fault| HostError::Unfit(PluginFault::new(&self.name, "create", &fault)))
-    }
-
-    fn no_constructor(&self) -> HostError {
-        HostError::Unfit(self.fault(format!("the library lists it as {} and cannot make one", self.role)))
-    }
-
-    fn fault(&self, message: String) -> PluginFault {
-        PluginFault {
-            component: self.name.clone(),
-            call: "create",
-            kind: crate::FaultClass::Other,
-            message,
-            location: String::new(),
+        match (self.role, self.raw.create_strategy(), self.raw.create_objective()) {
+            (Role::Strategy, ROption::RSome(create), _) => create(request).into_result().map(Made::Strategy),
+            (Role::Objective, _, ROption::RSome(create)) => {
+                create(request).into_result().map(Made::Objective)
+            }
+            _ => Err(self.no_constructor(self.role)),
         }
+    }
+
+    fn no_constructor(&self, role: Role) -> Fault {
+        other(format!("the library lists it as {} and cannot make a {role}", self.role))
+    }
+
+    fn unfit(&self, fault: Fault) -> HostError {
+        HostError::Unfit(PluginFault::new(&self.name, "create", &fault))
+    }
+}
+
+/// What a constructor gave.
+pub(crate) enum Made {
+    Strategy(BoxStrategy),
+    Objective(BoxObjective),
+}
+
+fn other(message: String) -> Fault {
+    Fault {
+        kind: FaultKind::OTHER,
+        message: RString::from(message),
+        location: RString::new(),
+        detail: RString::new(),
     }
 }

@@ -83,7 +83,7 @@ fn numbers_keep_their_bits() {
     assert!(is_same(&decode(kind, &body, &space()).unwrap(), &entry), "{body}");
 }
 
-/// Version 1, word for word. Changing this is a compatibility decision: new words need a new version of the
+/// Versions 1 and 2, word for word. Changing this is a compatibility decision: new words need a new version of the
 /// schema, and these texts must be readable for ever.
 #[test]
 fn the_format_is_what_it_was() {
@@ -114,7 +114,7 @@ fn the_format_is_what_it_was() {
     };
     let failure = Failure::Timeout;
     let measurement = Measurement::new().with("loss", 0.25).with_error("accuracy", 1.0, 0.5);
-    let golden: [(Entry, Kind, Option<u64>, &str); 9] = [
+    let golden: [(Entry, Kind, Option<u64>, &str); 10] = [
         (
             Entry::Opened(session),
             Kind::Opened,
@@ -137,6 +137,12 @@ fn the_format_is_what_it_was() {
             Kind::Asked,
             None,
             r#"{"member":0,"count":1,"trials":[],"exhausted":true}"#,
+        ),
+        (
+            Entry::Study(Record::Broke { member: 1, remedy: Remedy::Fallback, reason: "it hung".into() }),
+            Kind::Broke,
+            None,
+            r#"{"member":1,"remedy":"fallback","reason":"it hung"}"#,
         ),
         (
             Entry::Study(Record::Reported { trial: TrialId(3), step: 7, measurement: measurement.clone() }),
@@ -188,10 +194,19 @@ fn the_format_is_what_it_was() {
             assert!(decode(kind, &body[..end], &space()).is_err());
         }
     }
-    let words = ["opened", "asked", "reported", "retried", "finished", "closed"];
+    let words = ["opened", "asked", "broke", "reported", "retried", "finished", "closed"];
     assert_eq!(Kind::ALL.map(Kind::word), words);
     assert_eq!(words.map(Kind::of), Kind::ALL.map(Some));
     assert_eq!(Kind::of("dreamt"), None);
+}
+
+#[test]
+fn how_version_1_said_that_a_strategy_broke_is_still_read() {
+    let left_out = Record::Broke { member: 1, remedy: Remedy::LeaveOut, reason: String::new() };
+    assert_eq!(
+        decode(Kind::Asked, r#"{"member":1,"count":0,"trials":[]}"#, &space()),
+        Ok(Entry::Study(left_out))
+    );
 }
 
 #[test]

@@ -1,0 +1,205 @@
+//! Putting a plugin where studies find it.
+//!
+//! It is written under another name and renamed: a study that has the old file loaded goes on with it. Before
+//! that it is looked at from a process of its own, so that what cannot be used is not installed.
+
+use crate::error::Error;
+use crate::plugins::search_path;
+use ansatz_plugin_host::program::Program;
+use ansatz_plugin_host::{Plugin, program};
+use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// A plugin that was installed.
+pub struct Installed {
+    /// What it says of itself; its path is where it is now.
+    pub plugin: Plugin,
+    /// Whether it took the place of an earlier build.
+    pub is_update: bool,
+}
+
+/// Installs a library, the folder of a program, or a crate, which is built first.
+pub fn install(source: &Path, folder: &Path) -> Result<Installed, Error> {
+    let missing = |what: &str| Error::Install(format!("{}: {what}", source.display()));
+    if !source.exists() {
+        return Err(missing("there is no such file or folder"));
+    }
+    if Program::is_at(source) {
+        return install_program(source, folder);
+    }
+    if source.join("Cargo.toml").is_file() {
+        let build = build_crate(source)?;
+        return install_library(&build.library, folder);
+    }
+    if source.is_dir() {
+        return Err(missing(
+            "neither a crate (Cargo.toml) nor a program (plugin.toml) is in this folder; name a library, or such a folder",
+        ));
+    }
+    install_library(source, folder)
+}
+
+fn install_library(source: &Path, folder: &Path) -> Result<Installed, Error> {
+    let plugin = search_path(&[]).at(source)?;
+    let name = file_name(&plugin.metadata.package, source);
+    let place = folder.join(name);
+    refuse_doubles(&plugin, folder, &place)?;
+    let is_update = place.exists();
+    write_beside(&place, |new| std::fs::copy(source, new).map(|_| ()))?;
+    Ok(Installed { plugin: search_path(&[]).at(&place)?, is_update })
+}
+
+fn install_program(source: &Path, folder: &Path) -> Result<Installed, Error> {
+    let plugin = search_path(&[]).at(source)?;
+    let name = Program::read(source)?.name().to_owned();
+    let place = folder.join(&name);
+    refuse_doubles(&plugin, folder, &place)?;
+    let is_update = place.exists();
+    write_beside(&place, |new| {
+        let source = source.canonicalize()?;
+        for file in program::files(&source)? {
+            let Ok(relative) = file.strip_prefix(&source) else { continue };
+            let to = new.join(relative);
+            if let Some(parent) = to.parent() {
+                std::fs::create_dir_all(parent)?;
+            }
+            // follows links, such as one to a shared helper: what is installed stands alone
+            std::fs::copy(&file, &to)?;
+        }
+        Ok(())
+    })?;
+    Ok(Installed { plugin: search_path(&[]).at(&place)?, is_update })
+}
+
+/// A name that two plugins of a folder offer could not be used.
+fn refuse_doubles(plugin: &Plugin, folder: &Path, place: &Path) -> Result<(), Error> {
+    let (found, _) = search_path(&[folder.to_owned()]).all();
+    let place = place.canonicalize().unwrap_or_else(|_| place.to_owned());
+    let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
+    for component in &plugin.metadata.components {
+        let other = found.iter().find(|found| {
+            let metadata = &found.plugin.metadata;
+            metadata.path != place
+                && metadata.path.parent() == Some(&folder)
+                && metadata.component(component.role, &component.name).is_some()
+        });
+        if let Some(other) = other {
+            return Err(Error::Install(format!(
+                "{} offers the {} {} already; remove it first, or install elsewhere with --to",
+                other.plugin.metadata.path.display(),
+                component.role,
+                component.name
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// The usual name of a package's library: it does not depend on how the file was called.
+fn file_name(package: &str, source: &Path) -> String {
+    let stem: String = package.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
+    match stem.is_empty() {
+        true => source.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+        false => format!("{DLL_PREFIX}{stem}{DLL_SUFFIX}"),
+    }
+}
+
+/// Writes a file or folder under a name of its own beside its place, and moves it there in one step.
+fn write_beside(place: &Path, write: impl FnOnce(&Path) -> std::io::Result<()>) -> Result<(), Error> {
+    let io = |path: &Path| {
+        let path = path.to_owned();
+        move |error| Error::Io { path, error }
+    };
+    let folder = place.parent().unwrap_or(Path::new("."));
+    std::fs::create_dir_all(folder).map_err(io(folder))?;
+    let name = place.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let beside = |word: &str| folder.join(format!(".{name}.{word}-{}", std::process::id()));
+    let (new, old) = (beside("new"), beside("old"));
+    let remove = |path: &Path| match path.is_dir() {
+        true => std::fs::remove_dir_all(path),
+        false => std::fs::remove_file(path),
+    };
+    if let Err(error) = write(&new) {
+        let _ = remove(&new);
+        return Err(io(&new)(error));
+    }
+    // a folder that is there cannot be replaced in one step
+    let had_folder = place.is_dir();
+    if had_folder {
+        std::fs::rename(place, &old).map_err(io(place))?;
+    }
+    if let Err(error) = std::fs::rename(&new, place) {
+        if had_folder {
+            let _ = std::fs::rename(&old, place);
+        }
+        let _ = remove(&new);
+        return Err(io(place)(error));
+    }
+    if had_folder {
+        let _ = remove(&old);
+    }
+    Ok(())
+}
+
+/// A crate's library, in a build folder that goes away with this.
+struct Build {
+    library: PathBuf,
+    folder: PathBuf,
+}
+
+impl Drop for Build {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// Builds a crate with cargo, optimised, apart from its own target folder.
+fn build_crate(source: &Path) -> Result<Build, Error> {
+    let folder = source.join(format!("target/.ansatz-install-{}", std::process::id()));
+    let mut build = Build { library: PathBuf::new(), folder: folder.clone() };
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let output = Command::new(&cargo)
+        .args(["build", "--release", "--lib", "--message-format=json-render-diagnostics", "--manifest-path"])
+        .arg(source.join("Cargo.toml"))
+        .arg("--target-dir")
+        .arg(&folder)
+        .stderr(Stdio::inherit())
+        .output()
+        .map_err(|error| {
+            Error::Install(format!("{}: {error}; a crate is built with cargo", cargo.display()))
+        })?;
+    if !output.status.success() {
+        return Err(Error::Install(format!("{} does not build; cargo says why above", source.display())));
+    }
+    let libraries: Vec<PathBuf> = String::from_utf8_lossy(&output.stdout)
+        .lines()
+        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
+        .filter(|message| {
+            message["reason"] == "compiler-artifact" && is_here(&message["manifest_path"], source)
+        })
+        .flat_map(|message| message["filenames"].as_array().cloned().unwrap_or_default())
+        .filter_map(|name| name.as_str().map(PathBuf::from))
+        .filter(|path| path.to_string_lossy().ends_with(DLL_SUFFIX))
+        .collect();
+    match &libraries[..] {
+        [library] => {
+            build.library = library.clone();
+            Ok(build)
+        }
+        [] => Err(Error::Install(format!(
+            "{} builds no dynamic library; its Cargo.toml needs crate-type = [\"cdylib\", \"rlib\"] in [lib]",
+            source.display()
+        ))),
+        several => Err(Error::Install(format!(
+            "{} builds {} dynamic libraries; build it and name the one to install",
+            source.display(),
+            several.len()
+        ))),
+    }
+}
+
+fn is_here(manifest: &serde_json::Value, source: &Path) -> bool {
+    let of = |path: &Path| path.canonicalize().ok();
+    manifest.as_str().is_some_and(|path| of(Path::new(path)) == of(&source.join("Cargo.toml")))
+}

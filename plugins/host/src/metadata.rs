@@ -1,0 +1,89 @@
+//! What a plugin says of itself, as data: it can be sent by a worker and kept in a cache.
+
+use ansatz_core::Capability;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::path::PathBuf;
+
+/// What a component does in a study.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Proposes points.
+    Strategy,
+    /// Evaluates points.
+    Objective,
+}
+
+impl Role {
+    /// Both.
+    pub const ALL: [Role; 2] = [Role::Strategy, Role::Objective];
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Role::Strategy => "strategy",
+            Role::Objective => "objective",
+        })
+    }
+}
+
+/// What kind of thing a plugin is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Form {
+    /// A dynamic library.
+    Library,
+    /// A folder with a `plugin.toml` and something that runs.
+    Program,
+}
+
+/// What a plugin says of itself.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PluginMetadata {
+    /// The library, or the folder of the program; canonical.
+    pub path: PathBuf,
+    /// Library or program.
+    pub form: Form,
+    /// The package that built it.
+    pub package: String,
+    /// That package's version.
+    pub version: String,
+    /// How it was built, or what runs it: shown, never compared.
+    pub build: String,
+    /// The version of the boundary that it was built for: `1.0.0`, or `protocol 1` for programs.
+    pub abi: String,
+    /// SHA-256 in hexadecimal: of the library, or over the program's files.
+    pub sha256: String,
+    /// What it offers.
+    pub components: Vec<ComponentMetadata>,
+}
+
+/// A strategy or objective of a plugin.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ComponentMetadata {
+    /// What it does.
+    pub role: Role,
+    /// `vendor.name`, or bare for what ships with Ansatz.
+    pub name: String,
+    /// One line: method and source.
+    pub summary: String,
+    /// What a strategy can do.
+    pub capabilities: Vec<Capability>,
+    /// JSON Schema of its options.
+    pub options_schema: serde_json::Value,
+}
+
+impl PluginMetadata {
+    /// One component by role and name.
+    pub fn component(&self, role: Role, name: &str) -> Option<&ComponentMetadata> {
+        self.components.iter().find(|component| component.role == role && component.name == name)
+    }
+
+    /// Whether a panic in it ends the whole process: only a process of its own keeps that from the host.
+    pub fn aborts_on_panic(&self) -> bool {
+        self.build.contains("panic = abort")
+    }
+}

@@ -1,0 +1,36 @@
+//! Plugins in processes of their own: what a worker does, and how the host speaks with one.
+//!
+//! A library is served by the host's own executable under a hidden subcommand; a program is started by it, so that
+//! both end with the host and keep to their memory. The rest of the host sees the same boundary as for a library
+//! in its own process.
+
+mod objective;
+mod process;
+mod protocol;
+mod serve;
+mod strategy;
+
+pub use objective::RemoteObjective;
+pub use process::{Broken, Launch, Process, Served};
+pub use protocol::{Introduction, Offer, PROTOCOL, json_schema, with_null_for_nan};
+pub use serve::{become_program, confine, serve_library};
+pub use strategy::RemoteStrategy;
+
+pub(crate) use protocol::Creation;
+pub(crate) use serve::log;
+
+use ansatz_core::abi::abi_stable::std_types::RString;
+use ansatz_core::abi::{Fault, FaultKind};
+use std::path::Path;
+
+/// The process of a plugin ended, hung or broke the protocol. Kinds from 1,000 on never cross the boundary.
+pub const CRASHED: FaultKind = FaultKind(1_000);
+
+fn crashed(broken: &Broken, log: Option<&Path>) -> Fault {
+    Fault {
+        kind: CRASHED,
+        message: broken.describe(log).into(),
+        location: RString::new(),
+        detail: RString::new(),
+    }
+}

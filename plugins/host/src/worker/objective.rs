@@ -1,0 +1,210 @@
+//! An objective in processes of its own: one for each evaluation that is under way, kept for the next.
+
+use super::process::{Broken, Heard, Process, Served, line_of, unexpected};
+use super::protocol::{Answer, Creation, Evaluation, Metrics, Reply, Request, Word, numbers};
+use super::{Launch, crashed};
+use ansatz_core::abi::abi_stable::sabi_types::RMut;
+use ansatz_core::abi::abi_stable::std_types::{RResult, RSlice, RStr, RString, RVec};
+use ansatz_core::abi::{self, Fault, FaultKind, RawContext_TO, RawObjective};
+use ansatz_core::{Point, Space};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How long an evaluation has to end after it was told to stop, before its process is killed. Shorter than the
+/// executor's own patience, so that the slot is free again in time.
+const GRACE: Duration = Duration::from_secs(2);
+/// How often we look whether the host wants an evaluation to stop.
+const STOP_TICK: Duration = Duration::from_millis(20);
+
+/// An objective in processes of its own.
+pub struct RemoteObjective {
+    launch: Launch,
+    served: Served,
+    /// The line that makes it.
+    creation: String,
+    /// For programs, which are told parameters by name.
+    space: Option<Space>,
+    /// After so many evaluations a process is replaced.
+    restart_after: Option<u64>,
+    idle: Mutex<Vec<Seat>>,
+    started_count: AtomicU64,
+}
+
+/// A process that is not evaluating.
+struct Seat {
+    process: Process,
+    takes_stop: bool,
+    evaluation_count: u64,
+}
+
+impl RemoteObjective {
+    /// Starts the first process, so that a refusal is heard before the study begins.
+    pub fn new(
+        launch: Launch,
+        served: Served,
+        creation: &Creation,
+        space: Option<Space>,
+        restart_after: Option<u64>,
+    ) -> Result<Self, Fault> {
+        let objective = Self {
+            launch,
+            served,
+            creation: line_of(&Request::Create(creation.clone())).map_err(|broken| crashed(&broken, None))?,
+            space,
+            restart_after,
+            idle: Mutex::new(Vec::new()),
+            started_count: AtomicU64::new(0),
+        };
+        let first = objective.start()?;
+        objective.keep(first);
+        Ok(objective)
+    }
+
+    fn start(&self) -> Result<Seat, Fault> {
+        let number = self.started_count.fetch_add(1, Ordering::Relaxed);
+        let mut launch = self.launch.clone();
+        launch.log = launch.log.map(|path| numbered(path, number));
+        let started = Process::start(&launch, &self.served);
+        let (mut process, introduction) =
+            started.map_err(|broken| crashed(&broken, launch.log.as_deref()))?;
+        match process.call_line(&self.creation) {
+            Ok(Reply::Ok {}) => {
+                let takes_stop = introduction.features.iter().any(|feature| feature == "stop");
+                Ok(Seat { process, takes_stop, evaluation_count: 0 })
+            }
+            Ok(Reply::Fault(fault)) => Err(fault.into()),
+            Ok(other) => Err(crashed(&unexpected("create", &other), process.log())),
+            Err(broken) => Err(crashed(&broken, process.log())),
+        }
+    }
+
+    fn keep(&self, seat: Seat) {
+        if self.restart_after.is_none_or(|limit| seat.evaluation_count < limit) {
+            self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(seat);
+        }
+    }
+
+    fn request(&self, assignment: &abi::Assignment<'_>) -> Request {
+        let parameters =
+            self.space.as_ref().map(|space| space.point_to_json(&Point::from_flat(&assignment.x)));
+        Request::Evaluate(Evaluation {
+            trial: assignment.trial,
+            attempt: assignment.attempt,
+            seed: assignment.seed,
+            x: numbers(&assignment.x),
+            parameters,
+            fidelity: Some(assignment.fidelity).filter(|fidelity| !fidelity.is_nan()),
+            time_limit_s: Some(assignment.time_limit_s).filter(|limit| limit.is_finite()),
+            output_folder: assignment.output_folder.to_string(),
+        })
+    }
+
+    fn evaluate_in_process(
+        &self,
+        assignment: &abi::Assignment<'_>,
+        context: &mut RawContext_TO<'_, RMut<'_, ()>>,
+    ) -> Result<RVec<abi::OwnedReading>, Fault> {
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let mut seat = match idle {
+            Some(seat) => seat,
+            None => self.start()?,
+        };
+        seat.evaluation_count += 1;
+        let crash = |broken: Broken, seat: &Seat| Err(crashed(&broken, seat.process.log()));
+        if let Err(broken) = seat.process.send(&self.request(assignment)) {
+            return crash(broken, &seat);
+        }
+        let mut told_to_stop: Option<Instant> = None;
+        loop {
+            match seat.process.hear(Instant::now() + STOP_TICK) {
+                Ok(Heard::Reply(reply)) => match *reply {
+                    Reply::Measurement(metrics) => {
+                        self.keep(seat);
+                        return Ok(owned(&metrics));
+                    }
+                    Reply::Fault(fault) => {
+                        self.keep(seat);
+                        return Err(fault.into());
+                    }
+                    Reply::Report { step, metrics } => {
+                        let stop = report(context, step, &metrics) || told_to_stop.is_some();
+                        let word = if stop { Word::Stop } else { Word::Continue };
+                        if stop {
+                            told_to_stop.get_or_insert_with(Instant::now);
+                        }
+                        if let Err(broken) = seat.process.send(&Answer::Verdict(word)) {
+                            return crash(broken, &seat);
+                        }
+                    }
+                    other => return crash(unexpected("evaluate", &other), &seat),
+                },
+                Ok(Heard::Nothing) => {}
+                Err(broken) => return crash(broken, &seat),
+            }
+            match told_to_stop {
+                None if context.is_stopped() => {
+                    told_to_stop = Some(Instant::now());
+                    if seat.takes_stop
+                        && let Err(broken) = seat.process.send(&Request::Stop {})
+                    {
+                        return crash(broken, &seat);
+                    }
+                }
+                Some(since) if since.elapsed() > GRACE => {
+                    seat.process.too_late(GRACE);
+                    return Err(Fault {
+                        kind: FaultKind::STOPPED,
+                        message: "it did not stop when it was told to, and its process was killed".into(),
+                        location: RString::new(),
+                        detail: RString::new(),
+                    });
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+impl RawObjective for RemoteObjective {
+    fn evaluate(
+        &self,
+        assignment: abi::Assignment<'_>,
+        mut context: RawContext_TO<'_, RMut<'_, ()>>,
+    ) -> RResult<RVec<abi::OwnedReading>, Fault> {
+        self.evaluate_in_process(&assignment, &mut context).into()
+    }
+}
+
+fn report(context: &mut RawContext_TO<'_, RMut<'_, ()>>, step: u64, metrics: &Metrics) -> bool {
+    let readings: Vec<abi::Reading<'_>> = metrics
+        .readings()
+        .map(|(metric, value, standard_error)| abi::Reading {
+            metric: RStr::from(metric),
+            value,
+            standard_error,
+        })
+        .collect();
+    context.report(step, RSlice::from_slice(&readings))
+}
+
+fn owned(metrics: &Metrics) -> RVec<abi::OwnedReading> {
+    metrics
+        .readings()
+        .map(|(metric, value, standard_error)| abi::OwnedReading {
+            metric: metric.into(),
+            value,
+            standard_error,
+        })
+        .collect()
+}
+
+/// `name.log` of a later process is `name-2.log`.
+fn numbered(path: PathBuf, number: u64) -> PathBuf {
+    if number == 0 {
+        return path;
+    }
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    path.with_file_name(format!("{stem}-{}.log", number + 1))
+}

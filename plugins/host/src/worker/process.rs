@@ -1,0 +1,375 @@
+//! A plugin's process as the host sees it: started, spoken with line by line under a deadline, and ended.
+//!
+//! Whatever the other side does, a call here comes back: with a line, or with what became of the process. Our
+//! ends of the pipes do not block, and every wait has an end.
+
+use super::protocol::{self, Greeting, Introduction, Reply, Request};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, Signal, kill_process_group};
+use std::fs::File;
+use std::io::{ErrorKind, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::LazyLock;
+use std::sync::mpsc::{Sender, channel};
+use std::time::{Duration, Instant};
+
+/// How long a process has to end by itself once its input is closed.
+const FAREWELL: Duration = Duration::from_millis(500);
+/// A longer line is no answer.
+const LINE_BYTES_MAX: usize = 256 << 20;
+/// How much of a log is looked at for its last line.
+const LOG_TAIL_BYTES: u64 = 4096;
+
+/// How to start workers, and what they may use.
+#[derive(Clone, Debug)]
+pub struct Launch {
+    /// The host's own executable.
+    pub executable: PathBuf,
+    /// Its hidden subcommand that serves a library or becomes a program.
+    pub subcommand: &'static str,
+    /// How long one call may take, other than an evaluation.
+    pub call_timeout: Duration,
+    /// How much address space a worker may use.
+    pub memory_bytes_max: Option<u64>,
+    /// Where what it writes to standard error is kept; without it, it appears on ours.
+    pub log: Option<PathBuf>,
+}
+
+/// What a worker serves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Served {
+    /// A library, loaded by the worker.
+    Library(PathBuf),
+    /// The program of the `plugin.toml` in this folder.
+    Program(PathBuf),
+}
+
+/// Why a call came back without an answer. The process is of no more use.
+#[derive(Debug)]
+pub enum Broken {
+    /// It could not be started.
+    NotStarted(std::io::Error),
+    /// It ended; how, if that is known.
+    Ended(Option<ExitStatus>),
+    /// It took longer than this, and was killed.
+    TimedOut(Duration),
+    /// What it wrote is no answer.
+    Garbled(String),
+    /// It does not want to be used, and says why.
+    Refused(String),
+}
+
+/// What a wait for a line ended with.
+pub enum Heard {
+    /// A line.
+    Reply(Box<Reply>),
+    /// Nothing, until the time asked for.
+    Nothing,
+}
+
+/// A running plugin process. Dropping it ends it.
+pub struct Process {
+    child: Child,
+    input: Option<ChildStdin>,
+    output: ChildStdout,
+    read: Vec<u8>,
+    /// How much of `read` was handed out already.
+    used: usize,
+    log: Option<PathBuf>,
+    call_timeout: Duration,
+}
+
+impl Process {
+    /// Starts a process and greets it.
+    pub fn start(launch: &Launch, served: &Served) -> Result<(Self, Introduction), Broken> {
+        let mut command = Command::new(&launch.executable);
+        command.arg(launch.subcommand);
+        if let Some(bytes) = launch.memory_bytes_max {
+            command.arg("--memory").arg(bytes.to_string());
+        }
+        match served {
+            Served::Library(path) => command.arg("--library").arg(path),
+            Served::Program(folder) => command.arg("--program").arg(folder),
+        };
+        let log = launch.log.as_deref().and_then(open_log);
+        let log_path = launch.log.clone().filter(|_| log.is_some());
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(log.map_or_else(Stdio::inherit, Stdio::from))
+            // a group of its own: it is ended with all its children, and a terminal's Ctrl-C is ours to handle
+            .process_group(0);
+        let mut child = start_from_lasting_thread(command).map_err(Broken::NotStarted)?;
+        let (Some(input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
+            return Err(Broken::NotStarted(ErrorKind::BrokenPipe.into()));
+        };
+        let unblocked =
+            rustix::io::ioctl_fionbio(&input, true).and_then(|()| rustix::io::ioctl_fionbio(&output, true));
+        let mut process = Self {
+            child,
+            input: Some(input),
+            output,
+            read: Vec::new(),
+            used: 0,
+            log: log_path,
+            call_timeout: launch.call_timeout,
+        };
+        unblocked.map_err(|error| Broken::NotStarted(error.into()))?;
+        let greeting = Greeting {
+            protocol: protocol::PROTOCOL,
+            host: concat!("ansatz ", env!("CARGO_PKG_VERSION")).into(),
+        };
+        match process.call(&Request::Hello(greeting))? {
+            Reply::Hello(introduction) => Ok((process, introduction)),
+            Reply::Fault(fault) => Err(Broken::Refused(fault.message)),
+            other => Err(unexpected("hello", &other)),
+        }
+    }
+
+    /// Sends a request and waits for its answer; what it logs meanwhile is passed on.
+    pub fn call(&mut self, request: &Request) -> Result<Reply, Broken> {
+        self.call_line(&line_of(request)?)
+    }
+
+    /// The same with the request as a line.
+    pub fn call_line(&mut self, line: &str) -> Result<Reply, Broken> {
+        let until = Instant::now() + self.call_timeout;
+        self.send_line(line, until)?;
+        match self.hear(until)? {
+            Heard::Reply(reply) => Ok(*reply),
+            Heard::Nothing => Err(self.too_late(self.call_timeout)),
+        }
+    }
+
+    /// Sends a line without waiting for an answer.
+    pub fn send(&mut self, message: &impl serde::Serialize) -> Result<(), Broken> {
+        self.send_line(&line_of(message)?, Instant::now() + self.call_timeout)
+    }
+
+    fn send_line(&mut self, line: &str, until: Instant) -> Result<(), Broken> {
+        let mut rest = line.as_bytes();
+        while !rest.is_empty() {
+            let Some(input) = &mut self.input else { return Err(self.ended()) };
+            match input.write(rest) {
+                Ok(count) => rest = &rest[count..],
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    if !wait(input.as_fd(), PollFlags::OUT, until) {
+                        return Err(self.too_late(self.call_timeout));
+                    }
+                }
+                Err(_) => return Err(self.ended()),
+            }
+        }
+        Ok(())
+    }
+
+    /// The next line other than a log, at most until then.
+    pub fn hear(&mut self, until: Instant) -> Result<Heard, Broken> {
+        loop {
+            let Some(line) = self.line(until)? else { return Ok(Heard::Nothing) };
+            match protocol::read(&line) {
+                Ok(Reply::Log { level, message }) => crate::log(&level, "plugin", &message),
+                Ok(reply) => return Ok(Heard::Reply(Box::new(reply))),
+                Err(error) => {
+                    let start: String = line.chars().take(80).collect();
+                    return Err(Broken::Garbled(format!("{start:?} is no answer: {error}")));
+                }
+            }
+        }
+    }
+
+    fn line(&mut self, until: Instant) -> Result<Option<String>, Broken> {
+        let mut searched = self.used;
+        loop {
+            if let Some(length) = memchr::memchr(b'\n', &self.read[searched..]) {
+                let end = searched + length;
+                let line = String::from_utf8_lossy(&self.read[self.used..end]).into_owned();
+                self.used = end + 1;
+                if self.used == self.read.len() {
+                    self.read.clear();
+                    self.used = 0;
+                }
+                return Ok(Some(line));
+            }
+            searched = self.read.len();
+            if searched - self.used > LINE_BYTES_MAX {
+                return Err(Broken::Garbled(format!("a line of more than {LINE_BYTES_MAX} bytes")));
+            }
+            if !wait(self.output.as_fd(), PollFlags::IN, until) {
+                return Ok(None);
+            }
+            let mut chunk = [0; 16 << 10];
+            match self.output.read(&mut chunk) {
+                Ok(0) => return Err(self.ended()),
+                Ok(count) => self.read.extend_from_slice(&chunk[..count]),
+                Err(error) if [ErrorKind::Interrupted, ErrorKind::WouldBlock].contains(&error.kind()) => {}
+                Err(_) => return Err(self.ended()),
+            }
+        }
+    }
+
+    /// It closed a pipe: how it ended.
+    fn ended(&mut self) -> Broken {
+        let status = self.end(FAREWELL);
+        Broken::Ended(status)
+    }
+
+    /// Kills it for being late.
+    pub fn too_late(&mut self, limit: Duration) -> Broken {
+        self.end(Duration::ZERO);
+        Broken::TimedOut(limit)
+    }
+
+    /// Closes its input, and kills its whole group if it is still there after a while.
+    fn end(&mut self, patience: Duration) -> Option<ExitStatus> {
+        self.input = None;
+        let until = Instant::now() + patience;
+        let mut pause = Duration::from_micros(200);
+        let mut status = self.child.try_wait().ok().flatten();
+        while status.is_none() && Instant::now() < until {
+            std::thread::sleep(pause);
+            pause = (pause * 2).min(Duration::from_millis(20));
+            status = self.child.try_wait().ok().flatten();
+        }
+        // its children too, also where it ended by itself
+        if let Some(group) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) {
+            let _ = kill_process_group(group, Signal::KILL);
+        }
+        status.or_else(|| {
+            let _ = self.child.wait();
+            None
+        })
+    }
+
+    /// Where what it wrote to standard error is.
+    pub fn log(&self) -> Option<&Path> {
+        self.log.as_deref()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.end(FAREWELL);
+        if let Some(log) = &self.log
+            && std::fs::metadata(log).is_ok_and(|found| found.len() == 0)
+        {
+            let _ = std::fs::remove_file(log);
+            // the folders too, if nothing else is in them
+            for folder in log.ancestors().skip(1).take(2) {
+                let _ = std::fs::remove_dir(folder);
+            }
+        }
+    }
+}
+
+/// A message as a line.
+pub fn line_of(message: &impl serde::Serialize) -> Result<String, Broken> {
+    let mut line = serde_json::to_string(message)
+        .map_err(|error| Broken::Garbled(format!("cannot be sent: {error}")))?;
+    line.push('\n');
+    Ok(line)
+}
+
+/// An answer to something else.
+pub fn unexpected(call: &str, reply: &Reply) -> Broken {
+    let text: String = serde_json::to_string(reply).unwrap_or_default().chars().take(80).collect();
+    Broken::Garbled(format!("{text} is no answer to {call}"))
+}
+
+impl Broken {
+    /// What happened, in words that follow the name of the plugin and a call: "ended by signal 11 (SIGSEGV)".
+    pub fn describe(&self, log: Option<&Path>) -> String {
+        let mut text = match self {
+            Broken::NotStarted(error) => return format!("cannot be started: {error}"),
+            Broken::Ended(Some(status)) => match (status.signal(), status.code()) {
+                (Some(signal), _) => format!("ended by signal {signal}{}", signal_name(signal)),
+                (None, Some(code)) => format!("ended with exit code {code}"),
+                (None, None) => "ended".to_owned(),
+            },
+            Broken::Ended(None) => "closed its output, and was killed".to_owned(),
+            Broken::TimedOut(limit) => format!("did not answer within {limit:?}, and was killed"),
+            Broken::Garbled(what) => format!("broke the protocol: {what}"),
+            Broken::Refused(reason) => format!("refuses: {reason}"),
+        };
+        if let Some(log) = log.filter(|log| std::fs::metadata(log).is_ok_and(|found| found.len() > 0)) {
+            text.push_str(&format!("; its output is in {}", log.display()));
+            if let Some(last) = last_line(log) {
+                text.push_str(&format!(" (last line: {last})"));
+            }
+        }
+        text
+    }
+}
+
+fn signal_name(signal: i32) -> &'static str {
+    match signal {
+        4 => " (SIGILL)",
+        6 => " (SIGABRT)",
+        7 => " (SIGBUS)",
+        8 => " (SIGFPE)",
+        9 => " (SIGKILL)",
+        11 => " (SIGSEGV)",
+        15 => " (SIGTERM)",
+        24 => " (SIGXCPU)",
+        _ => "",
+    }
+}
+
+fn last_line(log: &Path) -> Option<String> {
+    use std::io::Seek;
+    let mut file = File::open(log).ok()?;
+    let length = file.metadata().ok()?.len();
+    file.seek(std::io::SeekFrom::Start(length.saturating_sub(LOG_TAIL_BYTES))).ok()?;
+    let mut tail = Vec::new();
+    file.read_to_end(&mut tail).ok()?;
+    let text = String::from_utf8_lossy(&tail);
+    let line = text.lines().rev().map(str::trim).find(|line| !line.is_empty())?;
+    Some(line.chars().take(200).collect())
+}
+
+fn open_log(path: &Path) -> Option<File> {
+    std::fs::create_dir_all(path.parent()?).ok()?;
+    File::options().create(true).append(true).open(path).ok()
+}
+
+/// Waits until a pipe is ready, at most until then; false if it is not.
+fn wait(pipe: BorrowedFd<'_>, flags: PollFlags, until: Instant) -> bool {
+    loop {
+        let left = until.saturating_duration_since(Instant::now());
+        let Ok(timeout) = Timespec::try_from(left) else { return false };
+        let mut waiting = [PollFd::from_borrowed_fd(pipe, flags)];
+        match poll(&mut waiting, Some(&timeout)) {
+            Ok(0) => return false,
+            Ok(_) => return true,
+            Err(rustix::io::Errno::INTR) => {}
+            // the read or write that follows says what is wrong
+            Err(_) => return true,
+        }
+    }
+}
+
+/// Workers ask the system to be killed with the thread that started them, so that thread must last as long as
+/// the host does.
+fn start_from_lasting_thread(command: Command) -> std::io::Result<Child> {
+    type Order = (Command, Sender<std::io::Result<Child>>);
+    static STARTER: LazyLock<Option<std::sync::Mutex<Sender<Order>>>> = LazyLock::new(|| {
+        let (sender, orders) = channel::<Order>();
+        let thread = std::thread::Builder::new().name("plugin-starter".into());
+        let started = thread.spawn(move || {
+            for (mut command, answer) in orders {
+                let _ = answer.send(command.spawn());
+            }
+        });
+        started.ok().map(|_| std::sync::Mutex::new(sender))
+    });
+    let gone = || std::io::Error::other("no thread to start it from");
+    let (answer, started) = channel();
+    let starter = STARTER.as_ref().ok_or_else(gone)?;
+    let sent = starter.lock().unwrap_or_else(std::sync::PoisonError::into_inner).send((command, answer));
+    sent.map_err(|_| gone())?;
+    started.recv().map_err(|_| gone())?
+}

@@ -1,0 +1,573 @@
+//! The messages between the host and a plugin in a process of its own: one JSON object per line.
+//!
+//! These are wire types: `docs/plugin-protocol.md` says what they mean, and its JSON Schema is made from them.
+//! Keys may be added, with defaults; nothing may change its meaning within a major.
+
+use ansatz_core::abi::abi_stable::std_types::RString;
+use ansatz_core::abi::{self, Fault, FaultKind, Status};
+use schemars::JsonSchema;
+use serde::de::{Error, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::fmt;
+
+/// The major of the protocol that this host speaks.
+pub const PROTOCOL: u32 = 1;
+
+/// What the host sends.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Request {
+    /// The first line of a process.
+    Hello(Greeting),
+    /// Makes a strategy or an objective; what was made before is dropped.
+    Create(Creation),
+    /// Asks a strategy.
+    Ask(Question),
+    /// Tells a strategy.
+    Tell(News),
+    /// Asks a strategy for its state.
+    Snapshot {},
+    /// Gives a new strategy a state.
+    Restore {
+        /// Base64.
+        state: String,
+    },
+    /// Has an objective evaluate a point.
+    Evaluate(Evaluation),
+    /// Ends the evaluation that is under way. It has no answer.
+    Stop {},
+}
+
+/// What a plugin sends.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Reply {
+    /// To hello.
+    Hello(Introduction),
+    /// To create, tell and restore.
+    Ok {},
+    /// To ask.
+    Suggestions(Vec<SuggestedPoint>),
+    /// To snapshot.
+    Snapshot {
+        /// Base64; `null` where there are no snapshots.
+        state: Option<String>,
+    },
+    /// To evaluate.
+    Measurement(Metrics),
+    /// To anything.
+    Fault(WireFault),
+    /// At any time: something for a person.
+    Log {
+        /// `error`, `warning`, `info` or `debug`.
+        #[serde(default)]
+        level: String,
+        /// One line.
+        message: String,
+    },
+    /// While it evaluates: what was measured so far. Answered by a verdict.
+    Report {
+        /// Epoch, iteration; increasing.
+        step: u64,
+        /// What was measured.
+        #[serde(flatten)]
+        metrics: Metrics,
+    },
+}
+
+/// The host's answer to a report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Answer {
+    /// Whether to go on.
+    Verdict(Word),
+}
+
+/// Whether to go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Word {
+    /// Go on.
+    Continue,
+    /// End now, with a fault of kind `stopped`.
+    Stop,
+}
+
+/// Who the host is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Greeting {
+    /// The major of the protocol.
+    pub protocol: u32,
+    /// Name and version.
+    pub host: String,
+}
+
+/// What a plugin says of itself.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Introduction {
+    /// The major of the protocol that it speaks.
+    pub protocol: u32,
+    /// The package it belongs to.
+    #[serde(default)]
+    pub package: String,
+    /// That package's version.
+    #[serde(default)]
+    pub version: String,
+    /// How it was built, or what runs it.
+    #[serde(default)]
+    pub build: String,
+    /// The version of the library boundary that it was built for; libraries only.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub abi: String,
+    /// What it offers.
+    pub components: Vec<Offer>,
+    /// What else it can do: `stop`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub features: Vec<String>,
+}
+
+/// One strategy or objective.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Offer {
+    /// What it does.
+    pub role: crate::Role,
+    /// `vendor.name`.
+    pub name: String,
+    /// One line: method and source.
+    #[serde(default)]
+    pub summary: String,
+    /// Names of capabilities; those that the reader does not know are passed over.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub capabilities: Vec<String>,
+    /// A JSON Schema.
+    #[serde(default)]
+    pub options: serde_json::Value,
+}
+
+/// What a component is made from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Creation {
+    /// What to make.
+    pub role: crate::Role,
+    /// Its name.
+    pub name: String,
+    /// Space, metrics, outcome constraints, fidelity.
+    pub problem: serde_json::Value,
+    /// The options of the manifest.
+    pub options: serde_json::Value,
+    /// Manifest folder and study name.
+    #[serde(default)]
+    pub surroundings: serde_json::Value,
+    /// For the strategy's own randomness.
+    pub seed: u64,
+}
+
+/// An ask.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Question {
+    /// Suggestions wanted, at least 1.
+    pub count: u32,
+    /// Trials that were asked for and have not ended.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pending: Vec<PendingTrial>,
+}
+
+/// A trial without a result.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct PendingTrial {
+    /// Its number.
+    pub trial: u64,
+    /// Its point.
+    pub x: Vec<Number>,
+}
+
+/// A proposed point.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct SuggestedPoint {
+    /// One number per parameter.
+    pub x: Vec<Number>,
+    /// The strategy's own.
+    #[serde(default)]
+    pub tag: u64,
+    /// How much of a full evaluation to use.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fidelity: Option<f64>,
+}
+
+/// A tell.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct News {
+    /// Trials that ended, in order.
+    pub observations: Vec<FinishedTrial>,
+}
+
+/// A trial that ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct FinishedTrial {
+    /// Its number.
+    pub trial: u64,
+    /// Whether the strategy that is told proposed it.
+    #[serde(default)]
+    pub own: bool,
+    /// The suggestion's tag, if it is its own.
+    #[serde(default)]
+    pub tag: u64,
+    /// `completed`, `infeasible`, `failed` or `stopped`.
+    pub status: String,
+    /// Its point.
+    pub x: Vec<Number>,
+    /// One per metric, minimised; empty if nothing was measured.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub losses: Vec<Number>,
+    /// Empty, or one per metric.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub standard_errors: Vec<Number>,
+    /// One per outcome constraint.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub excesses: Vec<Number>,
+    /// How much of a full evaluation was used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fidelity: Option<f64>,
+}
+
+/// An attempt at a trial.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Evaluation {
+    /// The trial's number.
+    pub trial: u64,
+    /// 1 for the first.
+    #[serde(default = "one")]
+    pub attempt: u32,
+    /// For the objective's own randomness.
+    pub seed: u64,
+    /// The point.
+    pub x: Vec<Number>,
+    /// The active parameters by name; only for programs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parameters: Option<serde_json::Value>,
+    /// How much of a full evaluation to use.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fidelity: Option<f64>,
+    /// How long it may take.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_limit_s: Option<f64>,
+    /// A folder for its output; may not exist.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub output_folder: String,
+}
+
+fn one() -> u32 {
+    1
+}
+
+/// Measured values by metric.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Metrics {
+    /// The values.
+    pub metrics: ByMetric,
+    /// Standard errors of those that have one.
+    #[serde(default, skip_serializing_if = "ByMetric::is_empty")]
+    pub standard_errors: ByMetric,
+}
+
+/// An object of metrics and numbers, in the order in which it was written.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ByMetric(pub Vec<(String, Number)>);
+
+impl ByMetric {
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The number of a metric.
+    pub fn get(&self, metric: &str) -> Option<f64> {
+        self.0.iter().find(|(name, _)| name == metric).map(|(_, number)| number.0)
+    }
+}
+
+impl Serialize for ByMetric {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(metric, number)| (metric, number)))
+    }
+}
+
+impl<'de> Deserialize<'de> for ByMetric {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct MetricsVisitor;
+        impl<'de> Visitor<'de> for MetricsVisitor {
+            type Value = ByMetric;
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("an object of metrics and numbers")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<ByMetric, A::Error> {
+                let mut metrics = Vec::new();
+                while let Some(entry) = map.next_entry()? {
+                    metrics.push(entry);
+                }
+                Ok(ByMetric(metrics))
+            }
+        }
+        deserializer.deserialize_map(MetricsVisitor)
+    }
+}
+
+impl JsonSchema for ByMetric {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "ByMetric".into()
+    }
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let number = generator.subschema_for::<Number>();
+        schemars::json_schema!({ "type": "object", "additionalProperties": number })
+    }
+}
+
+/// Why there is no result.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct WireFault {
+    /// What kind of fault.
+    #[serde(default)]
+    pub kind: String,
+    /// What happened and what to do.
+    #[serde(default)]
+    pub message: String,
+    /// Where in the plugin's source.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub location: String,
+}
+
+/// A number that keeps its bits: NaN, which stands for what is not there, is `null`, and the infinities are texts.
+#[derive(Clone, Copy, Debug)]
+pub struct Number(pub f64);
+
+impl PartialEq for Number {
+    fn eq(&self, other: &Self) -> bool {
+        self.0 == other.0 || (self.0.is_nan() && other.0.is_nan())
+    }
+}
+
+impl Serialize for Number {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            f64::INFINITY => serializer.serialize_str("inf"),
+            f64::NEG_INFINITY => serializer.serialize_str("-inf"),
+            number if number.is_nan() => serializer.serialize_unit(),
+            number => serializer.serialize_f64(number),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Number {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct NumberVisitor;
+        impl Visitor<'_> for NumberVisitor {
+            type Value = Number;
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a number, null, \"inf\" or \"-inf\"")
+            }
+            fn visit_f64<E>(self, value: f64) -> Result<Number, E> {
+                Ok(Number(value))
+            }
+            fn visit_u64<E>(self, value: u64) -> Result<Number, E> {
+                Ok(Number(value as f64))
+            }
+            fn visit_i64<E>(self, value: i64) -> Result<Number, E> {
+                Ok(Number(value as f64))
+            }
+            fn visit_unit<E>(self) -> Result<Number, E> {
+                Ok(Number(f64::NAN))
+            }
+            fn visit_str<E: Error>(self, text: &str) -> Result<Number, E> {
+                match text {
+                    "inf" => Ok(Number(f64::INFINITY)),
+                    "-inf" => Ok(Number(f64::NEG_INFINITY)),
+                    _ => Err(E::invalid_value(serde::de::Unexpected::Str(text), &self)),
+                }
+            }
+        }
+        deserializer.deserialize_any(NumberVisitor)
+    }
+}
+
+impl JsonSchema for Number {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Number".into()
+    }
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({ "anyOf": [{ "type": ["number", "null"] }, { "enum": ["inf", "-inf"] }] })
+    }
+}
+
+/// A point as it is written.
+pub fn numbers(flat: &[f64]) -> Vec<Number> {
+    flat.iter().copied().map(Number).collect()
+}
+
+/// A point as it was read.
+pub fn flat(numbers: &[Number]) -> Vec<f64> {
+    numbers.iter().map(|number| number.0).collect()
+}
+
+const FAULT_WORDS: [(FaultKind, &str); 9] = [
+    (FaultKind::OTHER, "other"),
+    (FaultKind::INVALID, "invalid"),
+    (FaultKind::UNSUPPORTED, "unsupported"),
+    (FaultKind::EXHAUSTED, "exhausted"),
+    (FaultKind::PANIC, "panic"),
+    (FaultKind::POISONED, "poisoned"),
+    (FaultKind::INFEASIBLE, "infeasible"),
+    (FaultKind::FAILED, "failed"),
+    (FaultKind::STOPPED, "stopped"),
+];
+
+impl From<Fault> for WireFault {
+    fn from(fault: Fault) -> Self {
+        let word = FAULT_WORDS.iter().find(|(kind, _)| *kind == fault.kind).map_or("other", |(_, word)| word);
+        Self { kind: word.to_owned(), message: fault.message.into(), location: fault.location.into() }
+    }
+}
+
+impl From<WireFault> for Fault {
+    fn from(fault: WireFault) -> Self {
+        let kind = FAULT_WORDS.iter().find(|(_, word)| *word == fault.kind);
+        Self {
+            kind: kind.map_or(FaultKind::OTHER, |(kind, _)| *kind),
+            message: fault.message.into(),
+            location: fault.location.into(),
+            detail: RString::new(),
+        }
+    }
+}
+
+const STATUS_WORDS: [(Status, &str); 4] = [
+    (Status::COMPLETED, "completed"),
+    (Status::INFEASIBLE, "infeasible"),
+    (Status::FAILED, "failed"),
+    (Status::STOPPED, "stopped"),
+];
+
+/// The word of a status; one that is not known counts as failed.
+pub fn status_word(status: Status) -> &'static str {
+    STATUS_WORDS.iter().find(|(known, _)| *known == status).map_or("failed", |(_, word)| word)
+}
+
+/// The status of a word; one that is not known counts as failed.
+pub fn status_of(word: &str) -> Status {
+    STATUS_WORDS.iter().find(|(_, known)| *known == word).map_or(Status::FAILED, |(status, _)| *status)
+}
+
+impl Metrics {
+    /// As the boundary lends them.
+    pub fn from_lent(readings: &[abi::Reading<'_>]) -> Self {
+        Self::new(readings.iter().map(|r| (r.metric.as_str(), r.value, r.standard_error)))
+    }
+
+    /// As the boundary gives them away.
+    pub fn from_owned(readings: &[abi::OwnedReading]) -> Self {
+        Self::new(readings.iter().map(|r| (r.metric.as_str(), r.value, r.standard_error)))
+    }
+
+    fn new<'a>(readings: impl Iterator<Item = (&'a str, f64, f64)>) -> Self {
+        let mut metrics = Self::default();
+        for (metric, value, standard_error) in readings {
+            metrics.metrics.0.push((metric.to_owned(), Number(value)));
+            if !standard_error.is_nan() {
+                metrics.standard_errors.0.push((metric.to_owned(), Number(standard_error)));
+            }
+        }
+        metrics
+    }
+
+    /// Metric, value and standard error (NaN where unknown), by name.
+    pub fn readings(&self) -> impl Iterator<Item = (&str, f64, f64)> {
+        self.metrics.0.iter().map(|(metric, value)| {
+            (metric.as_str(), value.0, self.standard_errors.get(metric).unwrap_or(f64::NAN))
+        })
+    }
+}
+
+/// Reads a line. What Python's json writes for NaN and the infinities, which is no JSON, counts as null.
+pub fn read<T: serde::de::DeserializeOwned>(line: &str) -> Result<T, serde_json::Error> {
+    serde_json::from_str(line).or_else(|error| {
+        if line.contains("NaN") || line.contains("Infinity") {
+            serde_json::from_str(&with_null_for_nan(line))
+        } else {
+            Err(error)
+        }
+    })
+}
+
+/// A line with `null` for the bare words `NaN`, `Infinity` and `-Infinity`, which Python's json writes.
+pub fn with_null_for_nan(line: &str) -> String {
+    let mut result = String::with_capacity(line.len());
+    let (mut in_text, mut is_escaped) = (false, false);
+    let mut rest = line;
+    while let Some(next) = rest.chars().next() {
+        let token =
+            ["NaN", "Infinity", "-Infinity"].into_iter().find(|token| !in_text && rest.starts_with(token));
+        if let Some(token) = token {
+            result.push_str("null");
+            rest = &rest[token.len()..];
+            continue;
+        }
+        in_text ^= next == '"' && !is_escaped;
+        is_escaped = in_text && next == '\\' && !is_escaped;
+        result.push(next);
+        rest = &rest[next.len_utf8()..];
+    }
+    result
+}
+
+/// The JSON Schema of every message.
+pub fn json_schema() -> serde_json::Value {
+    let mut generator = schemars::SchemaGenerator::default();
+    let (request, reply, answer) = (
+        generator.subschema_for::<Request>(),
+        generator.subschema_for::<Reply>(),
+        generator.subschema_for::<Answer>(),
+    );
+    serde_json::json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Ansatz plugin protocol 1",
+        "description": "One of these per line: requests and answers of the host, replies of the plugin.",
+        "anyOf": [request, answer, reply],
+        "$defs": generator.take_definitions(true),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_keep_their_bits_and_what_is_not_there() {
+        for number in [0.1, -0.0, 1e-300, f64::MAX, f64::INFINITY, f64::NEG_INFINITY] {
+            let text = serde_json::to_string(&Number(number)).unwrap();
+            let again: Number = serde_json::from_str(&text).unwrap();
+            assert_eq!(again.0.to_bits(), number.to_bits(), "{text}");
+        }
+        assert_eq!(serde_json::to_string(&Number(f64::NAN)).unwrap(), "null");
+        assert!(serde_json::from_str::<Number>("null").unwrap().0.is_nan());
+    }
+
+    #[test]
+    fn messages_look_as_the_document_says() {
+        let ask = Request::Ask(Question { count: 2, pending: Vec::new() });
+        assert_eq!(serde_json::to_string(&ask).unwrap(), r#"{"ask":{"count":2}}"#);
+        assert_eq!(serde_json::to_string(&Request::Snapshot {}).unwrap(), r#"{"snapshot":{}}"#);
+        assert_eq!(serde_json::to_string(&Reply::Ok {}).unwrap(), r#"{"ok":{}}"#);
+        assert_eq!(
+            serde_json::to_string(&Answer::Verdict(Word::Continue)).unwrap(),
+            r#"{"verdict":"continue"}"#
+        );
+        let report: Reply = read(r#"{"report": {"step": 3, "metrics": {"loss": NaN}, "more": 1}}"#).unwrap();
+        let Reply::Report { step: 3, metrics } = report else { panic!("{report:?}") };
+        assert!(metrics.metrics.get("loss").unwrap().is_nan());
+    }
+
+    #[test]
+    fn what_python_writes_for_nan_is_read_and_texts_are_left_alone() {
+        let line = r#"{"a": NaN, "b": [-Infinity, Infinity], "NaN": "say \"NaN\" \\", "c": NaN}"#;
+        let expected = r#"{"a": null, "b": [null, null], "NaN": "say \"NaN\" \\", "c": null}"#;
+        assert_eq!(with_null_for_nan(line), expected);
+    }
+}
