@@ -37,7 +37,7 @@ pub fn open(path: &Path) -> Result<Root, String> {
     let (our_major, our_minor) = version(ABI_VERSION)?;
     if major != our_major {
         return Err(format!(
-            "built for plugin ABI {abi}, this host speaks ABI {ABI_VERSION}: majors must be equal"
+            "built for plugin ABI {abi}, this host speaks ABI {ABI_VERSION}; use a build of the plugin for ABI {our_major} or another ansatz"
         ));
     }
     let theirs = header.layout().ok_or("built without layout information")?;
@@ -45,7 +45,7 @@ pub fn open(path: &Path) -> Result<Root, String> {
     // Prefix types know at run time which fields they have, so the older side is the interface,
     // whichever it is; abi_stable's own loader takes the program for the older one.
     let (older, newer) = if minor < our_minor { (theirs, ours) } else { (ours, theirs) };
-    check_layout_compatibility(older, newer).map_err(|errors| short(&errors))?;
+    check_layout_compatibility(older, newer).map_err(|errors| short(&abi, &errors))?;
     // SAFETY: the layouts were checked in the line above.
     let plugin: PluginRef =
         unsafe { header.unchecked_layout() }.map_err(|error| format!("its root function failed: {error}"))?;
@@ -75,7 +75,7 @@ fn version(text: &str) -> Result<(u32, u32), String> {
 }
 
 /// abi_stable's own message for one added field has over a thousand lines: which type and what, once.
-fn short(errors: &AbiInstabilityErrors) -> String {
+fn short(abi: &str, errors: &AbiInstabilityErrors) -> String {
     let mut lines: Vec<String> = Vec::new();
     for error in errors.errors.iter() {
         let place: Vec<String> = (error.stack_trace.iter().rev().take(3).rev())
@@ -96,7 +96,7 @@ fn short(errors: &AbiInstabilityErrors) -> String {
     lines.truncate(4);
     let rest = if more > 0 { format!("\n  and {more} more") } else { String::new() };
     format!(
-        "its types differ from those of ABI {ABI_VERSION}; rebuild it with the ansatz-core of this release:\n  {}{rest}",
+        "built for plugin ABI {abi}, but its types differ from those of this host's ABI {ABI_VERSION}; rebuild it with the ansatz-core of this release:\n  {}{rest}",
         lines.join("\n  ")
     )
 }

@@ -1,5 +1,7 @@
 //! One plugin library: looked at as a file, then loaded, then asked what it offers.
 
+mod elf;
+
 use crate::foreign_objective::ForeignObjective;
 use crate::foreign_strategy::ForeignStrategy;
 use crate::handshake;
@@ -49,6 +51,9 @@ impl LibraryFile {
             return Err(refused(reason));
         }
         let bytes = std::fs::read(&path).map_err(|error| refused(error.to_string()))?;
+        if let Some(reason) = elf::incomplete(&bytes) {
+            return Err(refused(reason));
+        }
         if !contains(&bytes, ENTRY_SYMBOL) {
             return Err(refused(match other_abi(&bytes) {
                 Some(major) => format!(
@@ -59,6 +64,9 @@ impl LibraryFile {
                     "not an Ansatz plugin: it has no symbol {ENTRY_SYMBOL} (export_plugin! writes it)"
                 ),
             }));
+        }
+        if let Some(reason) = elf::foreign(&bytes) {
+            return Err(refused(reason));
         }
         Ok(Self { path, bytes })
     }
@@ -146,6 +154,12 @@ impl Library {
     /// Loads one library by path. This runs its code.
     pub fn load(path: &Path) -> Result<Arc<Library>, HostError> {
         LibraryFile::read(path)?.load()
+    }
+
+    /// Whether a panic in it ends the host: it was built with `panic = "abort"`, where there is nothing to
+    /// catch. ansatz-core notes that in `build`; of a library that was made without it we do not know.
+    pub fn aborts_on_panic(&self) -> bool {
+        self.build.ends_with("panic = abort")
     }
 
     /// One component by role and name.
