@@ -54,7 +54,9 @@ pub fn foreign(bytes: &[u8]) -> Option<String> {
         [0xcf | 0xce, 0xfa, 0xed, 0xfe, ..] | [0xca, 0xfe, 0xba, 0xbe, ..] => "macOS".to_owned(),
         [b'M', b'Z', ..] => "Windows".to_owned(),
         _ => {
-            return Some(format!("no library: it does not begin as a library of {ours} does; build it again"));
+            return Some(format!(
+                "no library: it does not begin as a library of {ours} does; build it again"
+            ));
         }
     };
     Some(format!("built for {theirs}, this host is {ours}; use a build of it for this platform"))
