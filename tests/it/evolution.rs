@@ -191,14 +191,14 @@ fn fields_swapped() -> PathBuf {
 }
 
 /// Makes a library available to a scenario's host.
-fn put(scenario: &Scenario, library: &Path) {
+pub fn put(scenario: &Scenario, library: &Path) {
     std::fs::copy(library, scenario.strangers().join(library.file_name().unwrap())).unwrap();
 }
 
 /// Runs a study on Branin's function with these strategies in turn, and checks that each of them proposed
 /// as many trials as the others, all of them completed.
 #[track_caller]
-fn run_in_turn(scenario: &Scenario, strategies: &[&str]) -> Ended {
+pub fn run_in_turn(scenario: &Scenario, strategies: &[&str]) -> Ended {
     let list: Vec<String> = strategies.iter().map(|name| format!("{{ plugin = \"{name}\" }}")).collect();
     let trial_count = 6 * strategies.len();
     let manifest = format!(

@@ -14,6 +14,7 @@ mod faults;
 mod interrupt;
 mod kill;
 mod layering;
+mod mixed_builds;
 mod quality;
 mod strategies;
 mod third_party;

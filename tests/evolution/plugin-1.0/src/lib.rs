@@ -10,10 +10,12 @@
 use ansatz_abi::abi_stable::library::{self, CheckTypeLayout, LibHeader, RootModuleResult};
 use ansatz_abi::abi_stable::prefix_type::PrefixTypeTrait;
 use ansatz_abi::abi_stable::sabi_trait::TD_Opaque;
-use ansatz_abi::abi_stable::std_types::{RErr, RNone, ROk, ROption, RResult, RSlice, RSome, RStr, RString, RVec};
+use ansatz_abi::abi_stable::std_types::{
+    RErr, RNone, ROk, ROption, RResult, RSlice, RSome, RStr, RString, RVec,
+};
 use ansatz_abi::{
-    BoxStrategy, Component, ComponentRef, Create, Fault, FaultKind, HostRef, Kind, Observation, Pending, Plugin,
-    PluginRef, RawStrategy, RawStrategy_TO, Suggestion,
+    BoxStrategy, Component, ComponentRef, Create, Fault, FaultKind, HostRef, Kind, Observation, Pending,
+    Plugin, PluginRef, RawStrategy, RawStrategy_TO, Suggestion,
 };
 use std::sync::OnceLock;
 
@@ -80,7 +82,8 @@ extern "C" fn create(create: Create<'_>) -> RResult<BoxStrategy, Fault> {
         return RErr(fault(FaultKind::INVALID, "there are no options"));
     }
     if let Some(host) = HOST.get().filter(|host| host.log_level_max() >= 2) {
-        let message = format!("built for ABI {}, loaded by ABI {}", ansatz_abi::ABI_VERSION, host.abi_version());
+        let message =
+            format!("built for ABI {}, loaded by ABI {}", ansatz_abi::ABI_VERSION, host.abi_version());
         (host.log())(2, RStr::from_str("com.acme.first"), RStr::from(message.as_str()));
     }
     ROk(RawStrategy_TO::from_value(First::default(), TD_Opaque))
