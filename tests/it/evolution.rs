@@ -216,9 +216,9 @@ budget = {{ trials = {trial_count} }}
     let stored = StoredStudy::read(&scenario.journal(), None);
     stored.expect_each_trial_once(trial_count as u64);
     assert!(stored.outcomes().iter().all(|(kind, _)| *kind == "completed"), "{:?}", stored.outcomes());
-    for member in 0..strategies.len() {
+    for (member, name) in strategies.iter().enumerate() {
         let share = stored.study.trials().iter().filter(|trial| trial.member == member).count();
-        assert_eq!(share, 6, "{}\n{ended}", strategies[member]);
+        assert_eq!(share, 6, "{name}\n{ended}");
     }
     ended
 }

@@ -79,9 +79,8 @@ fn version(text: &str) -> Result<(u32, u32), String> {
 fn short(abi: &str, errors: &AbiInstabilityErrors) -> String {
     let mut lines: Vec<String> = Vec::new();
     for error in errors.errors.iter() {
-        let path = error.stack_trace.iter().map(|found| found.expected);
-        let mut place: Vec<&str> = (path.clone())
-            .map(|part| match part {
+        let mut place: Vec<&str> = (error.stack_trace.iter())
+            .map(|found| match found.expected {
                 TLFieldOrFunction::Field(field) => field.name(),
                 TLFieldOrFunction::Function(function) => function.name.as_str(),
             })
@@ -90,7 +89,7 @@ fn short(abi: &str, errors: &AbiInstabilityErrors) -> String {
             .collect();
         place.dedup();
         place.drain(..place.len().saturating_sub(3));
-        let innermost = match path.last() {
+        let innermost = match error.stack_trace.last().map(|found| found.expected) {
             Some(TLFieldOrFunction::Field(field)) => field.full_type().to_string(),
             Some(TLFieldOrFunction::Function(_)) | None => "the root".to_owned(),
         };
