@@ -59,14 +59,67 @@ fn a_library_is_loaded_once() {
 fn what_is_no_plugin_is_refused_before_it_runs() {
     let reason = refusal("ansatz-fault-not-a-plugin");
     assert!(reason.contains("not an Ansatz plugin") && reason.contains("ANSATZ_PLUGIN_ABI_1"), "{reason}");
+    assert!(Library::load(&folder().path().join("nothing.so")).is_err());
+}
+
+/// What the host says of a file with these bytes, after it was seen not to run it: one line.
+fn refusal_of_bytes(bytes: &[u8]) -> String {
     let folder = folder();
-    let text = folder.path().join(file_name("text"));
-    std::fs::write(&text, "ANSATZ_PLUGIN_ABI_1, and no library").unwrap();
-    match Library::load(&text) {
-        Err(HostError::Refused { reason, .. }) => assert!(reason.contains("cannot be loaded"), "{reason}"),
+    let path = folder.path().join(file_name("bytes"));
+    std::fs::write(&path, bytes).unwrap();
+    match Library::load(&path) {
+        Err(HostError::Refused { reason, .. }) => {
+            assert_eq!(reason.lines().count(), 1, "{reason}");
+            assert!(!reason.contains("cannot be loaded"), "the loader was asked: {reason}");
+            reason
+        }
         other => panic!("{other:?}"),
     }
-    assert!(Library::load(&folder.path().join("nothing.so")).is_err());
+}
+
+#[test]
+fn a_file_that_is_not_whole_is_refused_before_it_runs() {
+    assert!(refusal_of_bytes(b"").contains("the file is empty"));
+    let whole = std::fs::read(library(REAL)).unwrap();
+    for length in [whole.len() - 1, whole.len() / 2, 5_000, 64, 30, 4] {
+        let reason = refusal_of_bytes(&whole[..length]);
+        let said = format!("the file ends after {length} ");
+        assert!(reason.contains(&said) && reason.contains("copy it again"), "{reason}");
+    }
+    let whole_length = format!("of at least {} bytes", whole.len());
+    let reason = refusal_of_bytes(&whole[..5_000]);
+    assert!(reason.contains(&whole_length), "{reason}, of {}", whole.len());
+}
+
+#[test]
+fn a_library_for_another_platform_is_refused_before_it_runs() {
+    let ours = format!("this host is {}-bit {}", usize::BITS, std::env::consts::ARCH);
+    let check = |bytes: &[u8], theirs: &str| {
+        let reason = refusal_of_bytes(bytes);
+        for part in [theirs, &ours, "use a build of it for this platform"] {
+            assert!(reason.contains(part), "nothing about {part:?}: {reason}");
+        }
+    };
+    let changed = |at: usize, bytes: &[u8]| {
+        let mut library = std::fs::read(library(REAL)).unwrap();
+        library[at..at + bytes.len()].copy_from_slice(bytes);
+        library
+    };
+    // a processor that exists and is not this one
+    let other = if cfg!(target_arch = "s390x") { (183_u16, "aarch64") } else { (22, "s390x") };
+    check(&changed(18, &other.0.to_ne_bytes()), &format!("built for {}-bit {}", usize::BITS, other.1));
+    check(&changed(18, &4_711_u16.to_ne_bytes()), "processor 4711");
+    let mut small = vec![0; 52];
+    small[..6].copy_from_slice(&[0x7f, b'E', b'L', b'F', if usize::BITS == 64 { 1 } else { 2 }, 1]);
+    small[18..20].copy_from_slice(&[3, 0]);
+    small.extend_from_slice(b"ANSATZ_PLUGIN_ABI_1");
+    check(&small, if usize::BITS == 64 { "built for 32-bit x86" } else { "built for 64-bit x86" });
+    small[5] = if cfg!(target_endian = "little") { 2 } else { 1 };
+    check(&small, "of the other byte order");
+    check(b"\xcf\xfa\xed\xfe ANSATZ_PLUGIN_ABI_1", "built for macOS");
+    check(b"MZ ANSATZ_PLUGIN_ABI_1", "built for Windows");
+    let reason = refusal_of_bytes(b"ANSATZ_PLUGIN_ABI_1, and no library");
+    assert!(reason.contains("no library") && reason.contains("build it again"), "{reason}");
 }
 
 #[test]
@@ -81,6 +134,11 @@ fn another_major_is_refused_by_its_number() {
 fn other_types_under_our_symbol_are_refused_in_a_few_lines() {
     let reason = refusal("ansatz-fault-other-layout");
     assert!(reason.contains("types differ") && reason.contains("rebuild it"), "{reason}");
+    let both = format!(
+        "built for plugin ABI 1.0.0, but its types differ from those of this host's ABI {}",
+        ansatz_plugin_host::ABI_VERSION
+    );
+    assert!(reason.starts_with(&both), "{reason}");
     assert!(reason.contains("version"), "the field that differs is not named: {reason}");
     assert!(reason.lines().count() < 15, "{reason}");
 }

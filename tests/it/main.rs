@@ -9,10 +9,12 @@ mod abi;
 mod ask_tell;
 mod bad_input;
 mod determinism;
+mod evolution;
 mod faults;
 mod interrupt;
 mod kill;
 mod layering;
+mod mixed_builds;
 mod quality;
 mod strategies;
 mod third_party;
@@ -20,7 +22,10 @@ mod third_party;
 use ansatz_tests::Scenario;
 use std::path::Path;
 
+/// Where tests put what they make.
+const SCRATCH: &str = env!("CARGO_TARGET_TMPDIR");
+
 /// A fresh installation of the host and what ships with it.
 fn scenario() -> Scenario {
-    Scenario::new(Path::new(env!("CARGO_BIN_EXE_ansatz-under-test")), Path::new(env!("CARGO_TARGET_TMPDIR")))
+    Scenario::new(Path::new(env!("CARGO_BIN_EXE_ansatz-under-test")), Path::new(SCRATCH))
 }

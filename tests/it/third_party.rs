@@ -1,36 +1,15 @@
 //! Somebody else's strategy: built elsewhere, put into a folder, used by a host that was built before.
 
-use crate::scenario;
+use crate::{SCRATCH, scenario};
 use ansatz_tests::StoredStudy;
 use ansatz_tests::libraries::file_name;
+use ansatz_tests::stranger::{Profile, Stranger, repository};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
-/// The built library of `third-party/dice`. A copy of its source is built in a workspace of its own, with
-/// the versions of our Cargo.lock, so that nothing has to be fetched and nothing is written to the source.
-fn build() -> PathBuf {
-    let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let (source, copy) =
-        (tests.join("third-party/dice"), Path::new(env!("CARGO_TARGET_TMPDIR")).join("dice"));
-    std::fs::create_dir_all(copy.join("src")).unwrap();
-    let core = tests.join("../core").canonicalize().unwrap();
-    let manifest = std::fs::read_to_string(source.join("Cargo.toml")).unwrap();
-    assert!(manifest.contains("../../../core"));
-    std::fs::write(copy.join("Cargo.toml"), manifest.replace("../../../core", &core.to_string_lossy()))
-        .unwrap();
-    std::fs::copy(source.join("src/lib.rs"), copy.join("src/lib.rs")).unwrap();
-    std::fs::copy(tests.join("../Cargo.lock"), copy.join("Cargo.lock")).unwrap();
-    let target = copy.join("target");
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let output = Command::new(cargo)
-        .args(["build", "--offline", "--quiet", "--manifest-path"])
-        .arg(copy.join("Cargo.toml"))
-        .arg("--target-dir")
-        .arg(&target)
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    target.join("debug").join(file_name("acme-dice"))
+/// The built library of `third-party/dice`.
+pub fn dice() -> PathBuf {
+    let source = repository().join("tests/third-party/dice");
+    Stranger::of("dice", &source).library(Path::new(SCRATCH), "acme-dice", Profile::Debug)
 }
 
 #[test]
@@ -53,7 +32,7 @@ plugins = { path = ["ours"] }
 
     let folder = scenario.path("work/ours");
     std::fs::create_dir(&folder).unwrap();
-    std::fs::copy(build(), folder.join(file_name("acme-dice"))).unwrap();
+    std::fs::copy(dice(), folder.join(file_name("acme-dice"))).unwrap();
     scenario.run(manifest).expect(0);
     let stored = StoredStudy::read(&scenario.journal(), None);
     stored.expect_each_trial_once(12);

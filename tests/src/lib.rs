@@ -7,11 +7,19 @@
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a helper that cannot help ends the test")]
 
 pub mod closed_loop;
+pub mod layout;
 pub mod libraries;
 pub mod process;
 pub mod scenario;
 pub mod stored;
+pub mod stranger;
 
 pub use process::{Ended, Running};
 pub use scenario::Scenario;
 pub use stored::StoredStudy;
+pub use stranger::Stranger;
+
+/// Whether tests that take minutes are to run as well.
+pub fn slow_tests_run() -> bool {
+    std::env::var_os("ANSATZ_SLOW_TESTS").is_some_and(|value| value == "1")
+}

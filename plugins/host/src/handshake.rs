@@ -3,11 +3,12 @@
 
 use ansatz_core::abi::abi_stable::StableAbi;
 use ansatz_core::abi::abi_stable::abi_stability::abi_checking::{
-    AbiInstabilityErrors, check_layout_compatibility,
+    AbiInstability, AbiInstabilityErrors, check_layout_compatibility,
 };
 use ansatz_core::abi::abi_stable::library::AbiHeaderRef;
 use ansatz_core::abi::abi_stable::prefix_type::PrefixTypeTrait;
 use ansatz_core::abi::abi_stable::std_types::RStr;
+use ansatz_core::abi::abi_stable::type_layout::TLFieldOrFunction;
 use ansatz_core::abi::{ABI_VERSION, ENTRY_SYMBOL, Host, HostRef, PluginRef};
 use std::path::Path;
 use std::sync::OnceLock;
@@ -37,7 +38,7 @@ pub fn open(path: &Path) -> Result<Root, String> {
     let (our_major, our_minor) = version(ABI_VERSION)?;
     if major != our_major {
         return Err(format!(
-            "built for plugin ABI {abi}, this host speaks ABI {ABI_VERSION}: majors must be equal"
+            "built for plugin ABI {abi}, this host speaks ABI {ABI_VERSION}; use a build of the plugin for ABI {our_major} or another ansatz"
         ));
     }
     let theirs = header.layout().ok_or("built without layout information")?;
@@ -45,7 +46,7 @@ pub fn open(path: &Path) -> Result<Root, String> {
     // Prefix types know at run time which fields they have, so the older side is the interface,
     // whichever it is; abi_stable's own loader takes the program for the older one.
     let (older, newer) = if minor < our_minor { (theirs, ours) } else { (ours, theirs) };
-    check_layout_compatibility(older, newer).map_err(|errors| short(&errors))?;
+    check_layout_compatibility(older, newer).map_err(|errors| short(&abi, &errors))?;
     // SAFETY: the layouts were checked in the line above.
     let plugin: PluginRef =
         unsafe { header.unchecked_layout() }.map_err(|error| format!("its root function failed: {error}"))?;
@@ -75,18 +76,25 @@ fn version(text: &str) -> Result<(u32, u32), String> {
 }
 
 /// abi_stable's own message for one added field has over a thousand lines: which type and what, once.
-fn short(errors: &AbiInstabilityErrors) -> String {
+fn short(abi: &str, errors: &AbiInstabilityErrors) -> String {
     let mut lines: Vec<String> = Vec::new();
     for error in errors.errors.iter() {
-        let place: Vec<String> = (error.stack_trace.iter().rev().take(3).rev())
-            .map(|found| {
-                let text = found.expected.to_string();
-                text.lines().next().unwrap_or_default().trim().trim_start_matches("field_name:").to_owned()
+        let mut place: Vec<&str> = (error.stack_trace.iter())
+            .map(|found| match found.expected {
+                TLFieldOrFunction::Field(field) => field.name(),
+                TLFieldOrFunction::Function(function) => function.name.as_str(),
             })
+            // what abi_stable wraps its types in has numbers for names
+            .filter(|name| name.trim_start_matches("field_").parse::<u32>().is_err())
             .collect();
+        place.dedup();
+        place.drain(..place.len().saturating_sub(3));
+        let innermost = match error.stack_trace.last().map(|found| found.expected) {
+            Some(TLFieldOrFunction::Field(field)) => field.full_type().to_string(),
+            Some(TLFieldOrFunction::Function(_)) | None => "the root".to_owned(),
+        };
         for what in error.errs.iter() {
-            let what: String = format!("{what:?}").chars().take(110).collect();
-            let line = format!("{}: {what}", place.join(" > "));
+            let line = format!("{innermost} in {}: {}", place.join(" > "), in_words(what));
             if !lines.contains(&line) {
                 lines.push(line);
             }
@@ -96,9 +104,30 @@ fn short(errors: &AbiInstabilityErrors) -> String {
     lines.truncate(4);
     let rest = if more > 0 { format!("\n  and {more} more") } else { String::new() };
     format!(
-        "its types differ from those of ABI {ABI_VERSION}; rebuild it with the ansatz-core of this release:\n  {}{rest}",
+        "built for plugin ABI {abi}, but its types differ from those of this host's ABI {ABI_VERSION}; rebuild it with the ansatz-core of this release:\n  {}{rest}",
         lines.join("\n  ")
     )
+}
+
+/// One difference; of fields, which are most of them, no more than name and type.
+fn in_words(what: &AbiInstability) -> String {
+    let (expected, found) = match what {
+        AbiInstability::UnexpectedField(field) => {
+            let [expected, found] = [field.expected, field.found]
+                .map(|field| format!("{}: {}", field.name(), field.full_type()).trim().to_owned());
+            (expected, found)
+        }
+        AbiInstability::FieldCountMismatch(count) => {
+            (format!("{} fields", count.expected), count.found.to_string())
+        }
+        AbiInstability::MismatchedPrefixSize(count) => {
+            (format!("{} entries of the first version", count.expected), count.found.to_string())
+        }
+        AbiInstability::Name(name) => (name.expected.to_string(), name.found.to_string()),
+        AbiInstability::Size(size) => (format!("{} bytes", size.expected), size.found.to_string()),
+        other => return format!("{other:?}").chars().take(110).collect(),
+    };
+    format!("expected {expected}, found {found}")
 }
 
 /// libloading's own text is only "dlopen failed"; the reason is the source.

@@ -1,5 +1,7 @@
 //! One plugin library: looked at as a file, then loaded, then asked what it offers.
 
+mod elf;
+
 use crate::foreign_objective::ForeignObjective;
 use crate::foreign_strategy::ForeignStrategy;
 use crate::metadata::{ComponentMetadata, Form, PluginMetadata, Role};
@@ -33,6 +35,9 @@ impl LibraryFile {
             return Err(refused(reason));
         }
         let bytes = std::fs::read(&path).map_err(|error| refused(error.to_string()))?;
+        if let Some(reason) = elf::incomplete(&bytes) {
+            return Err(refused(reason));
+        }
         if !contains(&bytes, ENTRY_SYMBOL) {
             return Err(refused(match other_abi(&bytes) {
                 Some(major) => format!(
@@ -43,6 +48,9 @@ impl LibraryFile {
                     "not an Ansatz plugin: it has no symbol {ENTRY_SYMBOL} (export_plugin! writes it)"
                 ),
             }));
+        }
+        if let Some(reason) = elf::foreign(&bytes) {
+            return Err(refused(reason));
         }
         Ok(Self { path, bytes })
     }
