@@ -3,6 +3,7 @@
 
 use crate::args::{Args, Command, Format, PluginsCommand, StudyRef};
 use crate::ask_tell;
+use crate::check_plugin;
 use crate::error::{Error, Exit};
 use crate::interrupt::Interrupt;
 use crate::journal::PluginStamp;
@@ -48,6 +49,8 @@ pub fn execute(args: Args) -> Result<Exit, Error> {
         Command::Plugins { command: PluginsCommand::Inspect { name, path, json } } => {
             plugins_inspect(&name, &path, json)
         }
+        Command::Plugins { command: PluginsCommand::Check(arguments) } => check_plugin::check(&arguments),
+        Command::PluginCase(arguments) => check_plugin::run_case(&arguments),
         Command::AskTell { manifest, overrides, journal } => {
             let (manifest, plan) = read_plan(&manifest, &overrides.set, journal)?;
             let mut session = session::create_or_resume(&manifest, plan)?;
@@ -356,12 +359,14 @@ fn absolute(folders: &[PathBuf]) -> Result<Vec<PathBuf>, Error> {
     folders.iter().map(absolute).collect()
 }
 
-fn print(text: &str) -> Result<Exit, Error> {
+/// Prints a text on our standard output.
+pub(crate) fn print(text: &str) -> Result<Exit, Error> {
     let mut out = output::stdout();
     quiet_on_closed_pipe(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
 }
 
-fn print_json(value: &Value) -> Result<Exit, Error> {
+/// Prints a JSON document on our standard output.
+pub(crate) fn print_json(value: &Value) -> Result<Exit, Error> {
     print(&format!("{value:#}\n"))
 }
 
