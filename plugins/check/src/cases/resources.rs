@@ -76,7 +76,7 @@ pub(super) fn objective_threads(bench: &Bench<'_>) -> Finding {
 }
 
 /// How long threads may take to end.
-const THREADS_GRACE: Duration = Duration::from_secs(1);
+const THREADS_GRACE: Duration = Duration::from_secs(2);
 
 /// A pool that the first one starts and all others share is no leak; a thread for each is one.
 fn threads(bench: &Bench<'_>, used: fn(&Bench<'_>) -> Result<(), Ending>) -> Finding {
