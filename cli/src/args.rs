@@ -133,6 +133,9 @@ pub enum Command {
     /// Serve a plugin to a host; started by hosts only.
     #[command(name = crate::plugins::WORKER_SUBCOMMAND, hide = true)]
     PluginWorker(WorkerArgs),
+    /// Run one case of `plugins check` in this process, which a plugin may take down.
+    #[command(hide = true)]
+    PluginCase(PluginCase),
     /// Print completions for a shell.
     Completions {
         /// Which shell.
@@ -260,6 +263,8 @@ pub enum PluginsCommand {
         #[command(flatten)]
         overrides: Overrides,
     },
+    /// Check whether a plugin does what plugins should, case by case. This runs its code, in processes of their own.
+    Check(CheckPlugin),
 }
 
 /// What a plugin is.
@@ -278,6 +283,68 @@ pub enum Language {
     Rust,
     /// A program with a helper of one file.
     Python,
+}
+
+/// What to check of a plugin.
+#[derive(Debug, clap::Args)]
+pub struct CheckPlugin {
+    /// The plugin: a library, or the folder of a program.
+    #[arg(required_unless_present = "list")]
+    pub path: Option<PathBuf>,
+    /// Check a library in a process of its own, as studies run what did not ship with Ansatz.
+    #[arg(long)]
+    pub isolated: bool,
+    /// Run only this case; may be given several times.
+    #[arg(long, value_name = "ID")]
+    pub only: Vec<String>,
+    /// Check only the component of this name.
+    #[arg(long, value_name = "NAME")]
+    pub component: Option<String>,
+    /// A manifest whose [objective] or [[strategy]] names the plugin: its options are used, and an objective is
+    /// checked with its problem.
+    #[arg(long, value_name = "FILE")]
+    pub problem: Option<PathBuf>,
+    /// Every random number comes from this seed.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// How long each case may take, in seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub timeout: u64,
+    /// List the cases, and run none.
+    #[arg(long)]
+    pub list: bool,
+    /// Print the result as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// One case of one component, in this process.
+#[derive(Debug, clap::Args)]
+pub struct PluginCase {
+    /// The plugin: a library, or the folder of a program.
+    #[arg(long)]
+    pub plugin: PathBuf,
+    /// Its code runs in a process of its own.
+    #[arg(long)]
+    pub isolated: bool,
+    /// What the component does: strategy or objective.
+    #[arg(long, requires = "name")]
+    pub role: Option<String>,
+    /// The component; left out for the plugin as a whole.
+    #[arg(long, requires = "role")]
+    pub name: Option<String>,
+    /// The id of the case.
+    #[arg(long)]
+    pub case: String,
+    /// Every random number comes from this seed.
+    #[arg(long)]
+    pub seed: u64,
+    /// When the process is ended, in seconds from its start.
+    #[arg(long)]
+    pub timeout: f64,
+    /// A manifest that names the plugin.
+    #[arg(long)]
+    pub problem: Option<PathBuf>,
 }
 
 /// A format of a table.

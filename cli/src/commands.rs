@@ -1,10 +1,11 @@
-//! What each command does; those of `ansatz plugins` are in `plugins`. Text for people or JSON for programs goes to standard output; progress,
-//! warnings and errors go to standard error.
+//! What each command does; those of `ansatz plugins` are in `plugins`. Text for people or JSON for programs goes to
+//! standard output; progress, warnings and errors go to standard error.
 
 mod plugins;
 
 use crate::args::{Args, Command, Format, StudyRef};
 use crate::ask_tell;
+use crate::check_plugin;
 use crate::error::{Error, Exit};
 use crate::interrupt::Interrupt;
 use crate::journal::PluginStamp;
@@ -49,6 +50,7 @@ pub fn execute(args: Args) -> Result<Exit, Error> {
         Command::Best { study, json } => best(&study, json),
         Command::Export { study, format, output } => export(&study, format, output),
         Command::Plugins { command } => plugins::execute(command),
+        Command::PluginCase(arguments) => check_plugin::run_case(&arguments),
         Command::AskTell { manifest, overrides, lock, journal } => {
             let (manifest, plan) = read_plan(&manifest, &overrides.set, journal)?;
             let mut session = session::create_or_resume(&manifest, plan, lock.locking())?;
@@ -265,12 +267,14 @@ fn absolute(folders: &[PathBuf]) -> Result<Vec<PathBuf>, Error> {
     folders.iter().map(absolute).collect()
 }
 
-fn print(text: &str) -> Result<Exit, Error> {
+/// Prints a text on our standard output.
+pub(crate) fn print(text: &str) -> Result<Exit, Error> {
     let mut out = output::stdout();
     quiet_on_closed_pipe(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
 }
 
-fn print_json(value: &Value) -> Result<Exit, Error> {
+/// Prints a JSON document on our standard output.
+pub(crate) fn print_json(value: &Value) -> Result<Exit, Error> {
     print(&format!("{value:#}\n"))
 }
 

@@ -3,6 +3,7 @@
 
 mod args;
 mod ask_tell;
+mod check_plugin;
 mod clock;
 mod commands;
 pub mod engine;

@@ -161,7 +161,7 @@ fn xdg_folder(variable: &str, in_home: &str) -> Option<PathBuf> {
 }
 
 /// How workers are started.
-fn launch(call_timeout: Duration, memory_bytes_max: Option<u64>, log: Option<PathBuf>) -> Launch {
+pub fn launch(call_timeout: Duration, memory_bytes_max: Option<u64>, log: Option<PathBuf>) -> Launch {
     Launch {
         executable: std::env::current_exe().unwrap_or_else(|_| "ansatz".into()),
         subcommand: WORKER_SUBCOMMAND,

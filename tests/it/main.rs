@@ -8,6 +8,7 @@
 mod abi;
 mod ask_tell;
 mod bad_input;
+mod conformance;
 mod determinism;
 mod evolution;
 mod faults;

@@ -33,6 +33,8 @@ plugins = { path = ["ours"] }
     let folder = scenario.path("work/ours");
     std::fs::create_dir(&folder).unwrap();
     std::fs::copy(dice(), folder.join(file_name("acme-dice"))).unwrap();
+    let library = folder.join(file_name("acme-dice"));
+    scenario.ansatz(&["plugins", "check", library.to_str().unwrap()]).expect(0);
     scenario.run(manifest).expect(0);
     let stored = StoredStudy::read(&scenario.journal(), None);
     stored.expect_each_trial_once(12);

@@ -2,6 +2,7 @@
 
 use super::{absolute, print, print_json, read_plan};
 use crate::args::PluginsCommand;
+use crate::check_plugin;
 use crate::error::{Error, Exit};
 use crate::install::install;
 use crate::lock::Lock;
@@ -25,6 +26,7 @@ pub fn execute(command: PluginsCommand) -> Result<Exit, Error> {
             ))
         }
         PluginsCommand::Install { source, to } => install_plugin(&source, to),
+        PluginsCommand::Check(arguments) => check_plugin::check(&arguments),
         PluginsCommand::Lock { manifest, overrides } => lock(&manifest, &overrides.set),
     }
 }

@@ -285,11 +285,10 @@ impl Broken {
     pub fn describe(&self, log: Option<&Path>) -> String {
         let mut text = match self {
             Broken::NotStarted(error) => return format!("cannot be started: {error}"),
-            Broken::Ended(Some(status)) => match (status.signal(), status.code()) {
-                (Some(signal), _) => format!("ended by signal {signal}{}", signal_name(signal)),
-                (None, Some(code)) => format!("ended with exit code {code}"),
-                (None, None) => "ended".to_owned(),
-            },
+            Broken::Ended(Some(status)) => {
+                let by = if status.signal().is_some() { "by" } else { "with" };
+                format!("ended {by} {}", exit_in_words(*status))
+            }
             Broken::Ended(None) => "closed its output, and was killed".to_owned(),
             Broken::TimedOut(limit) => format!("did not answer within {limit:?}, and was killed"),
             Broken::Garbled(what) => format!("broke the protocol: {what}"),
@@ -305,8 +304,12 @@ impl Broken {
     }
 }
 
-fn signal_name(signal: i32) -> &'static str {
-    match signal {
+/// An exit status as people know it: `exit code 3`, or `signal 11 (SIGSEGV)`.
+pub fn exit_in_words(status: ExitStatus) -> String {
+    let Some(signal) = status.signal() else {
+        return format!("exit code {}", status.code().unwrap_or_default());
+    };
+    let name = match signal {
         4 => " (SIGILL)",
         6 => " (SIGABRT)",
         7 => " (SIGBUS)",
@@ -316,7 +319,8 @@ fn signal_name(signal: i32) -> &'static str {
         15 => " (SIGTERM)",
         24 => " (SIGXCPU)",
         _ => "",
-    }
+    };
+    format!("signal {signal}{name}")
 }
 
 fn last_line(log: &Path) -> Option<String> {

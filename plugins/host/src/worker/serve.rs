@@ -24,10 +24,14 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 /// Where our lines go, once standard output was taken away from the plugin.
 static OUTPUT: OnceLock<Mutex<File>> = OnceLock::new();
 
-/// Limits the memory of this process, and has it end with the host.
+/// Limits the memory of this process, and has it end with the host. Where it crashes it leaves no image of its
+/// memory behind: a plugin that crashes a thousand times would fill the disk.
 pub fn confine(memory_bytes_max: Option<u64>) -> std::io::Result<()> {
     #[cfg(target_os = "linux")]
     rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
+    let no_image = rustix::process::Rlimit { current: Some(0), maximum: Some(0) };
+    // where it is refused, an image is left
+    let _ = rustix::process::setrlimit(rustix::process::Resource::Core, no_image);
     if let Some(bytes) = memory_bytes_max {
         let limit = rustix::process::Rlimit { current: Some(bytes), maximum: Some(bytes) };
         rustix::process::setrlimit(rustix::process::Resource::As, limit)?;
