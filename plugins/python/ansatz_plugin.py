@@ -1018,7 +1018,9 @@ class _Server:
             return _fault("failed", f"the objective ended the program with code {end.code}", _location(end))
         except BaseException as error:  # nothing that a plugin does may end the conversation
             traceback.print_exc()
-            kind = {"evaluate": "failed", "create": "other"}.get(verb or "", "panic")
+            # a state that a strategy stumbles over is a damaged one
+            kinds = {"evaluate": "failed", "create": "other", "restore": "invalid"}
+            kind = kinds.get(verb or "", "panic")
             return _fault(kind, f"{type(error).__name__}: {error}", _location(error))
 
     def hello(self, body: dict) -> dict:

@@ -271,22 +271,23 @@ static bool create(int body) {
     return created = true;
 }
 
-// A suggestion's tag is 0 for a random point, else the parameter that moved, from 1, below 0 for a step down.
+// A suggestion's tag is 0 for a random point, else the parameter that moved, from 1.
 static void ask(int body) {
     int count = (int)number(get(body, "count"), 1);
     printf("{\"suggestions\":[");
     for (int n = 0; n < count; n++) {
         int chosen = -1, tag = 0;
+        bool down = false;
         if (start_points_left > 0) start_points_left--;
         else if (best_loss < INFINITY && uniform() >= random_share) {
             // each parameter up, then each down
             chosen = turn % parameter_count;
-            tag = turn++ / parameter_count % 2 ? -(chosen + 1) : chosen + 1;
+            down = turn++ / parameter_count % 2, tag = chosen + 1;
         }
         printf("%s{\"x\":[", n ? "," : "");
         for (int i = 0; i < parameter_count; i++) {
             double x = tag ? best[i] : from_unit(&parameters[i], uniform());
-            if (i == chosen) x = moved(&parameters[i], x, tag > 0 ? steps[i] : -steps[i]);
+            if (i == chosen) x = moved(&parameters[i], x, down ? -steps[i] : steps[i]);
             printf("%s%.17g", i ? "," : "", x);
         }
         printf("],\"tag\":%d}", tag);
@@ -297,7 +298,7 @@ static void ask(int body) {
 static void tell(int body) {
     for (int seen = first(get(body, "observations")); seen >= 0; seen = nodes[seen].next) {
         bool own = get(seen, "own") >= 0 && nodes[get(seen, "own")].kind == 't';
-        int moved_one = own ? abs((int)number(get(seen, "tag"), 0)) - 1 : -1, i = 0;
+        int moved_one = own ? (int)number(get(seen, "tag"), 0) - 1 : -1, i = 0;
         double loss = number(first(get(seen, "losses")), INFINITY);
         bool better = loss < best_loss && is_text(get(seen, "status"), "completed");
         if (moved_one >= 0 && moved_one < parameter_count)
@@ -319,8 +320,8 @@ static bool hello(int body) {
     puts("{\"hello\":{\"protocol\":1,\"package\":\"com-example-coordinate\",\"version\":\"0.1.0\",\"build\":\"C11\","
          "\"components\":[{\"role\":\"strategy\",\"name\":\"com.example.coordinate\",\"summary\":\"one parameter at a "
          "time, up and down from the best point\",\"capabilities\":[\"float\",\"int\",\"categorical\",\"ordinal\","
-         "\"pending\"],\"options\":{\"type\":\"object\",\"properties\":{\"step\":{\"type\":\"number\",\"default\":0.25,"
-         "\"exclusiveMinimum\":0,\"maximum\":0.5},\"random_share\":{\"type\":\"number\",\"default\":0.1,\"minimum\":0,"
+         "\"pending\"],\"options\":{\"type\":\"object\",\"properties\":{\"step\":{\"description\":\"length of the first steps, as a share of each range\",\"type\":\"number\",\"default\":0.25,"
+         "\"exclusiveMinimum\":0,\"maximum\":0.5},\"random_share\":{\"description\":\"share of random points\",\"type\":\"number\",\"default\":0.1,\"minimum\":0,"
          "\"maximum\":1}},\"additionalProperties\":false}}],\"features\":[]}}");
     return true;
 }

@@ -157,6 +157,7 @@ class Host:
         for suggestion in suggestions:
             wrong = self.space.check(suggestion["x"])
             assert wrong is None, f"{suggestion}: {wrong}"
+            assert 0 <= suggestion.get("tag", 0) < 2**64, f"{suggestion}: a tag has 64 bits and no sign"
         return suggestions
 
     def tell(self, observations: list) -> None:
