@@ -148,5 +148,5 @@ fn host() -> HostRef {
 /// What plugins say.
 extern "C" fn log(level: u32, target: RStr<'_>, message: RStr<'_>) {
     let level = if level <= 1 { "error" } else { "warning" };
-    crate::log(level, "plugin", &format!("({target}): {message}"));
+    crate::log(level, &format!("({target}): {message}"));
 }

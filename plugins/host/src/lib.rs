@@ -164,12 +164,17 @@ impl fmt::Display for PluginFault {
 }
 impl std::error::Error for PluginFault {}
 
-/// A line for a person: from a worker it goes to the host, and from the host to standard error. Standard output
-/// belongs to whoever asked the host.
-fn log(level: &str, source: &str, message: &str) {
-    use std::io::Write;
+/// What a plugin says, who it is in brackets first: from a worker it goes to the host, and from the host to standard
+/// error. Standard output belongs to whoever asked the host.
+fn log(level: &str, message: &str) {
     if !worker::log(level, message) {
-        // unlike eprintln!, this does not panic where standard error is closed
-        let _ = writeln!(std::io::stderr(), "{level}: {source} {message}");
+        say(level, &format!("plugin {message}"));
     }
+}
+
+/// A line for a person.
+fn say(level: &str, message: &str) {
+    use std::io::Write;
+    // unlike eprintln!, this does not panic where standard error is closed
+    let _ = writeln!(std::io::stderr(), "{level}: {message}");
 }

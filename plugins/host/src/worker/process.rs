@@ -80,6 +80,8 @@ pub struct Process {
     used: usize,
     log: Option<PathBuf>,
     call_timeout: Duration,
+    /// Who speaks, where it does not say so itself.
+    speaker: Option<String>,
 }
 
 impl Process {
@@ -116,6 +118,10 @@ impl Process {
             used: 0,
             log: log_path,
             call_timeout: launch.call_timeout,
+            speaker: match served {
+                Served::Library(_) => None,
+                Served::Program(folder) => folder.file_name().map(|name| name.to_string_lossy().into_owned()),
+            },
         };
         unblocked.map_err(|error| Broken::NotStarted(error.into()))?;
         let greeting = Greeting {
@@ -172,13 +178,25 @@ impl Process {
         loop {
             let Some(line) = self.line(until)? else { return Ok(Heard::Nothing) };
             match protocol::read(&line) {
-                Ok(Reply::Log { level, message }) => crate::log(&level, "plugin", &message),
+                Ok(Reply::Log { level, message }) => self.pass_on(&level, &message),
                 Ok(reply) => return Ok(Heard::Reply(Box::new(reply))),
                 Err(error) => {
                     let start: String = line.chars().take(80).collect();
                     return Err(Broken::Garbled(format!("{start:?} is no answer: {error}")));
                 }
             }
+        }
+    }
+
+    /// What it logs. A library says itself which part of it speaks, a program has only one.
+    fn pass_on(&self, level: &str, message: &str) {
+        let level = ["error", "warning", "info", "debug"].into_iter().find(|known| *known == level);
+        // more than warnings is for whoever looks for it: the host has no such view
+        let Some(level @ ("error" | "warning")) = level.or(Some("warning")) else { return };
+        let message = message.replace(['\r', '\n'], " ");
+        match &self.speaker {
+            Some(speaker) => crate::log(level, &format!("({speaker}): {message}")),
+            None => crate::log(level, &message),
         }
     }
 

@@ -151,7 +151,7 @@ impl RemoteStrategy {
                 return Err(fault);
             }
             let notice = format!("{} in {call}: {}; its process is replaced", self.name, fault.message);
-            crate::log("warning", "worker", &notice);
+            crate::say("warning", &notice);
         }
         Err(fault(FaultKind::OTHER, "it was not asked"))
     }

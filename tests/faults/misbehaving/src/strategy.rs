@@ -16,6 +16,8 @@ pub struct Options {
     pub misdeed: Misdeed,
     /// How many calls of ask (or tell, if that is where the misdeed is) are well-behaved before it.
     pub after: u64,
+    /// Where `segfault-once` remembers.
+    pub memory: std::path::PathBuf,
 }
 
 /// What it does wrong.
@@ -43,6 +45,24 @@ pub enum Misdeed {
     Exhausted,
     /// Suggests other points in every process.
     Unrepeatable,
+    /// Dies of a signal, as a bad pointer would have it.
+    Segfault,
+    /// Aborts.
+    Abort,
+    /// Ends the process as if all were well.
+    Exit,
+    /// Calls itself without end.
+    OverflowStack,
+    /// Takes memory without end.
+    EatMemory,
+    /// Never answers.
+    Hang,
+    /// Never comes back when it is told.
+    HangInTell,
+    /// Prints a line that looks like an answer, and answers.
+    Prints,
+    /// Dies of a signal the first time that it is asked so in a study: a file remembers.
+    SegfaultOnce,
 }
 
 /// Random points, and a misdeed.
@@ -89,18 +109,68 @@ impl Strategy for MisbehavingStrategy {
                 self.rng = Rng::new(RandomState::new().hash_one(self.asked));
                 Ok(self.points(count))
             }
-            Misdeed::None | Misdeed::PanicInNew | Misdeed::PanicInTell => Ok(self.points(count)),
+            Misdeed::Segfault => die_of_signal(),
+            Misdeed::SegfaultOnce => {
+                if std::fs::File::create_new(&self.options.memory).is_ok() {
+                    die_of_signal();
+                }
+                Ok(self.points(count))
+            }
+            Misdeed::Abort => std::process::abort(),
+            Misdeed::Exit => std::process::exit(0),
+            Misdeed::OverflowStack => {
+                let depth = overflow(count as u64);
+                Err(StrategyError::Other(format!("it came back from {depth}")))
+            }
+            Misdeed::EatMemory => {
+                let mut eaten: Vec<Vec<u8>> = Vec::new();
+                loop {
+                    eaten.push(vec![1; 16 << 20]);
+                }
+            }
+            Misdeed::Hang => hang(),
+            Misdeed::Prints => {
+                println!("{{\"suggestions\":[]}}");
+                Ok(self.points(count))
+            }
+            Misdeed::None | Misdeed::PanicInNew | Misdeed::PanicInTell | Misdeed::HangInTell => {
+                Ok(self.points(count))
+            }
         }
     }
 
     fn tell(&mut self, _: &[Observation]) -> Result<(), StrategyError> {
         let is_due = self.told >= self.options.after;
         self.told += 1;
-        if is_due && self.options.misdeed == Misdeed::PanicInTell {
-            panic!("in tell, as asked for");
+        match self.options.misdeed {
+            Misdeed::PanicInTell if is_due => panic!("in tell, as asked for"),
+            Misdeed::HangInTell if is_due => hang(),
+            _ => {}
         }
         Ok(())
     }
+}
+
+/// Sends this process the signal that a bad pointer would bring, again and again, as a bad pointer would: at the first
+/// one the standard library only takes its own handler away.
+fn die_of_signal() -> ! {
+    let own = std::process::id().to_string();
+    loop {
+        let _ = std::process::Command::new("kill").args(["-SEGV", &own]).status();
+    }
+}
+
+fn hang() -> ! {
+    loop {
+        std::thread::park();
+    }
+}
+
+/// Each call needs some stack, and what follows it.
+#[expect(unconditional_recursion, reason = "the stack is to overflow")]
+fn overflow(depth: u64) -> u64 {
+    let space = std::hint::black_box([depth; 64]);
+    overflow(depth + 1) + space[(depth % 64) as usize]
 }
 
 impl MisbehavingStrategy {
