@@ -4,7 +4,7 @@ use crate::case::{Case, Verdict};
 use crate::cases;
 use crate::child::{Subject, Told};
 use crate::target::About;
-use ansatz_plugin_host::worker::exit_in_words;
+use ansatz_plugin_host::worker::{exit_in_words, last_words};
 use serde::Serialize;
 use std::io::Read;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -192,7 +192,7 @@ fn run(examination: &Examination<'_>, job: &Job<'_>) -> (Option<Told>, CaseResul
     };
     let (verdict, text) = match (crashed, &told) {
         (Some(mut reason), _) => {
-            if let Some(line) = last_line(&ended.stderr) {
+            if let Some(line) = last_words(&ended.stderr) {
                 reason.push_str(&format!("; its last words: {line}"));
             }
             (Verdict::Crashed, reason)
@@ -300,13 +300,6 @@ impl Running {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-/// The last line that says anything.
-fn last_line(bytes: &[u8]) -> Option<String> {
-    let text = String::from_utf8_lossy(bytes);
-    let line = text.lines().map(str::trim).rfind(|line| !line.is_empty())?;
-    Some(line.chars().take(200).collect())
 }
 
 #[cfg(all(test, unix))]

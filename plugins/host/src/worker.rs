@@ -11,7 +11,7 @@ mod serve;
 mod strategy;
 
 pub use objective::RemoteObjective;
-pub use process::{Broken, Launch, Process, Served, exit_in_words};
+pub use process::{Broken, Launch, Process, Served, exit_in_words, last_words};
 pub use protocol::{Introduction, Offer, PROTOCOL, json_schema, with_null_for_nan};
 pub use serve::{become_program, confine, serve_library};
 pub use strategy::RemoteStrategy;

@@ -348,8 +348,15 @@ fn last_line(log: &Path) -> Option<String> {
     file.seek(std::io::SeekFrom::Start(length.saturating_sub(LOG_TAIL_BYTES))).ok()?;
     let mut tail = Vec::new();
     file.read_to_end(&mut tail).ok()?;
-    let text = String::from_utf8_lossy(&tail);
-    let line = text.lines().rev().map(str::trim).find(|line| !line.is_empty())?;
+    last_words(&tail)
+}
+
+/// The last line that says anything: Rust's advice on backtraces says nothing.
+pub fn last_words(output: &[u8]) -> Option<String> {
+    let text = String::from_utf8_lossy(output);
+    let says_something =
+        |line: &&str| !line.is_empty() && !line.starts_with("note: run with `RUST_BACKTRACE");
+    let line = text.lines().map(str::trim).rfind(says_something)?;
     Some(line.chars().take(200).collect())
 }
 
