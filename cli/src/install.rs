@@ -29,8 +29,7 @@ pub fn install(source: &Path, folder: &Path) -> Result<Installed, Error> {
         return install_program(source, folder);
     }
     if source.join("Cargo.toml").is_file() {
-        let build = build_crate(source)?;
-        return install_library(&build.library, folder);
+        return install_library(&build_crate(source)?, folder);
     }
     if source.is_dir() {
         return Err(missing(
@@ -142,28 +141,12 @@ fn write_beside(place: &Path, write: impl FnOnce(&Path) -> std::io::Result<()>) 
     Ok(())
 }
 
-/// A crate's library, in a build folder that goes away with this.
-struct Build {
-    library: PathBuf,
-    folder: PathBuf,
-}
-
-impl Drop for Build {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.folder);
-    }
-}
-
-/// Builds a crate with cargo, optimised, apart from its own target folder.
-fn build_crate(source: &Path) -> Result<Build, Error> {
-    let folder = source.join(format!("target/.ansatz-install-{}", std::process::id()));
-    let mut build = Build { library: PathBuf::new(), folder: folder.clone() };
+/// Builds a crate with cargo, optimised, where its author builds it too; gives the library.
+fn build_crate(source: &Path) -> Result<PathBuf, Error> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let output = Command::new(&cargo)
         .args(["build", "--release", "--lib", "--message-format=json-render-diagnostics", "--manifest-path"])
         .arg(source.join("Cargo.toml"))
-        .arg("--target-dir")
-        .arg(&folder)
         .stderr(Stdio::inherit())
         .output()
         .map_err(|error| {
@@ -172,7 +155,7 @@ fn build_crate(source: &Path) -> Result<Build, Error> {
     if !output.status.success() {
         return Err(Error::Install(format!("{} does not build; cargo says why above", source.display())));
     }
-    let libraries: Vec<PathBuf> = String::from_utf8_lossy(&output.stdout)
+    let mut libraries: Vec<PathBuf> = String::from_utf8_lossy(&output.stdout)
         .lines()
         .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
         .filter(|message| {
@@ -182,19 +165,16 @@ fn build_crate(source: &Path) -> Result<Build, Error> {
         .filter_map(|name| name.as_str().map(PathBuf::from))
         .filter(|path| path.to_string_lossy().ends_with(DLL_SUFFIX))
         .collect();
-    match &libraries[..] {
-        [library] => {
-            build.library = library.clone();
-            Ok(build)
-        }
-        [] => Err(Error::Install(format!(
+    match (libraries.pop(), libraries.len()) {
+        (Some(library), 0) => Ok(library),
+        (None, _) => Err(Error::Install(format!(
             "{} builds no dynamic library; its Cargo.toml needs crate-type = [\"cdylib\", \"rlib\"] in [lib]",
             source.display()
         ))),
-        several => Err(Error::Install(format!(
-            "{} builds {} dynamic libraries; build it and name the one to install",
+        (_, more) => Err(Error::Install(format!(
+            "{} builds {} dynamic libraries; name the one to install",
             source.display(),
-            several.len()
+            more + 1
         ))),
     }
 }

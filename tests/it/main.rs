@@ -19,6 +19,7 @@ mod layering;
 mod mixed_builds;
 mod programs;
 mod quality;
+mod shipping;
 mod strategies;
 mod third_party;
 

@@ -1,0 +1,194 @@
+//! A plugin on its way to a study: written by `plugins new`, built, checked, installed, pinned and used, by a host that
+//! was built before; and what happens when the file is another one than was pinned.
+
+use crate::{SCRATCH, scenario};
+use ansatz_tests::libraries::{file_name, library};
+use ansatz_tests::scenario::finish;
+use ansatz_tests::stranger::repository;
+use ansatz_tests::{Ended, Running, Scenario, StoredStudy};
+use std::path::Path;
+use std::process::Command;
+
+const MANIFEST: &str = r#"
+study = { name = "shipped", seed = 3 }
+metrics = { value = "minimise" }
+space = { x1 = { float = [-5.0, 10.0] }, x2 = { float = [0.0, 15.0] } }
+objective = { plugin = "synthetic", options = { function = "branin" } }
+strategy = [{ plugin = "com.acme.walk" }, { plugin = "bayesian" }]
+budget = { trials = 30 }
+run = { slots = 2 }
+"#;
+
+/// So that cargo fetches nothing, and builds what plugins have in common once.
+fn offline(command: &mut Command) -> &mut Command {
+    command
+        .env("CARGO_NET_OFFLINE", "true")
+        .env("CARGO_TARGET_DIR", Path::new(SCRATCH).join("shipped"))
+        .env("CARGO_INCREMENTAL", "0")
+}
+
+fn ansatz(scenario: &Scenario, arguments: &[&str]) -> Ended {
+    let mut command = scenario.command(arguments);
+    let output = offline(&mut command).output().unwrap();
+    Ended {
+        status: output.status,
+        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+    }
+}
+
+#[test]
+fn from_plugins_new_to_a_mixed_study() {
+    if !ansatz_tests::slow_tests_run() {
+        println!("skipped: set ANSATZ_SLOW_TESTS=1 to build a crate and run this");
+        return;
+    }
+    let scenario = scenario();
+    let before = std::fs::read(scenario.binary()).unwrap();
+    let core = repository().join("core");
+    for (kind, name) in [("strategy", "com.acme.walk"), ("objective", "com.acme.bowl")] {
+        let folder = name.rsplit('.').next().unwrap();
+        let arguments = ["plugins", "new", name, "--kind", kind, "--core", core.to_str().unwrap()];
+        scenario.ansatz(&arguments).expect(0);
+        // a second time nothing is overwritten
+        scenario.ansatz(&arguments).expect(2).expect_message(&["not overwritten"]);
+        let crate_folder = scenario.path("work").join(folder);
+        std::fs::copy(repository().join("Cargo.lock"), crate_folder.join("Cargo.lock")).unwrap();
+        // its own test runs the conformance suite on what cargo built
+        let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        cargo
+            .args(["test", "--release", "--quiet"])
+            .current_dir(&crate_folder)
+            .env("ANSATZ", scenario.binary());
+        let output = offline(&mut cargo).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
+        assert!(said.contains("1 passed"), "{said}");
+        let installed = ansatz(&scenario, &["plugins", "install", folder]).expect(0);
+        assert!(installed.stdout.starts_with(&format!("installed {kind} {name} 0.1.0 as ")), "{installed}");
+        let again = ansatz(&scenario, &["plugins", "install", folder]).expect(0);
+        assert!(again.stdout.starts_with("updated "), "{again}");
+    }
+    let installed = scenario.path("home/.local/share/ansatz/plugins").join(file_name("acme-walk"));
+    ansatz(&scenario, &["plugins", "check", installed.to_str().unwrap(), "--isolated"]).expect(0);
+
+    scenario.write("study.toml", MANIFEST);
+    scenario.ansatz(&["run", "study.toml", "--locked"]).expect(4).expect_message(&["no ansatz.lock"]);
+    scenario.ansatz(&["plugins", "lock", "study.toml"]).expect(0);
+    assert_eq!(scenario.ansatz(&["run", "study.toml", "--locked", "--quiet"]).expect(0).stderr, "");
+    let stored = StoredStudy::read(&scenario.journal(), None);
+    stored.expect_each_trial_once(30);
+    assert!(stored.study.members().iter().all(|member| member.trial_count == 15));
+
+    // another build is warned of, and refused where that is asked for
+    let mut bytes = std::fs::read(&installed).unwrap();
+    bytes.push(0);
+    std::fs::write(&installed, bytes).unwrap();
+    let changed = ["another build of version 0.1.0 than ansatz.lock says", "com.acme.walk"];
+    let ended = scenario.ansatz(&["resume", "--locked"]).expect(4);
+    ended.expect_message(&changed);
+    let ended = scenario.ansatz(&["resume", "--quiet"]).expect(0);
+    assert!(changed.iter().all(|part| ended.stderr.contains(part)), "{ended}");
+    // the host is what it was
+    assert_eq!(std::fs::read(scenario.binary()).unwrap(), before);
+}
+
+#[test]
+fn what_python_plugins_new_writes_is_checked_installed_and_used() {
+    let scenario = scenario();
+    for (kind, name) in [("strategy", "com.acme.walk"), ("objective", "com.acme.bowl")] {
+        let arguments = ["plugins", "new", name, "--kind", kind, "--language", "python"];
+        scenario.ansatz(&arguments).expect(0);
+        let folder = name.rsplit('.').next().unwrap();
+        scenario.ansatz(&["plugins", "check", folder]).expect(0);
+        scenario.ansatz(&["plugins", "install", folder]).expect(0);
+    }
+    let manifest = MANIFEST.replace("options = { function = \"branin\" }", "");
+    let manifest = manifest.replace("\"synthetic\", ", "\"com.acme.bowl\"").replace("value =", "loss =");
+    scenario.run(&manifest).expect(0);
+    StoredStudy::read(&scenario.journal(), None).expect_each_trial_once(30);
+}
+
+#[test]
+fn what_is_no_plugin_is_not_installed() {
+    let scenario = scenario();
+    let real = std::fs::read(library("ansatz-fault-misbehaving")).unwrap();
+    let mut cut = real.clone();
+    cut.truncate(real.len() / 2);
+    let mut foreign = real.clone();
+    foreign[18] = if real[18] == 183 { 62 } else { 183 }; // the machine of the ELF header
+    let other = |package| std::fs::read(library(package)).unwrap();
+    let cases: [(&str, Vec<u8>, &[&str]); 6] = [
+        ("cut", cut, &["the file ends after"]),
+        ("foreign", foreign, &["aarch64"]),
+        ("no-symbol", other("ansatz-fault-not-a-plugin"), &["not an Ansatz plugin"]),
+        ("other-major", other("ansatz-fault-old-abi"), &["built for plugin ABI 2"]),
+        ("other-layout", other("ansatz-fault-other-layout"), &["version"]),
+        ("empty", Vec::new(), &["the file is empty"]),
+    ];
+    for (name, bytes, parts) in cases {
+        let path = scenario.path("work").join(file_name(name));
+        std::fs::write(&path, bytes).unwrap();
+        let ended = scenario.ansatz(&["plugins", "install", path.to_str().unwrap()]).expect(4);
+        ended.expect_message(parts);
+    }
+    assert!(!scenario.path("home/.local/share/ansatz/plugins").exists(), "something was installed");
+    scenario
+        .ansatz(&["plugins", "install", "nowhere"])
+        .expect(4)
+        .expect_message(&["nowhere", "no such file"]);
+    scenario
+        .ansatz(&["plugins", "install", "."])
+        .expect(4)
+        .expect_message(&["neither a crate", "nor a program"]);
+}
+
+#[test]
+fn two_plugins_of_one_name_are_not_installed_beside_each_other() {
+    let scenario = scenario();
+    let real = library("ansatz-fault-misbehaving");
+    scenario.ansatz(&["plugins", "install", real.to_str().unwrap()]).expect(0);
+    // the same component from a package of another name
+    let mut bytes = std::fs::read(&real).unwrap();
+    let (from, to) = (b"ansatz-fault-misbehaving", b"ansatz-fault-misbehavinG");
+    let places: Vec<usize> =
+        (0..bytes.len() - from.len()).filter(|at| bytes[*at..].starts_with(from)).collect();
+    for at in places {
+        bytes[at..at + to.len()].copy_from_slice(to);
+    }
+    let twin = scenario.path("work").join(file_name("twin"));
+    std::fs::write(&twin, bytes).unwrap();
+    let ended = scenario.ansatz(&["plugins", "install", twin.to_str().unwrap()]).expect(4);
+    ended.expect_message(&["com.example.misbehaving-", "already"]);
+}
+
+#[test]
+fn what_is_known_of_plugins_is_kept_and_a_look_runs_nothing_in_the_host() {
+    let scenario = scenario().with("ansatz-fault-misbehaving");
+    let list = || scenario.ansatz(&["plugins", "list"]).expect(0).stdout;
+    let first = list();
+    assert!(first.contains("com.example.misbehaving-strategy"), "{first}");
+    let cache = scenario.path("home/.cache/ansatz/plugins.json");
+    assert!(std::fs::read_to_string(&cache).unwrap().contains("com.example.misbehaving-strategy"));
+    assert_eq!(list(), first);
+    // it may be deleted, or be nonsense
+    std::fs::write(&cache, "nonsense").unwrap();
+    assert_eq!(list(), first);
+    std::fs::remove_file(&cache).unwrap();
+    assert_eq!(list(), first);
+    let mut command = scenario.command(&["plugins", "inspect", "com.example.misbehaving-strategy"]);
+    let shown = finish(Running::start(&mut command)).expect(0).stdout;
+    assert!(shown.contains("in a process of its own") && shown.contains("misdeed"), "{shown}");
+}
+
+#[test]
+fn the_protocols_schema_is_the_one_in_the_documentation() {
+    let scenario = scenario();
+    let printed = scenario.ansatz(&["schema", "--protocol"]).expect(0).stdout;
+    let path = repository().join("docs/plugin-protocol.schema.json");
+    let documented = std::fs::read_to_string(path).unwrap();
+    assert!(
+        printed == documented,
+        "write it anew: ansatz schema --protocol > docs/plugin-protocol.schema.json"
+    );
+}
