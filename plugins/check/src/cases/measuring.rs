@@ -4,7 +4,9 @@ use crate::bench::{Bench, refusal_kind};
 use crate::case::{Ending, Finding, failed, passed, passed_with, skipped, warning};
 use crate::problems;
 use ansatz_core::rng::Streams;
-use ansatz_core::{Assignment, EvaluationError, Measurement, Point, Problem, Reporter, TrialId, Verdict};
+use ansatz_core::{
+    Assignment, EvaluationError, Measurement, Point, Problem, Reading, Reporter, TrialId, Verdict,
+};
 use ansatz_plugin_host::{EvaluationFault, ForeignObjective};
 use std::sync::{Arc, Barrier, mpsc};
 use std::time::{Duration, Instant};
@@ -129,8 +131,10 @@ fn is_same(
 ) -> bool {
     match (left, right) {
         (Ok(left), Ok(right)) => {
-            let bits = |measurement: &Measurement| -> Vec<(String, u64)> {
-                measurement.readings().iter().map(|r| (r.metric.clone(), r.value.to_bits())).collect()
+            let bits = |measurement: &Measurement| -> Vec<(String, u64, Option<u64>)> {
+                let bits =
+                    |r: &Reading| (r.metric.clone(), r.value.to_bits(), r.standard_error.map(f64::to_bits));
+                measurement.readings().iter().map(bits).collect()
             };
             bits(left) == bits(right)
         }

@@ -96,7 +96,7 @@ pub(super) fn foreign(bench: &Bench<'_>) -> Finding {
     for round in 0..6 {
         for _ in 0..if round == 0 { 6 } else { 2 } {
             let mut observation = driven.foreign(number, draw()?);
-            if number % 5 == 0 {
+            if number.is_multiple_of(5) {
                 observation.result = ObservedResult::Failed;
             }
             driven.tell(std::slice::from_ref(&observation))?;

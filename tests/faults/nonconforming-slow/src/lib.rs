@@ -27,7 +27,7 @@ extern "C" fn erased() -> library::RootModuleResult {
 }
 
 /// As `export_plugin!` writes it.
-// SAFETY: no other library of the process exports this name, which no two plugins share a symbol table for.
+// SAFETY: plugins are loaded with symbols of their own, so that the name clashes with no other library's.
 #[unsafe(no_mangle)]
 pub static ANSATZ_PLUGIN_ABI_1: library::LibHeader =
     // SAFETY: the loader it names makes this very root module.

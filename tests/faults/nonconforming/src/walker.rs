@@ -359,10 +359,10 @@ impl<F: Fault> Strategy for Walker<F> {
             Misdeed::NeedsABest if self.state.told >= 8 && losses.is_empty() && !is_random => {
                 panic!("there is no best point");
             }
-            Misdeed::NoSpread if losses.len() >= 8 && losses.iter().all(|loss| *loss == losses[0]) => {
-                if !is_random {
-                    panic!("losses have no spread");
-                }
+            Misdeed::NoSpread
+                if losses.len() >= 8 && losses.iter().all(|loss| *loss == losses[0]) && !is_random =>
+            {
+                panic!("losses have no spread");
             }
             Misdeed::NeedsFeasible if losses.len() >= 8 && !self.state.is_any_feasible && !is_random => {
                 panic!("no trial keeps the outcome constraints");
