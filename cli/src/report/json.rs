@@ -64,6 +64,8 @@ pub fn overview(name: &str, study: &Study, elapsed: Duration) -> Value {
             "improvements": state.improvement_count,
             "exhausted": state.is_exhausted,
             "broken": state.is_broken,
+            "faults": state.fault_count,
+            "fallback_since": state.fallback_since,
         })
     });
     json!({

@@ -56,7 +56,7 @@ pub fn incumbent_in_short(study: &Study) -> Option<String> {
 /// One trial in one line: number, strategy, what came of it, how long it took.
 pub fn trial_in_short(study: &Study, trial: &Trial) -> String {
     let label = study.proposer(trial);
-    let width = study.rules().members.iter().map(|member| member.label.len()).max().unwrap_or(0);
+    let width = proposer_width(study);
     let result = match &trial.outcome {
         None => "pending".to_owned(),
         Some(Outcome::Completed { measurement }) => measured(study, measurement),
@@ -190,6 +190,15 @@ pub fn best(study: &Study) -> String {
     }
 }
 
+/// The longest name that a proposer may have, as far as is known.
+fn proposer_width(study: &Study) -> usize {
+    let members = study.rules().members.iter().zip(study.members());
+    let width = members.map(|(member, state)| {
+        member.label.len() + if state.fallback_since.is_some() { "/fallback".len() } else { 0 }
+    });
+    width.max().unwrap_or(0)
+}
+
 /// What each strategy contributed.
 pub fn contributions(study: &Study) -> String {
     let problem = &study.rules().problem;
@@ -211,7 +220,23 @@ pub fn contributions(study: &Study) -> String {
             best.unwrap_or_else(|| "-".into()),
         ]);
     }
-    columns(&rows)
+    let mut text = columns(&rows);
+    for (member, state) in study.rules().members.iter().zip(study.members()) {
+        let (label, count) = (&member.label, state.fault_count);
+        let faults = if count == 1 { "1 fault".to_owned() } else { format!("{count} faults") };
+        let _ = match state.fallback_since {
+            Some(since) => {
+                writeln!(
+                    text,
+                    "  {label}: the fallback proposes in its place since trial {since}, after {faults}"
+                )
+            }
+            None if state.is_broken => writeln!(text, "  {label}: asked no more, after {faults}"),
+            None if count > 0 => writeln!(text, "  {label}: {faults}, and made anew"),
+            None => Ok(()),
+        };
+    }
+    text
 }
 
 /// Rows in columns: the first to the left, the others to the right.
