@@ -212,20 +212,22 @@ impl SearchPath {
         role: Role,
         name: &str,
     ) -> Result<Option<Plugin>, String> {
-        match candidate {
+        let plugin = match candidate {
             Candidate::Library(path) => {
-                if !LibraryFile::read(path).map_err(reason)?.mentions(name) {
+                let file = LibraryFile::read(path).map_err(reason)?;
+                if !file.mentions(name) {
                     return Ok(None);
                 }
+                self.look_at_library(file, origin)?
             }
             Candidate::Program(folder) => {
                 let program = Program::read(folder).map_err(reason)?;
                 if (program.role(), program.name()) != (role, name) {
                     return Ok(None);
                 }
+                self.look_at_program(&program)?
             }
-        }
-        let plugin = self.look(candidate, origin)?;
+        };
         if plugin.metadata.component(role, name).is_none() {
             return Ok(None);
         }
@@ -242,30 +244,33 @@ impl SearchPath {
     fn look(&self, candidate: &Candidate, origin: Origin) -> Result<Plugin, String> {
         match candidate {
             Candidate::Library(path) => {
-                let file = LibraryFile::read(path).map_err(reason)?;
-                let (true, Some(launch)) = (origin != Origin::BesideHost, &self.launch) else {
-                    return file.load().map(|library| Plugin::new(library.metadata())).map_err(reason);
-                };
-                let (path, sha256) = (file.path().to_owned(), file.sha256());
-                self.known_or(&path, &sha256, || introduce(launch, &Served::Library(path.clone()), &sha256))
+                self.look_at_library(LibraryFile::read(path).map_err(reason)?, origin)
             }
-            Candidate::Program(folder) => {
-                let program = Program::read(folder).map_err(reason)?;
-                let launch = self.launch.as_ref().ok_or("a program needs a process of its own")?;
-                let (folder, sha256) = (program.folder().to_owned(), program.sha256().map_err(reason)?);
-                let plugin = self.known_or(&folder, &sha256, || {
-                    introduce(launch, &Served::Program(folder.clone()), &sha256)
-                })?;
-                if plugin.metadata.component(program.role(), program.name()).is_none() {
-                    return Err(format!(
-                        "its plugin.toml names the {} {}, which the program does not offer",
-                        program.role(),
-                        program.name()
-                    ));
-                }
-                Ok(plugin)
-            }
+            Candidate::Program(folder) => self.look_at_program(&Program::read(folder).map_err(reason)?),
         }
+    }
+
+    fn look_at_library(&self, file: LibraryFile, origin: Origin) -> Result<Plugin, String> {
+        let (true, Some(launch)) = (origin != Origin::BesideHost, &self.launch) else {
+            return file.load().map(|library| Plugin::new(library.metadata())).map_err(reason);
+        };
+        let (path, sha256) = (file.path().to_owned(), file.sha256());
+        self.known_or(&path, &sha256, || introduce(launch, &Served::Library(path.clone()), &sha256))
+    }
+
+    fn look_at_program(&self, program: &Program) -> Result<Plugin, String> {
+        let launch = self.launch.as_ref().ok_or("a program needs a process of its own")?;
+        let (folder, sha256) = (program.folder().to_owned(), program.sha256().map_err(reason)?);
+        let plugin =
+            self.known_or(&folder, &sha256, || introduce(launch, &Served::Program(folder.clone()), &sha256))?;
+        if plugin.metadata.component(program.role(), program.name()).is_none() {
+            return Err(format!(
+                "its plugin.toml names the {} {}, which the program does not offer",
+                program.role(),
+                program.name()
+            ));
+        }
+        Ok(plugin)
     }
 
     fn known_or(
