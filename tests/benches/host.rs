@@ -197,6 +197,27 @@ fn ask_and_tell() {
     }
 }
 
+/// What two processes need to pass a line of this length there and back, whatever they do with it.
+fn pipe_round_trip() {
+    use std::io::Read;
+    let mut echo = Command::new("cat")
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .expect("there is cat");
+    let (mut to, mut from) = (echo.stdin.take().expect("piped"), echo.stdout.take().expect("piped"));
+    let (mut line, count) = ([b'x'; 400], 20_000);
+    let started = Instant::now();
+    for _ in 0..count {
+        to.write_all(&line).expect("cat reads");
+        from.read_exact(&mut line).expect("cat writes");
+    }
+    let each = started.elapsed().as_secs_f64() / f64::from(count);
+    println!("a line of 400 bytes through a pipe to another process and back: {:.0} ns", each * 1e9);
+    drop(to);
+    let _ = echo.wait();
+}
+
 fn bayesian_ask() {
     let search = ansatz_cli::plugins::search_path(&[]);
     let Ok(found) = search.find(Role::Strategy, "bayesian") else { return };
@@ -279,6 +300,7 @@ fn main() {
     memory(&folder);
     throughput(&folder);
     ask_and_tell();
+    pipe_round_trip();
     bayesian_ask();
     start_up(&folder);
     let _ = std::fs::remove_dir_all(&folder);

@@ -20,6 +20,12 @@ use std::time::{Duration, Instant};
 const FAREWELL: Duration = Duration::from_millis(500);
 /// A longer line is no answer.
 const LINE_BYTES_MAX: usize = 256 << 20;
+/// How often we look whether a process that says nothing is still there.
+const LIFE_TICK: Duration = Duration::from_millis(200);
+/// How much is read at a time.
+const CHUNK_BYTES: usize = 8 << 10;
+/// How much that was handed out already is kept before what follows is moved to the front.
+const KEPT_BYTES_MAX: usize = 64 << 10;
 /// How much of a log is looked at for its last line.
 const LOG_TAIL_BYTES: u64 = 4096;
 
@@ -176,14 +182,21 @@ impl Process {
     /// The next line other than a log, at most until then.
     pub fn hear(&mut self, until: Instant) -> Result<Heard, Broken> {
         loop {
-            let Some(line) = self.line(until)? else { return Ok(Heard::Nothing) };
-            match protocol::read(&line) {
-                Ok(Reply::Log { level, message }) => self.pass_on(&level, &message),
-                Ok(reply) => return Ok(Heard::Reply(Box::new(reply))),
-                Err(error) => {
-                    let start: String = line.chars().take(80).collect();
-                    return Err(Broken::Garbled(format!("{start:?} is no answer: {error}")));
-                }
+            let Some(end) = self.line_end(until)? else { return Ok(Heard::Nothing) };
+            let line = &self.read[self.used..end];
+            let reply = protocol::read(line).map_err(|error| {
+                let start: String =
+                    String::from_utf8_lossy(&line[..line.len().min(320)]).chars().take(80).collect();
+                Broken::Garbled(format!("{start:?} is no answer: {error}"))
+            });
+            self.pass_over(end + 1);
+            match reply? {
+                Reply::Log { level, message } => self.pass_on(&level, &message),
+                reply => return Ok(Heard::Reply(Box::new(reply))),
+            }
+            // who logs without a pause must not keep us for ever
+            if Instant::now() >= until {
+                return Ok(Heard::Nothing);
             }
         }
     }
@@ -200,33 +213,51 @@ impl Process {
         }
     }
 
-    fn line(&mut self, until: Instant) -> Result<Option<String>, Broken> {
+    /// Where the next line ends, once all of it is there.
+    fn line_end(&mut self, until: Instant) -> Result<Option<usize>, Broken> {
         let mut searched = self.used;
         loop {
             if let Some(length) = memchr::memchr(b'\n', &self.read[searched..]) {
-                let end = searched + length;
-                let line = String::from_utf8_lossy(&self.read[self.used..end]).into_owned();
-                self.used = end + 1;
-                if self.used == self.read.len() {
-                    self.read.clear();
-                    self.used = 0;
-                }
-                return Ok(Some(line));
+                return Ok(Some(searched + length));
             }
             searched = self.read.len();
             if searched - self.used > LINE_BYTES_MAX {
                 return Err(Broken::Garbled(format!("a line of more than {LINE_BYTES_MAX} bytes")));
             }
-            if !wait(self.output.as_fd(), PollFlags::IN, until) {
-                return Ok(None);
+            if !wait(self.output.as_fd(), PollFlags::IN, until.min(Instant::now() + LIFE_TICK)) {
+                // something that it started may hold its output open
+                if self.child.try_wait().is_ok_and(|status| status.is_some()) {
+                    return Err(self.ended());
+                }
+                if Instant::now() >= until {
+                    return Ok(None);
+                }
+                continue;
             }
-            let mut chunk = [0; 16 << 10];
-            match self.output.read(&mut chunk) {
+            self.read.resize(searched + CHUNK_BYTES, 0);
+            let count = self.output.read(&mut self.read[searched..]);
+            self.read.truncate(searched + *count.as_ref().unwrap_or(&0));
+            match count {
                 Ok(0) => return Err(self.ended()),
-                Ok(count) => self.read.extend_from_slice(&chunk[..count]),
+                Ok(_) => {}
                 Err(error) if [ErrorKind::Interrupted, ErrorKind::WouldBlock].contains(&error.kind()) => {}
                 Err(_) => return Err(self.ended()),
             }
+            if Instant::now() >= until {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// What was read up to there is done with.
+    fn pass_over(&mut self, end: usize) {
+        self.used = end;
+        if self.used == self.read.len() {
+            self.read.clear();
+            self.used = 0;
+        } else if self.used > KEPT_BYTES_MAX {
+            self.read.drain(..self.used);
+            self.used = 0;
         }
     }
 

@@ -486,12 +486,12 @@ impl Metrics {
 }
 
 /// Reads a line. What Python's json writes for NaN and the infinities, which is no JSON, counts as null.
-pub fn read<T: serde::de::DeserializeOwned>(line: &str) -> Result<T, serde_json::Error> {
-    serde_json::from_str(line).or_else(|error| {
-        if line.contains("NaN") || line.contains("Infinity") {
-            serde_json::from_str(&with_null_for_nan(line))
-        } else {
-            Err(error)
+pub fn read<T: serde::de::DeserializeOwned>(line: &[u8]) -> Result<T, serde_json::Error> {
+    serde_json::from_slice(line).or_else(|error| {
+        let has = |word: &str| memchr::memmem::find(line, word.as_bytes()).is_some();
+        match std::str::from_utf8(line) {
+            Ok(text) if has("NaN") || has("Infinity") => serde_json::from_str(&with_null_for_nan(text)),
+            _ => Err(error),
         }
     })
 }
@@ -559,7 +559,7 @@ mod tests {
             serde_json::to_string(&Answer::Verdict(Word::Continue)).unwrap(),
             r#"{"verdict":"continue"}"#
         );
-        let report: Reply = read(r#"{"report": {"step": 3, "metrics": {"loss": NaN}, "more": 1}}"#).unwrap();
+        let report: Reply = read(br#"{"report": {"step": 3, "metrics": {"loss": NaN}, "more": 1}}"#).unwrap();
         let Reply::Report { step: 3, metrics } = report else { panic!("{report:?}") };
         assert!(metrics.metrics.get("loss").unwrap().is_nan());
     }

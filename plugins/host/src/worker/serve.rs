@@ -55,7 +55,7 @@ pub fn serve_library(path: &Path) -> std::io::Result<()> {
     let input = take_standard_streams()?;
     let mut worker = Worker { loaded: None, made: None, lines: Lines::Direct(BufReader::new(input)) };
     while let Some(line) = worker.lines.next() {
-        let reply = match protocol::read::<Request>(&line) {
+        let reply = match protocol::read::<Request>(line.as_bytes()) {
             Ok(Request::Stop {}) => continue, // it crossed the answer to what it meant to stop
             Ok(request) => worker.answer(path, request),
             Err(error) => Reply::Fault(invalid(format!("that is no request: {error}")).into()),
@@ -317,7 +317,7 @@ impl RawContext for LineContext<'_> {
         if say(&report).is_err() {
             return true;
         }
-        match self.lines.recv().map(|line| protocol::read::<Answer>(&line)) {
+        match self.lines.recv().map(|line| protocol::read::<Answer>(line.as_bytes())) {
             Ok(Ok(Answer::Verdict(word))) => word == Word::Stop || self.is_stopped(),
             _ => true,
         }
