@@ -12,6 +12,7 @@ mod conformance;
 mod determinism;
 mod evolution;
 mod faults;
+mod guide;
 mod interrupt;
 mod isolation;
 mod kill;

@@ -359,12 +359,17 @@ fn type_of(property: &serde_json::Value, schema: &serde_json::Value) -> String {
     if let Some(constant) = property.get("const") {
         return constant.to_string();
     }
-    let range = match (property.get("minimum"), property.get("maximum")) {
+    let mut range = match (property.get("minimum"), property.get("maximum")) {
         (Some(low), Some(high)) => format!(" from {low} to {high}"),
         (Some(low), None) => format!(" of at least {low}"),
         (None, Some(high)) => format!(" of at most {high}"),
         (None, None) => String::new(),
     };
+    for (key, word) in [("exclusiveMinimum", "above"), ("exclusiveMaximum", "below")] {
+        if let Some(bound) = property.get(key) {
+            let _ = write!(range, " {word} {bound}");
+        }
+    }
     let name = match &property["type"] {
         serde_json::Value::String(name) => name.clone(),
         serde_json::Value::Array(names) => {
@@ -380,6 +385,15 @@ const SHOWN_TRIALS_MAX: usize = 100;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_range_of_an_option_is_shown() {
+        let shown = |range: serde_json::Value| options(&serde_json::json!({"properties": {"step": range}}));
+        let step = shown(serde_json::json!({"type": "number", "exclusiveMinimum": 0, "maximum": 1, "default": 0.1}));
+        assert_eq!(step, "options\n  step: number of at most 1 above 0 = 0.1\n");
+        let count = shown(serde_json::json!({"type": "integer", "minimum": 1}));
+        assert_eq!(count, "options\n  step: integer of at least 1\n");
+    }
 
     #[test]
     fn numbers_and_spans_are_short() {

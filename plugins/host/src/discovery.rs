@@ -155,25 +155,43 @@ impl SearchPath {
                 return Ok(found);
             }
         }
-        let known = self.shipped_names(role);
+        let known = self.known_names(role);
         let searched =
             self.folders.iter().map(|folder| folder.path.clone()).filter(|path| path.is_dir()).collect();
         Err(HostError::Missing { name: name.to_owned(), role, searched, passed, known })
     }
 
-    /// The names of what ships, by the names of the files: none of them runs for this.
-    fn shipped_names(&self, role: Role) -> Vec<String> {
-        let prefix = format!("{DLL_PREFIX}ansatz_{role}_");
+    /// The names that are there, as far as they are known from the names of files, the cache and `plugin.toml`: no
+    /// plugin runs for this.
+    fn known_names(&self, role: Role) -> Vec<String> {
         let mut names: Vec<String> = (self.folders.iter())
             .flat_map(|folder| everything(folder, &mut Vec::new()))
-            .filter_map(|candidate| {
-                let file = candidate.path().file_name()?.to_str()?;
-                Some(file.strip_prefix(&prefix)?.strip_suffix(DLL_SUFFIX)?.replace('_', "-"))
-            })
+            .flat_map(|candidate| self.names_of(&candidate, role))
             .collect();
         names.sort();
         names.dedup();
         names
+    }
+
+    fn names_of(&self, candidate: &Candidate, role: Role) -> Vec<String> {
+        let path = match candidate {
+            Candidate::Program(folder) => {
+                let program = Program::read(folder).ok().filter(|program| program.role() == role);
+                return program.iter().map(|program| program.name().to_owned()).collect();
+            }
+            Candidate::Library(path) => path,
+        };
+        let file = path.file_name().unwrap_or_default().to_string_lossy();
+        let shipped = file
+            .strip_prefix(&format!("{DLL_PREFIX}ansatz_{role}_"))
+            .and_then(|name| name.strip_suffix(DLL_SUFFIX));
+        if let Some(name) = shipped {
+            return vec![name.replace('_', "-")];
+        }
+        let seen = (self.cache.as_ref().zip(LibraryFile::read(path).ok()))
+            .and_then(|(cache, file)| cache.get(file.path(), &file.sha256()));
+        let components = seen.map(|metadata| metadata.components).unwrap_or_default();
+        components.into_iter().filter(|component| component.role == role).map(|c| c.name).collect()
     }
 
     /// Looks at every plugin of the search path, and says what was passed over.
@@ -201,6 +219,13 @@ impl SearchPath {
             false => Candidate::Library(path.to_owned()),
         };
         let refused = |reason| HostError::Refused { path: path.to_owned(), reason };
+        if path.is_dir() && candidate == Candidate::Library(path.to_owned()) {
+            let reason = match path.join("Cargo.toml").is_file() {
+                true => "a crate is not a plugin yet: build it and name the library, in target/release",
+                false => "a folder is a plugin if it has a plugin.toml; name a library, or such a folder",
+            };
+            return Err(refused(reason.to_owned()));
+        }
         self.look(&candidate, Origin::Manifest).map_err(refused)
     }
 

@@ -6,7 +6,9 @@ from ansatz_plugin import Objective, serve
 class Plugin(Objective):
     name = "{{component}}"
     summary = "the distance of all numbers from 1"
-    options = {"steps": {"type": "integer", "default": 3, "minimum": 1}}
+    options = {
+        "steps": {"type": "integer", "default": 3, "minimum": 1, "description": "How often progress is reported."},
+    }
 
     def setup(self):
         """Once per process: load data, import heavy libraries. Raise Invalid if the study makes no sense."""

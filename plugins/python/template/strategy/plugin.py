@@ -6,7 +6,15 @@ from ansatz_plugin import Strategy, serve
 class Plugin(Strategy):
     name = "{{component}}"
     summary = "random points, then steps around the best"
-    options = {"step": {"type": "number", "default": 0.1, "exclusiveMinimum": 0}, "start_points": 10}
+    options = {
+        "step": {
+            "type": "number",
+            "default": 0.1,
+            "exclusiveMinimum": 0,
+            "description": "How far a step goes, where 1 is the whole range of a parameter.",
+        },
+        "start_points": {"type": "integer", "default": 10, "minimum": 1, "description": "Random points at first."},
+    }
     saved = ("best", "best_loss", "asked")  # what a snapshot consists of
 
     def setup(self):
