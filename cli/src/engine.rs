@@ -144,18 +144,22 @@ impl Engine {
         if plugin.has_diverged {
             return;
         }
+        let mut fault = String::new();
         let same = match strategy.ask(count, &self.study.pending()) {
             Ok(Asked::Suggestions(suggestions)) => {
                 self.study.admit(count, suggestions).is_ok_and(|again| !is_exhausted && again == trials)
             }
             Ok(Asked::Exhausted) => is_exhausted && trials.is_empty(),
-            Err(_) => false,
+            Err(broke) => {
+                fault = format!(" ({broke})");
+                false
+            }
         };
         if !same {
             plugin.has_diverged = true;
             let first = trials.first().map_or(String::new(), |trial| format!(" at trial {}", trial.trial));
             self.notices.push(format!(
-                "{} no longer answers as recorded{first}: its plugin, or the machine, has changed. It starts afresh from all results; the journal keeps what was recorded",
+                "{} no longer answers as recorded{first}{fault}: its plugin, or the machine, has changed. It starts afresh from all results; the journal keeps what was recorded",
                 self.study.rules().members[member].label
             ));
         }

@@ -108,13 +108,19 @@ struct Running {
 /// Slots, some of them busy.
 pub struct Executor {
     objective: Arc<dyn Evaluate>,
-    slots: Vec<Sender<Job>>,
+    slots: Vec<Slot>,
     free: Vec<usize>,
     running: Vec<Running>,
     next_ticket: u64,
     sender: Sender<Message>,
     receiver: Receiver<Message>,
     grace: Duration,
+}
+
+/// A thread that evaluates.
+struct Slot {
+    inbox: Sender<Job>,
+    thread: thread::JoinHandle<()>,
 }
 
 /// Makes the executor's `wait` return early.
@@ -183,7 +189,7 @@ impl Executor {
         });
         let job = Job { ticket, point, assignment, stop };
         // a slot's thread only ends with its inbox; should it be gone all the same, the attempt is lost
-        if self.slots[slot].send(job).is_err() {
+        if self.slots[slot].inbox.send(job).is_err() {
             let outcome =
                 Outcome::Failed { failure: Failure::Lost, reason: "the slot's thread is gone".into() };
             let _ = self.sender.send(Message::Ended { ticket, outcome, duration: Duration::ZERO });
@@ -317,18 +323,31 @@ impl Executor {
         }
     }
 
-    fn open_slot(&self, slot: usize) -> std::io::Result<Sender<Job>> {
+    fn open_slot(&self, slot: usize) -> std::io::Result<Slot> {
         let (inbox, jobs) = channel::<Job>();
         let objective = Arc::clone(&self.objective);
         let sender = self.sender.clone();
-        thread::Builder::new().name(format!("slot-{slot}")).spawn(move || {
+        let thread = thread::Builder::new().name(format!("slot-{slot}")).spawn(move || {
             for job in jobs {
                 if sender.send(evaluate(&*objective, job, &sender)).is_err() {
                     return;
                 }
             }
         })?;
-        Ok(inbox)
+        Ok(Slot { inbox, thread })
+    }
+}
+
+impl Drop for Executor {
+    /// Threads that wait for work hold the objective: it must be gone, with its processes, before the host is.
+    fn drop(&mut self) {
+        for (index, Slot { inbox, thread }) in self.slots.drain(..).enumerate() {
+            drop(inbox);
+            if self.free.contains(&index) {
+                // it has nothing to do, and ends with its inbox
+                let _ = thread.join();
+            }
+        }
     }
 }
 

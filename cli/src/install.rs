@@ -55,6 +55,10 @@ fn install_program(source: &Path, folder: &Path) -> Result<Installed, Error> {
     let place = folder.join(&name);
     refuse_doubles(&plugin, folder, &place)?;
     let is_update = place.exists();
+    if is_update && !Program::is_at(&place) {
+        let message = format!("{} is there, and no plugin; remove it first", place.display());
+        return Err(Error::Install(message));
+    }
     write_beside(&place, |new| {
         let source = source.canonicalize()?;
         for file in program::files(&source)? {
@@ -125,8 +129,9 @@ fn write_beside(place: &Path, write: impl FnOnce(&Path) -> std::io::Result<()>) 
     }
     // a folder that is there cannot be replaced in one step
     let had_folder = place.is_dir();
-    if had_folder {
-        std::fs::rename(place, &old).map_err(io(place))?;
+    if had_folder && let Err(error) = std::fs::rename(place, &old) {
+        let _ = remove(&new);
+        return Err(io(place)(error));
     }
     if let Err(error) = std::fs::rename(&new, place) {
         if had_folder {

@@ -4,6 +4,7 @@
 
 use crate::args::{Language, PluginKind};
 use crate::error::Error;
+use ansatz_plugin_host::is_component_name;
 use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
 use std::path::{Path, PathBuf};
 
@@ -112,17 +113,13 @@ pub fn write(wish: &Wish) -> Result<PathBuf, Error> {
 }
 
 fn check_name(name: &str) -> Result<(), Error> {
-    let is_part = |part: &str| {
-        part.starts_with(|c: char| c.is_ascii_lowercase())
-            && part.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_".contains(c))
-    };
     if !name.contains('.') {
         let message = format!(
             "{name:?} has no vendor: names without one are for what ships with Ansatz; take for example com.acme.{name}"
         );
         return Err(Error::Usage(message));
     }
-    match name.split('.').all(is_part) {
+    match is_component_name(name) {
         true => Ok(()),
         false => Err(Error::Usage(format!(
             "{name:?} is no plugin name: parts of lower-case letters, digits, - and _, each beginning with a letter, \
@@ -138,7 +135,37 @@ fn type_name(last: &str) -> String {
         let first = letters.next().map(|c| c.to_ascii_uppercase());
         first.into_iter().chain(letters).collect::<String>()
     };
-    last.split(['-', '_']).map(capital).collect()
+    let name: String = last.split(['-', '_']).map(capital).collect();
+    // what the templates import, or what Rust keeps for itself
+    let is_taken = [
+        "Strategy",
+        "Objective",
+        "Point",
+        "Problem",
+        "Suggestion",
+        "Observation",
+        "Pending",
+        "Encoding",
+        "Options",
+        "Rng",
+        "Context",
+        "Measurement",
+        "Capability",
+        "Descriptor",
+        "Surroundings",
+        "Self",
+        "Option",
+        "Result",
+        "Vec",
+        "String",
+        "Some",
+        "None",
+        "Ok",
+        "Err",
+        "Default",
+    ]
+    .contains(&name.as_str());
+    if is_taken { format!("{name}Plugin") } else { name }
 }
 
 /// How a Cargo.toml finds ansatz-core: by path, where this host was built from source that is still there.

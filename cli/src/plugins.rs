@@ -135,7 +135,8 @@ pub fn search_path(folders: &[PathBuf]) -> SearchPath {
         host.as_deref(),
     );
     let cache = cache_folder();
-    let log = cache.as_ref().map(|folder| folder.join("look.log"));
+    // of this process alone, and gone with it if nothing was said
+    let log = cache.as_ref().map(|folder| folder.join(format!("look-{}.log", std::process::id())));
     search.looking_from(
         launch(LOOK_TIMEOUT, None, log),
         cache.map(|folder| MetadataCache::new(folder.join("plugins.json"))),
@@ -163,12 +164,18 @@ fn xdg_folder(variable: &str, in_home: &str) -> Option<PathBuf> {
 /// How workers are started.
 pub fn launch(call_timeout: Duration, memory_bytes_max: Option<u64>, log: Option<PathBuf>) -> Launch {
     Launch {
-        executable: std::env::current_exe().unwrap_or_else(|_| "ansatz".into()),
+        executable: own_executable(),
         subcommand: WORKER_SUBCOMMAND,
         call_timeout,
         memory_bytes_max,
         log,
     }
+}
+
+/// This very program, even if another one lies in its place by now.
+fn own_executable() -> PathBuf {
+    let running = PathBuf::from("/proc/self/exe");
+    if running.exists() { running } else { std::env::current_exe().unwrap_or_else(|_| "ansatz".into()) }
 }
 
 /// Where a plugin lives: as the manifest says, else in our process if it shipped with us.

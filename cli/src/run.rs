@@ -91,8 +91,11 @@ fn turns(
             stop = Some(SessionEnd::Interrupted);
         }
         engine.commit()?; // before anybody acts on it
-        for trial in starts {
-            start(executor, engine, plan, &output_folder, trial);
+        // asking may have taken a while: whoever interrupted twice meanwhile wants nothing more to begin
+        if interrupt.count() < 2 {
+            for trial in starts {
+                start(executor, engine, plan, &output_folder, trial);
+            }
         }
         watch.update(engine, executor, is_draining);
         if let Some(end) = stop {

@@ -131,9 +131,15 @@ fn reopen(
             && before.sha256 != stamp.sha256
         {
             rebuilt.push((stamp.role.clone(), stamp.component.clone()));
+            let short = |stamp: &PluginStamp| {
+                format!("{}, sha256 {}", stamp.version, stamp.sha256.get(..12).unwrap_or(&stamp.sha256))
+            };
             engine.warn(format!(
-                "the {} {} is another build than in the last session ({} then, {} now)",
-                stamp.role, stamp.component, before.version, stamp.version
+                "the {} {} is another build than in the last session ({} then; {} now)",
+                stamp.role,
+                stamp.component,
+                short(before),
+                short(stamp)
             ));
         }
     }

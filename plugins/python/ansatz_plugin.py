@@ -1115,6 +1115,7 @@ class _Server:
         errors = {name: _number(error) for name, (_, error) in readings.items() if error is not None}
         if errors:
             measurement["standard_errors"] = errors
+        measurement["trial"] = body["trial"]
         return {"measurement": measurement}
 
     _VERBS = {

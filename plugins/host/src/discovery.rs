@@ -256,7 +256,8 @@ impl SearchPath {
         if plugin.metadata.component(role, name).is_none() {
             return Ok(None);
         }
-        if !name.contains('.') && !plugin.metadata.package.starts_with("ansatz-") {
+        let is_program = plugin.metadata.form == Form::Program;
+        if !name.contains('.') && (is_program || !plugin.metadata.package.starts_with("ansatz-")) {
             return Err(format!(
                 "names without a vendor are for what ships with Ansatz: {name} of package {} needs a name like com.example.{name}",
                 plugin.metadata.package
@@ -339,12 +340,10 @@ fn reason(error: HostError) -> String {
 
 /// Starts a plugin in a process of its own, and lets it say what it is.
 fn introduce(launch: &Launch, served: &Served, sha256: &str) -> Result<PluginMetadata, String> {
-    let describe = |broken: worker::Broken| match broken {
+    let describe = |error: worker::NoProcess| match error.broken {
         // what the worker says of a library that it refused
         worker::Broken::Refused(reason) => reason,
-        broken => {
-            format!("it does not say what it is: its process {}", broken.describe(launch.log.as_deref()))
-        }
+        _ => format!("it does not say what it is: its process {}", error.describe()),
     };
     let (_, introduction) = Process::start(launch, served).map_err(describe)?;
     if introduction.protocol != worker::PROTOCOL {

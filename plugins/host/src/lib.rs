@@ -20,7 +20,7 @@ pub use discovery::{Folder, Found, Origin, Passed, SearchPath};
 pub use foreign_objective::{EvaluationFault, ForeignObjective};
 pub use foreign_strategy::{Asked, ForeignStrategy};
 pub use library::{Component, Library};
-pub use metadata::{ComponentMetadata, Form, PluginMetadata, Role};
+pub use metadata::{ComponentMetadata, Form, PluginMetadata, Role, is_component_name};
 pub use plugin::{Housing, Plugin};
 pub use worker::Launch;
 

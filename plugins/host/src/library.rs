@@ -34,6 +34,9 @@ impl LibraryFile {
         {
             return Err(refused(reason));
         }
+        if !path.is_file() {
+            return Err(refused("it is no file".to_owned()));
+        }
         let bytes = std::fs::read(&path).map_err(|error| refused(error.to_string()))?;
         if let Some(reason) = elf::incomplete(&bytes) {
             return Err(refused(reason));

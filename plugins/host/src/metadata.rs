@@ -87,3 +87,13 @@ impl PluginMetadata {
         self.build.contains("panic = abort")
     }
 }
+
+/// Whether a text is a name with a vendor: `com.acme.walk`. Parts of lower-case letters, digits, `-` and `_`, each
+/// beginning with a letter, with dots between them.
+pub fn is_component_name(name: &str) -> bool {
+    let is_part = |part: &str| {
+        part.starts_with(|c: char| c.is_ascii_lowercase())
+            && part.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_".contains(c))
+    };
+    name.contains('.') && name.split('.').all(is_part)
+}

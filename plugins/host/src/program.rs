@@ -54,6 +54,16 @@ impl Program {
                 ),
             ));
         }
+        if !crate::metadata::is_component_name(&manifest.name) {
+            return Err(refused(
+                &path,
+                format!(
+                    "{:?} is no plugin name: it has a vendor, as in com.acme.walk, and parts of lower-case letters, \
+                     digits, - and _",
+                    manifest.name
+                ),
+            ));
+        }
         if manifest.command.first().is_none_or(|program| program.is_empty()) {
             return Err(refused(&path, "command needs at least a program".to_owned()));
         }
@@ -111,6 +121,9 @@ impl Program {
         };
         let mut hash = Sha256::new();
         for path in files(&self.folder).map_err(|error| refused(&self.folder, error))? {
+            if let Some(reason) = writable_by_anyone(&path) {
+                return Err(HostError::Refused { path, reason });
+            }
             let bytes = std::fs::read(&path).map_err(|error| refused(&path, error))?;
             let name = path.strip_prefix(&self.folder).unwrap_or(&path).to_string_lossy();
             hash.update((name.len() as u64).to_le_bytes());

@@ -11,7 +11,7 @@ mod serve;
 mod strategy;
 
 pub use objective::RemoteObjective;
-pub use process::{Broken, Launch, Process, Served, exit_in_words, last_words};
+pub use process::{Broken, Launch, Log, NoProcess, Process, Served, exit_in_words, last_words};
 pub use protocol::{Introduction, Offer, PROTOCOL, json_schema, with_null_for_nan};
 pub use serve::{become_program, confine, serve_library};
 pub use strategy::RemoteStrategy;
@@ -21,12 +21,11 @@ pub(crate) use serve::log;
 
 use ansatz_core::abi::abi_stable::std_types::RString;
 use ansatz_core::abi::{Fault, FaultKind};
-use std::path::Path;
 
 /// The process of a plugin ended, hung or broke the protocol. Kinds from 1,000 on never cross the boundary.
 pub const CRASHED: FaultKind = FaultKind(1_000);
 
-fn crashed(broken: &Broken, log: Option<&Path>) -> Fault {
+fn crashed(broken: &Broken, log: Option<&Log>) -> Fault {
     Fault {
         kind: CRASHED,
         message: broken.describe(log).into(),

@@ -172,7 +172,9 @@ class Host:
     def evaluate(self, values: dict, verdict=lambda report: "continue", **more) -> dict:
         x = self.space.point(values)
         body = {"trial": 0, "attempt": 1, "seed": 2**64 - 1, "x": x, "parameters": values, **more}
-        return self.request("evaluate", body, verdict)["measurement"]
+        measurement = self.request("evaluate", body, verdict)["measurement"]
+        assert measurement.pop("trial", body["trial"]) == body["trial"]
+        return measurement
 
     def end(self) -> int:
         """Closes the pipe, and gives the exit code."""

@@ -7,9 +7,9 @@ use ansatz_core::abi::abi_stable::sabi_types::RMut;
 use ansatz_core::abi::abi_stable::std_types::{RResult, RSlice, RStr, RString, RVec};
 use ansatz_core::abi::{self, Fault, FaultKind, RawContext_TO, RawObjective};
 use ansatz_core::{Point, Space};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How long an evaluation has to end after it was told to stop, before its process is killed. Shorter than the
@@ -29,7 +29,8 @@ pub struct RemoteObjective {
     /// After so many evaluations a process is replaced.
     restart_after: Option<u64>,
     idle: Mutex<Vec<Seat>>,
-    started_count: AtomicU64,
+    /// Of the processes that there are: they tell their logs apart.
+    numbers: Arc<Mutex<BTreeSet<u64>>>,
 }
 
 /// A process that is not evaluating.
@@ -37,6 +38,38 @@ struct Seat {
     process: Process,
     takes_stop: bool,
     evaluation_count: u64,
+    /// Given back when the process is no more.
+    _number: Number,
+}
+
+/// The lowest number that no other process has.
+struct Number {
+    number: u64,
+    taken: Arc<Mutex<BTreeSet<u64>>>,
+}
+
+impl Number {
+    fn take(taken: &Arc<Mutex<BTreeSet<u64>>>) -> Self {
+        let mut numbers = taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let number = (0..).find(|number| !numbers.contains(number)).unwrap_or(u64::MAX);
+        numbers.insert(number);
+        Self { number, taken: Arc::clone(taken) }
+    }
+}
+
+impl Drop for Number {
+    fn drop(&mut self) {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.number);
+    }
+}
+
+impl Drop for RemoteObjective {
+    fn drop(&mut self) {
+        // all are told before each is waited for
+        for seat in self.idle.get_mut().unwrap_or_else(PoisonError::into_inner) {
+            seat.process.close_input();
+        }
+    }
 }
 
 impl RemoteObjective {
@@ -55,7 +88,7 @@ impl RemoteObjective {
             space,
             restart_after,
             idle: Mutex::new(Vec::new()),
-            started_count: AtomicU64::new(0),
+            numbers: Arc::default(),
         };
         let first = objective.start()?;
         objective.keep(first);
@@ -63,16 +96,16 @@ impl RemoteObjective {
     }
 
     fn start(&self) -> Result<Seat, Fault> {
-        let number = self.started_count.fetch_add(1, Ordering::Relaxed);
+        let number = Number::take(&self.numbers);
         let mut launch = self.launch.clone();
-        launch.log = launch.log.map(|path| numbered(path, number));
+        launch.log = launch.log.map(|path| numbered(path, number.number));
         let started = Process::start(&launch, &self.served);
         let (mut process, introduction) =
-            started.map_err(|broken| crashed(&broken, launch.log.as_deref()))?;
+            started.map_err(|error| crashed(&error.broken, error.log.as_ref()))?;
         match process.call_line(&self.creation) {
             Ok(Reply::Ok {}) => {
                 let takes_stop = introduction.features.iter().any(|feature| feature == "stop");
-                Ok(Seat { process, takes_stop, evaluation_count: 0 })
+                Ok(Seat { process, takes_stop, evaluation_count: 0, _number: number })
             }
             Ok(Reply::Fault(fault)) => Err(fault.into()),
             Ok(other) => Err(crashed(&unexpected("create", &other), process.log())),
@@ -80,8 +113,22 @@ impl RemoteObjective {
         }
     }
 
-    fn keep(&self, seat: Seat) {
-        if self.restart_after.is_none_or(|limit| seat.evaluation_count < limit) {
+    /// A process for the next evaluation: an idle one, if it is still well.
+    fn take(&self) -> Result<Seat, Fault> {
+        loop {
+            let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+            let Some(mut seat) = idle else { return self.start() };
+            // one that ended since, or said something that nobody asked for, is of no use
+            if seat.process.expect_silence().is_ok() {
+                return Ok(seat);
+            }
+        }
+    }
+
+    /// Keeps a process for a later evaluation. One that goes on talking would answer that with what it says now.
+    fn keep(&self, mut seat: Seat) {
+        let may_go_on = self.restart_after.is_none_or(|limit| seat.evaluation_count < limit);
+        if may_go_on && seat.process.expect_silence().is_ok() {
             self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(seat);
         }
     }
@@ -106,19 +153,23 @@ impl RemoteObjective {
         assignment: &abi::Assignment<'_>,
         context: &mut RawContext_TO<'_, RMut<'_, ()>>,
     ) -> Result<RVec<abi::OwnedReading>, Fault> {
-        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let mut seat = match idle {
-            Some(seat) => seat,
-            None => self.start()?,
-        };
+        let mut seat = self.take()?;
         seat.evaluation_count += 1;
+        // the executor sees to the limit too, but its thread may be waiting for a strategy
+        let until = Duration::try_from_secs_f64(assignment.time_limit_s).ok();
+        let until = until.and_then(|limit| Instant::now().checked_add(limit));
+        let must_stop = |context: &RawContext_TO<'_, RMut<'_, ()>>| {
+            context.is_stopped() || until.is_some_and(|until| until <= Instant::now())
+        };
         let crash = |broken: Broken, seat: &Seat| Err(crashed(&broken, seat.process.log()));
-        if let Err(broken) = seat.process.send(&self.request(assignment)) {
+        if let Err(broken) = seat.process.send(&self.request(assignment), self.launch.call_timeout) {
             return crash(broken, &seat);
         }
         let mut told_to_stop: Option<Instant> = None;
         loop {
             match seat.process.hear(Instant::now() + STOP_TICK) {
+                // a late word on an earlier trial says nothing about this one
+                Ok(Heard::Reply(reply)) if reply.trial().is_some_and(|trial| trial != assignment.trial) => {}
                 Ok(Heard::Reply(reply)) => match *reply {
                     Reply::Measurement(metrics) => {
                         self.keep(seat);
@@ -134,8 +185,13 @@ impl RemoteObjective {
                         if stop {
                             told_to_stop.get_or_insert_with(Instant::now);
                         }
-                        if let Err(broken) = seat.process.send(&Answer::Verdict(word)) {
-                            return crash(broken, &seat);
+                        match seat.process.send(&Answer::Verdict(word), GRACE) {
+                            Ok(()) => {}
+                            Err(Broken::TimedOut(_)) => {
+                                let what = "it does not read the verdicts on its reports";
+                                return crash(Broken::Garbled(what.to_owned()), &seat);
+                            }
+                            Err(broken) => return crash(broken, &seat),
                         }
                     }
                     other => return crash(unexpected("evaluate", &other), &seat),
@@ -144,10 +200,10 @@ impl RemoteObjective {
                 Err(broken) => return crash(broken, &seat),
             }
             match told_to_stop {
-                None if context.is_stopped() => {
+                None if must_stop(context) => {
                     told_to_stop = Some(Instant::now());
                     if seat.takes_stop
-                        && let Err(broken) = seat.process.send(&Request::Stop {})
+                        && let Err(broken) = seat.process.send(&Request::Stop {}, GRACE)
                     {
                         return crash(broken, &seat);
                     }

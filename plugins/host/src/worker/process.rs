@@ -53,6 +53,29 @@ pub enum Served {
     Program(PathBuf),
 }
 
+/// What a process writes to standard error: the part of a file from where it began.
+#[derive(Clone, Debug)]
+pub struct Log {
+    path: PathBuf,
+    from: u64,
+}
+
+/// A process that could not be started, or did not introduce itself.
+#[derive(Debug)]
+pub struct NoProcess {
+    /// Why.
+    pub broken: Broken,
+    /// What it wrote.
+    pub log: Option<Log>,
+}
+
+impl NoProcess {
+    /// What happened, in words.
+    pub fn describe(&self) -> String {
+        self.broken.describe(self.log.as_ref())
+    }
+}
+
 /// Why a call came back without an answer. The process is of no more use.
 #[derive(Debug)]
 pub enum Broken {
@@ -84,7 +107,9 @@ pub struct Process {
     read: Vec<u8>,
     /// How much of `read` was handed out already.
     used: usize,
-    log: Option<PathBuf>,
+    log: Option<Log>,
+    /// It was ended, with its group: the number may be another process's by now.
+    is_ended: bool,
     call_timeout: Duration,
     /// Who speaks, where it does not say so itself.
     speaker: Option<String>,
@@ -92,7 +117,22 @@ pub struct Process {
 
 impl Process {
     /// Starts a process and greets it.
-    pub fn start(launch: &Launch, served: &Served) -> Result<(Self, Introduction), Broken> {
+    pub fn start(launch: &Launch, served: &Served) -> Result<(Self, Introduction), NoProcess> {
+        let (log, file) = launch.log.as_deref().and_then(open_log).unzip();
+        let mut process = Self::spawn(launch, served, file, log.clone())
+            .map_err(|broken| NoProcess { broken, log: log.clone() })?;
+        process
+            .greet()
+            .map(|introduction| (process, introduction))
+            .map_err(|broken| NoProcess { broken, log })
+    }
+
+    fn spawn(
+        launch: &Launch,
+        served: &Served,
+        log_file: Option<File>,
+        log: Option<Log>,
+    ) -> Result<Self, Broken> {
         let mut command = Command::new(&launch.executable);
         command.arg(launch.subcommand);
         if let Some(bytes) = launch.memory_bytes_max {
@@ -102,12 +142,10 @@ impl Process {
             Served::Library(path) => command.arg("--library").arg(path),
             Served::Program(folder) => command.arg("--program").arg(folder),
         };
-        let log = launch.log.as_deref().and_then(open_log);
-        let log_path = launch.log.clone().filter(|_| log.is_some());
         command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(log.map_or_else(Stdio::inherit, Stdio::from))
+            .stderr(log_file.map_or_else(Stdio::inherit, Stdio::from))
             // a group of its own: it is ended with all its children, and a terminal's Ctrl-C is ours to handle
             .process_group(0);
         let mut child = start_from_lasting_thread(command).map_err(Broken::NotStarted)?;
@@ -116,13 +154,14 @@ impl Process {
         };
         let unblocked =
             rustix::io::ioctl_fionbio(&input, true).and_then(|()| rustix::io::ioctl_fionbio(&output, true));
-        let mut process = Self {
+        let process = Self {
             child,
             input: Some(input),
             output,
             read: Vec::new(),
             used: 0,
-            log: log_path,
+            log,
+            is_ended: false,
             call_timeout: launch.call_timeout,
             speaker: match served {
                 Served::Library(_) => None,
@@ -130,13 +169,17 @@ impl Process {
             },
         };
         unblocked.map_err(|error| Broken::NotStarted(error.into()))?;
+        Ok(process)
+    }
+
+    fn greet(&mut self) -> Result<Introduction, Broken> {
         let greeting = Greeting {
             protocol: protocol::PROTOCOL,
             host: concat!("ansatz ", env!("CARGO_PKG_VERSION")).into(),
         };
-        match process.call(&Request::Hello(greeting))? {
-            Reply::Hello(introduction) => Ok((process, introduction)),
-            Reply::Fault(fault) => Err(Broken::Refused(fault.message)),
+        match self.call(&Request::Hello(greeting))? {
+            Reply::Hello(introduction) => Ok(introduction),
+            Reply::Fault(fault) => Err(Broken::Refused(protocol::presentable(&fault.message))),
             other => Err(unexpected("hello", &other)),
         }
     }
@@ -148,6 +191,7 @@ impl Process {
 
     /// The same with the request as a line.
     pub fn call_line(&mut self, line: &str) -> Result<Reply, Broken> {
+        self.expect_silence()?;
         let until = Instant::now() + self.call_timeout;
         self.send_line(line, until)?;
         match self.hear(until)? {
@@ -156,9 +200,26 @@ impl Process {
         }
     }
 
-    /// Sends a line without waiting for an answer.
-    pub fn send(&mut self, message: &impl serde::Serialize) -> Result<(), Broken> {
-        self.send_line(&line_of(message)?, Instant::now() + self.call_timeout)
+    /// Sends a line without waiting for an answer, within so long.
+    pub fn send(&mut self, message: &impl serde::Serialize, limit: Duration) -> Result<(), Broken> {
+        self.send_line(&line_of(message)?, Instant::now() + limit)
+    }
+
+    /// Whoever says something without being asked would answer the next request with it. Also notices a process that
+    /// has ended.
+    pub fn expect_silence(&mut self) -> Result<(), Broken> {
+        match self.hear(Instant::now())? {
+            Heard::Nothing => Ok(()),
+            Heard::Reply(reply) => {
+                let text = in_short(&reply);
+                Err(Broken::Garbled(format!("it said {text} without being asked")))
+            }
+        }
+    }
+
+    /// Lets it end while others are told the same.
+    pub fn close_input(&mut self) {
+        self.input = None;
     }
 
     fn send_line(&mut self, line: &str, until: Instant) -> Result<(), Broken> {
@@ -206,7 +267,7 @@ impl Process {
         let level = ["error", "warning", "info", "debug"].into_iter().find(|known| *known == level);
         // more than warnings is for whoever looks for it: the host has no such view
         let Some(level @ ("error" | "warning")) = level.or(Some("warning")) else { return };
-        let message = message.replace(['\r', '\n'], " ");
+        let message = protocol::presentable(message).replace('\n', " ");
         match &self.speaker {
             Some(speaker) => crate::log(level, &format!("({speaker}): {message}")),
             None => crate::log(level, &message),
@@ -225,14 +286,17 @@ impl Process {
                 return Err(Broken::Garbled(format!("a line of more than {LINE_BYTES_MAX} bytes")));
             }
             if !wait(self.output.as_fd(), PollFlags::IN, until.min(Instant::now() + LIFE_TICK)) {
-                // something that it started may hold its output open
-                if self.child.try_wait().is_ok_and(|status| status.is_some()) {
+                // something that it started may hold its output open; its own last words are read all the same
+                let is_gone = self.child.try_wait().is_ok_and(|status| status.is_some());
+                if is_gone && !wait(self.output.as_fd(), PollFlags::IN, Instant::now()) {
                     return Err(self.ended());
                 }
-                if Instant::now() >= until {
-                    return Ok(None);
+                if !is_gone {
+                    if Instant::now() >= until {
+                        return Ok(None);
+                    }
+                    continue;
                 }
-                continue;
             }
             self.read.resize(searched + CHUNK_BYTES, 0);
             let count = self.output.read(&mut self.read[searched..]);
@@ -276,6 +340,9 @@ impl Process {
     /// Closes its input, and kills its whole group if it is still there after a while.
     fn end(&mut self, patience: Duration) -> Option<ExitStatus> {
         self.input = None;
+        if std::mem::replace(&mut self.is_ended, true) {
+            return None;
+        }
         let until = Instant::now() + patience;
         let mut pause = Duration::from_micros(200);
         let mut status = self.child.try_wait().ok().flatten();
@@ -289,14 +356,16 @@ impl Process {
             let _ = kill_process_group(group, Signal::KILL);
         }
         status.or_else(|| {
+            // it may have left its group, and must not keep us waiting
+            let _ = self.child.kill();
             let _ = self.child.wait();
             None
         })
     }
 
     /// Where what it wrote to standard error is.
-    pub fn log(&self) -> Option<&Path> {
-        self.log.as_deref()
+    pub fn log(&self) -> Option<&Log> {
+        self.log.as_ref()
     }
 }
 
@@ -304,11 +373,11 @@ impl Drop for Process {
     fn drop(&mut self) {
         self.end(FAREWELL);
         if let Some(log) = &self.log
-            && std::fs::metadata(log).is_ok_and(|found| found.len() == 0)
+            && std::fs::metadata(&log.path).is_ok_and(|found| found.len() == 0)
         {
-            let _ = std::fs::remove_file(log);
+            let _ = std::fs::remove_file(&log.path);
             // the folders too, if nothing else is in them
-            for folder in log.ancestors().skip(1).take(2) {
+            for folder in log.path.ancestors().skip(1).take(2) {
                 let _ = std::fs::remove_dir(folder);
             }
         }
@@ -325,13 +394,17 @@ pub fn line_of(message: &impl serde::Serialize) -> Result<String, Broken> {
 
 /// An answer to something else.
 pub fn unexpected(call: &str, reply: &Reply) -> Broken {
-    let text: String = serde_json::to_string(reply).unwrap_or_default().chars().take(80).collect();
-    Broken::Garbled(format!("{text} is no answer to {call}"))
+    Broken::Garbled(format!("{} is no answer to {call}", in_short(reply)))
+}
+
+/// The beginning of a message.
+fn in_short(reply: &Reply) -> String {
+    serde_json::to_string(reply).unwrap_or_default().chars().take(80).collect()
 }
 
 impl Broken {
     /// What happened, in words that follow the name of the plugin and a call: "ended by signal 11 (SIGSEGV)".
-    pub fn describe(&self, log: Option<&Path>) -> String {
+    pub fn describe(&self, log: Option<&Log>) -> String {
         let mut text = match self {
             Broken::NotStarted(error) => return format!("cannot be started: {error}"),
             Broken::Ended(Some(status)) => {
@@ -343,11 +416,8 @@ impl Broken {
             Broken::Garbled(what) => format!("broke the protocol: {what}"),
             Broken::Refused(reason) => format!("refuses: {reason}"),
         };
-        if let Some(log) = log.filter(|log| std::fs::metadata(log).is_ok_and(|found| found.len() > 0)) {
-            text.push_str(&format!("; its output is in {}", log.display()));
-            if let Some(last) = last_line(log) {
-                text.push_str(&format!(" (last line: {last})"));
-            }
+        if let Some((log, last)) = log.and_then(|log| Some((log, log.last_line()?))) {
+            text.push_str(&format!("; its output is in {} (last line: {last})", log.path.display()));
         }
         text
     }
@@ -372,14 +442,18 @@ pub fn exit_in_words(status: ExitStatus) -> String {
     format!("signal {signal}{name}")
 }
 
-fn last_line(log: &Path) -> Option<String> {
-    use std::io::Seek;
-    let mut file = File::open(log).ok()?;
-    let length = file.metadata().ok()?.len();
-    file.seek(std::io::SeekFrom::Start(length.saturating_sub(LOG_TAIL_BYTES))).ok()?;
-    let mut tail = Vec::new();
-    file.read_to_end(&mut tail).ok()?;
-    last_words(&tail)
+impl Log {
+    /// The last line that says anything, of this process and not of an earlier one.
+    fn last_line(&self) -> Option<String> {
+        use std::io::Seek;
+        let mut file = File::open(&self.path).ok()?;
+        let length = file.metadata().ok()?.len();
+        let from = length.saturating_sub(LOG_TAIL_BYTES).max(self.from);
+        file.seek(std::io::SeekFrom::Start(from)).ok()?;
+        let mut tail = Vec::new();
+        file.read_to_end(&mut tail).ok()?;
+        last_words(&tail)
+    }
 }
 
 /// The last line that says anything: Rust's advice on backtraces says nothing.
@@ -388,12 +462,14 @@ pub fn last_words(output: &[u8]) -> Option<String> {
     let says_something =
         |line: &&str| !line.is_empty() && !line.starts_with("note: run with `RUST_BACKTRACE");
     let line = text.lines().map(str::trim).rfind(says_something)?;
-    Some(line.chars().take(200).collect())
+    Some(line.chars().filter(|c| !c.is_control()).take(200).collect())
 }
 
-fn open_log(path: &Path) -> Option<File> {
+fn open_log(path: &Path) -> Option<(Log, File)> {
     std::fs::create_dir_all(path.parent()?).ok()?;
-    File::options().create(true).append(true).open(path).ok()
+    let file = File::options().create(true).append(true).open(path).ok()?;
+    let from = file.metadata().ok()?.len();
+    Some((Log { path: path.to_owned(), from }, file))
 }
 
 /// Waits until a pipe is ready, at most until then; false if it is not.

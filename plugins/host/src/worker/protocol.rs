@@ -268,6 +268,9 @@ pub struct Metrics {
     /// Standard errors of those that have one.
     #[serde(default, skip_serializing_if = "ByMetric::is_empty")]
     pub standard_errors: ByMetric,
+    /// Of which trial; what is about another one is passed over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trial: Option<u64>,
 }
 
 /// An object of metrics and numbers, in the order in which it was written.
@@ -333,6 +336,20 @@ pub struct WireFault {
     /// Where in the plugin's source.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub location: String,
+    /// Of which trial, while it evaluates; what is about another one is passed over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trial: Option<u64>,
+}
+
+impl Reply {
+    /// Of which trial it says to be.
+    pub fn trial(&self) -> Option<u64> {
+        match self {
+            Reply::Measurement(metrics) | Reply::Report { metrics, .. } => metrics.trial,
+            Reply::Fault(fault) => fault.trial,
+            _ => None,
+        }
+    }
 }
 
 /// A number that keeps its bits: NaN, which stands for what is not there, is `null`, and the infinities are texts.
@@ -422,7 +439,12 @@ const FAULT_WORDS: [(FaultKind, &str); 9] = [
 impl From<Fault> for WireFault {
     fn from(fault: Fault) -> Self {
         let word = FAULT_WORDS.iter().find(|(kind, _)| *kind == fault.kind).map_or("other", |(_, word)| word);
-        Self { kind: word.to_owned(), message: fault.message.into(), location: fault.location.into() }
+        Self {
+            kind: word.to_owned(),
+            message: fault.message.into(),
+            location: fault.location.into(),
+            trial: None,
+        }
     }
 }
 
@@ -431,11 +453,32 @@ impl From<WireFault> for Fault {
         let kind = FAULT_WORDS.iter().find(|(_, word)| *word == fault.kind);
         Self {
             kind: kind.map_or(FaultKind::OTHER, |(kind, _)| *kind),
-            message: fault.message.into(),
-            location: fault.location.into(),
+            message: presentable(&fault.message).into(),
+            location: presentable(&fault.location).into(),
             detail: RString::new(),
         }
     }
+}
+
+/// How much of a plugin's message is kept: it goes to a terminal and into the journal.
+const MESSAGE_CHARS_MAX: usize = 4_000;
+
+/// A plugin's words without what a terminal would obey, later lines set in so that none looks like one of ours.
+pub fn presentable(message: &str) -> String {
+    let mut shown = String::new();
+    for (count, letter) in message.trim_end().chars().enumerate() {
+        match letter {
+            _ if count >= MESSAGE_CHARS_MAX => {
+                shown.push_str(" ...");
+                break;
+            }
+            '\n' => shown.push_str("\n  "),
+            '\t' => shown.push(' '),
+            letter if letter.is_control() => {}
+            letter => shown.push(letter),
+        }
+    }
+    shown
 }
 
 const STATUS_WORDS: [(Status, &str); 4] = [

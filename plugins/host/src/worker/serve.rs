@@ -134,6 +134,10 @@ impl Lines {
                     Ok(length) if length > 0 => {}
                     _ => std::process::exit(0),
                 }
+                if line.starts_with("{\"evaluate\"") {
+                    // here rather than where it is evaluated: the stop that follows may be read before that
+                    heard.store(false, Ordering::Relaxed);
+                }
                 if line.starts_with("{\"stop\"") {
                     heard.store(true, Ordering::Relaxed);
                 } else if sender.send(line).is_err() {
@@ -284,7 +288,6 @@ impl Worker {
         let Lines::Threaded { lines, stop } = &self.lines else {
             return Err(invalid("nobody reads the host's lines".into()));
         };
-        stop.store(false, Ordering::Relaxed);
         let x = protocol::flat(&evaluation.x);
         let assignment = abi::Assignment {
             trial: evaluation.trial,

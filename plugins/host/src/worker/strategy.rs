@@ -50,8 +50,25 @@ struct Past {
 
 struct PastCall {
     line: String,
-    /// What came of an ask; `None` where nothing is compared.
-    answer: Option<Vec<SuggestedPoint>>,
+    answer: PastAnswer,
+}
+
+/// What came of a call, and must come of it again.
+enum PastAnswer {
+    Done,
+    Suggestions(Vec<SuggestedPoint>),
+    Exhausted,
+}
+
+impl PastAnswer {
+    fn is_repeated_by(&self, reply: &Reply) -> bool {
+        match (self, reply) {
+            (PastAnswer::Done, Reply::Ok {}) => true,
+            (PastAnswer::Suggestions(before), Reply::Suggestions(now)) => before == now,
+            (PastAnswer::Exhausted, Reply::Fault(fault)) => fault.kind == "exhausted",
+            _ => false,
+        }
+    }
 }
 
 /// Refuses what a strategy must never see, and what it was told before.
@@ -94,7 +111,7 @@ impl RemoteStrategy {
     /// A process with the strategy as it was made.
     fn start(&self) -> Result<Process, Fault> {
         let (mut process, _) = Process::start(&self.launch, &self.served)
-            .map_err(|broken| crashed(&broken, self.launch.log.as_deref()))?;
+            .map_err(|error| crashed(&error.broken, error.log.as_ref()))?;
         match process.call_line(&self.creation) {
             Ok(Reply::Ok {}) => Ok(process),
             Ok(Reply::Fault(fault)) => Err(fault.into()),
@@ -109,7 +126,7 @@ impl RemoteStrategy {
         let state = self.past.snapshot.as_ref().map(|state| Request::Restore { state: state.clone() });
         let restore = state.map(|request| line_of(&request)).transpose();
         let restore = restore.map_err(|broken| crashed(&broken, None))?;
-        let again = restore.iter().map(|line| (line, &None));
+        let again = restore.iter().map(|line| (line, &PastAnswer::Done));
         let again = again.chain(self.past.calls.iter().map(|call| (&call.line, &call.answer)));
         for (line, answer) in again {
             let reply = process.call_line(line).map_err(|broken| {
@@ -117,14 +134,16 @@ impl RemoteStrategy {
                 fault.message = format!("{} while it heard its history again", fault.message).into();
                 fault
             })?;
-            if let Some(before) = answer
-                && !matches!(&reply, Reply::Suggestions(now) if now == before)
-            {
-                return Err(fault(
-                    FaultKind::OTHER,
-                    "it ended, and the process that replaced it answered the same calls differently: \
-                     the same seed and the same calls must give the same suggestions",
-                ));
+            if !answer.is_repeated_by(&reply) {
+                let said = match reply {
+                    Reply::Fault(fault) => format!(" ({})", Fault::from(fault).message),
+                    _ => String::new(),
+                };
+                let message = format!(
+                    "it ended, and the process that replaced it answered the same calls differently{said}: \
+                     the same seed and the same calls must give the same answers"
+                );
+                return Err(fault(FaultKind::OTHER, &message));
             }
         }
         Ok(process)
@@ -157,11 +176,15 @@ impl RemoteStrategy {
     }
 
     /// Notes a call that changed the strategy.
-    fn remember(&mut self, line: String, answer: Option<Vec<SuggestedPoint>>) {
+    fn remember(&mut self, line: String, answer: PastAnswer) {
         if self.past.is_lost {
             return;
         }
-        self.past.bytes += line.len() + answer.iter().flatten().map(|s| 16 * s.x.len() + 32).sum::<usize>();
+        let answer_bytes = match &answer {
+            PastAnswer::Suggestions(suggestions) => suggestions.iter().map(|s| 16 * s.x.len() + 32).sum(),
+            PastAnswer::Done | PastAnswer::Exhausted => 0,
+        };
+        self.past.bytes += line.len() + answer_bytes;
         self.past.calls.push(PastCall { line, answer });
         let snapshot_bytes = self.past.snapshot.as_ref().map_or(0, String::len);
         if self.has_snapshots && self.past.bytes > KEPT_BYTES.max(2 * snapshot_bytes) {
@@ -219,12 +242,12 @@ impl RemoteStrategy {
                     ext: RString::new(),
                 });
                 let given = given.collect();
-                self.remember(line, Some(suggestions));
+                self.remember(line, PastAnswer::Suggestions(suggestions));
                 Ok(given)
             }
             Reply::Fault(fault) => {
                 if fault.kind == "exhausted" {
-                    self.remember(line, None);
+                    self.remember(line, PastAnswer::Exhausted);
                 }
                 Err(fault.into())
             }
@@ -263,7 +286,7 @@ impl RemoteStrategy {
         if let (Some(gate), Some(after)) = (&mut self.gate, after) {
             gate.told = after;
         }
-        self.remember(line, None);
+        self.remember(line, PastAnswer::Done);
         Ok(())
     }
 
