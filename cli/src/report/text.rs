@@ -364,7 +364,8 @@ mod tests {
     #[test]
     fn the_range_of_an_option_is_shown() {
         let shown = |range: serde_json::Value| options(&serde_json::json!({"properties": {"step": range}}));
-        let step = shown(serde_json::json!({"type": "number", "exclusiveMinimum": 0, "maximum": 1, "default": 0.1}));
+        let step =
+            shown(serde_json::json!({"type": "number", "exclusiveMinimum": 0, "maximum": 1, "default": 0.1}));
         assert_eq!(step, "options\n  step: number of at most 1 above 0 = 0.1\n");
         let count = shown(serde_json::json!({"type": "integer", "minimum": 1}));
         assert_eq!(count, "options\n  step: integer of at least 1\n");
