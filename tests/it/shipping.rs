@@ -144,6 +144,23 @@ fn what_is_no_plugin_is_not_installed() {
 }
 
 #[test]
+fn what_is_no_plugin_yet_or_has_another_name_is_said_so() {
+    let scenario = scenario().with("ansatz-fault-misbehaving");
+    let core = repository().join("core");
+    scenario.ansatz(&["plugins", "new", "com.acme.walk", "--core", core.to_str().unwrap()]).expect(0);
+    let checked = scenario.ansatz(&["plugins", "check", "walk"]).expect(4);
+    assert!(checked.stdout.contains("build it and name the library"), "{checked}");
+    scenario.ansatz(&["plugins", "inspect", "walk/src"]).expect(4).expect_message(&["plugin.toml"]);
+    // what was seen before is known by name
+    scenario.ansatz(&["plugins", "list"]).expect(0);
+    let misspelt = ["plugins", "inspect", "com.example.misbehaving-strategi"];
+    scenario
+        .ansatz(&misspelt)
+        .expect(4)
+        .expect_message(&["did you mean \"com.example.misbehaving-strategy\""]);
+}
+
+#[test]
 fn two_plugins_of_one_name_are_not_installed_beside_each_other() {
     let scenario = scenario();
     let real = library("ansatz-fault-misbehaving");
