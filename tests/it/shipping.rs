@@ -100,7 +100,10 @@ fn what_python_plugins_new_writes_is_checked_installed_and_used() {
         let arguments = ["plugins", "new", name, "--kind", kind, "--language", "python"];
         scenario.ansatz(&arguments).expect(0);
         let folder = name.rsplit('.').next().unwrap();
-        scenario.ansatz(&["plugins", "check", folder]).expect(0);
+        // it starts some hundred interpreters
+        if ansatz_tests::slow_tests_run() {
+            scenario.ansatz(&["plugins", "check", folder]).expect(0);
+        }
         scenario.ansatz(&["plugins", "install", folder]).expect(0);
     }
     let manifest = MANIFEST.replace("options = { function = \"branin\" }", "");
