@@ -199,7 +199,7 @@ fn libraries_that_are_no_plugins_or_not_for_this_host_are_named_with_the_reason(
 fn a_plugin_whose_types_differ_is_refused_by_name() {
     let scenario = scenario().with("ansatz-fault-other-layout");
     let listed = scenario.ansatz(&["plugins", "list"]).expect(0);
-    assert!(listed.stdout.contains("types differ from those of ABI"), "{listed}");
+    assert!(listed.stdout.contains("its types differ from those of this host"), "{listed}");
     assert!(listed.stdout.contains("annealing"), "{listed}");
     scenario.run(GOOD).expect(0);
 }

@@ -94,7 +94,8 @@ fn short(abi: &str, errors: &AbiInstabilityErrors) -> String {
             Some(TLFieldOrFunction::Function(_)) | None => "the root".to_owned(),
         };
         for what in error.errs.iter() {
-            let line = format!("{innermost} in {}: {}", place.join(" > "), in_words(what));
+            let place = if place.is_empty() { String::new() } else { format!(" in {}", place.join(" > ")) };
+            let line = format!("{innermost}{place}: {}", in_words(what));
             if !lines.contains(&line) {
                 lines.push(line);
             }
@@ -124,6 +125,9 @@ fn in_words(what: &AbiInstability) -> String {
             (format!("{} entries of the first version", count.expected), count.found.to_string())
         }
         AbiInstability::Name(name) => (name.expected.to_string(), name.found.to_string()),
+        AbiInstability::FieldLifetimeMismatch(field) => {
+            return format!("the field {} is declared differently", field.expected.name());
+        }
         AbiInstability::Size(size) => (format!("{} bytes", size.expected), size.found.to_string()),
         other => return format!("{other:?}").chars().take(110).collect(),
     };
