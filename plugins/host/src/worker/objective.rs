@@ -154,6 +154,8 @@ impl RemoteObjective {
         context: &mut RawContext_TO<'_, RMut<'_, ()>>,
     ) -> Result<RVec<abi::OwnedReading>, Fault> {
         let mut seat = self.take()?;
+        // a process that was kept may have been on its way out: until it says something, another one may take over
+        let mut may_be_on_its_way_out = seat.evaluation_count > 0;
         seat.evaluation_count += 1;
         // the executor sees to the limit too, but its thread may be waiting for a strategy
         let until = Duration::try_from_secs_f64(assignment.time_limit_s).ok();
@@ -162,12 +164,21 @@ impl RemoteObjective {
             context.is_stopped() || until.is_some_and(|until| until <= Instant::now())
         };
         let crash = |broken: Broken, seat: &Seat| Err(crashed(&broken, seat.process.log()));
-        if let Err(broken) = seat.process.send(&self.request(assignment), self.launch.call_timeout) {
-            return crash(broken, &seat);
-        }
+        let request = self.request(assignment);
+        let mut sent = seat.process.send(&request, self.launch.call_timeout);
         let mut told_to_stop: Option<Instant> = None;
         loop {
-            match seat.process.hear(Instant::now() + STOP_TICK) {
+            let heard = sent.and_then(|()| seat.process.hear(Instant::now() + STOP_TICK));
+            sent = Ok(());
+            if may_be_on_its_way_out && matches!(heard, Err(Broken::Ended(_))) {
+                seat = self.start()?;
+                seat.evaluation_count = 1;
+                may_be_on_its_way_out = false;
+                sent = seat.process.send(&request, self.launch.call_timeout);
+                continue;
+            }
+            may_be_on_its_way_out &= !matches!(heard, Ok(Heard::Reply(_)));
+            match heard {
                 // a late word on an earlier trial says nothing about this one
                 Ok(Heard::Reply(reply)) if reply.trial().is_some_and(|trial| trial != assignment.trial) => {}
                 Ok(Heard::Reply(reply)) => match *reply {
