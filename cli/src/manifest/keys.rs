@@ -270,7 +270,7 @@ const CALL_TIMEOUT_KEY: Key = key(
     "call_timeout",
     Form::Duration,
     Default("\"1min\""),
-    "In a process of its own: how long one call may take (other than an evaluation, see run.trial_timeout) before the process is killed.",
+    "In a process of its own: how long one call may take (other than an evaluation, see run.trial_timeout) before the process is killed. It always has a minute to start.",
     "call_timeout = \"10s\"",
 );
 

@@ -104,6 +104,7 @@ impl RemoteObjective {
             started.map_err(|error| crashed(&error.broken, error.log.as_ref()))?;
         match process.call_line(&self.creation) {
             Ok(Reply::Ok {}) => {
+                process.limit_calls(self.launch.call_timeout);
                 let takes_stop = introduction.features.iter().any(|feature| feature == "stop");
                 Ok(Seat { process, takes_stop, evaluation_count: 0, _number: number })
             }

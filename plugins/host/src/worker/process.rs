@@ -20,6 +20,8 @@ use std::time::{Duration, Instant};
 const FAREWELL: Duration = Duration::from_millis(500);
 /// A longer line is no answer.
 const LINE_BYTES_MAX: usize = 256 << 20;
+/// How long a process has at least to start and to make what it is asked for: interpreters load a lot before that.
+const START_TIMEOUT: Duration = Duration::from_secs(60);
 /// How often we look whether a process that says nothing is still there.
 const LIFE_TICK: Duration = Duration::from_millis(200);
 /// How much is read at a time.
@@ -162,7 +164,7 @@ impl Process {
             used: 0,
             log,
             is_ended: false,
-            call_timeout: launch.call_timeout,
+            call_timeout: launch.call_timeout.max(START_TIMEOUT),
             speaker: match served {
                 Served::Library(_) => None,
                 Served::Program(folder) => folder.file_name().map(|name| name.to_string_lossy().into_owned()),
@@ -215,6 +217,11 @@ impl Process {
                 Err(Broken::Garbled(format!("it said {text} without being asked")))
             }
         }
+    }
+
+    /// Starting up is over: from here on each call has its own limit.
+    pub fn limit_calls(&mut self, call_timeout: Duration) {
+        self.call_timeout = call_timeout;
     }
 
     /// Lets it end while others are told the same.

@@ -113,7 +113,10 @@ impl RemoteStrategy {
         let (mut process, _) = Process::start(&self.launch, &self.served)
             .map_err(|error| crashed(&error.broken, error.log.as_ref()))?;
         match process.call_line(&self.creation) {
-            Ok(Reply::Ok {}) => Ok(process),
+            Ok(Reply::Ok {}) => {
+                process.limit_calls(self.launch.call_timeout);
+                Ok(process)
+            }
             Ok(Reply::Fault(fault)) => Err(fault.into()),
             Ok(other) => Err(crashed(&unexpected("create", &other), process.log())),
             Err(broken) => Err(crashed(&broken, process.log())),
