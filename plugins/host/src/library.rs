@@ -17,6 +17,9 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
+/// What was loaded, by path.
+static LOADED: LazyLock<Mutex<HashMap<PathBuf, Arc<Library>>>> = LazyLock::new(Mutex::default);
+
 /// A library file that was read and not yet loaded: none of its code has run.
 pub(crate) struct LibraryFile {
     path: PathBuf,
@@ -81,7 +84,6 @@ impl LibraryFile {
 
     /// The same for who knows the fingerprint, or does not need it.
     pub fn load_without_hash(self, sha256: String) -> Result<Arc<Library>, HostError> {
-        static LOADED: LazyLock<Mutex<HashMap<PathBuf, Arc<Library>>>> = LazyLock::new(Mutex::default);
         let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(library) = loaded.get(&self.path) {
             return Ok(Arc::clone(library));
@@ -161,7 +163,12 @@ pub struct Library {
 impl Library {
     /// Loads one library by path. This runs its code.
     pub fn load(path: &Path) -> Result<Arc<Library>, HostError> {
-        LibraryFile::read(path)?.load()
+        let loaded = || {
+            let loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
+            loaded.get(&path.canonicalize().ok()?).map(Arc::clone)
+        };
+        // reading and hashing it once more would cost more than all the rest
+        loaded().map_or_else(|| LibraryFile::read(path)?.load(), Ok)
     }
 
     /// What it says of itself.
