@@ -18,9 +18,10 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::{SurrogateError, expect_finite, expect_length};
-use crate::kernel::{Column, Design, Kernel, length_scale_count, matern52};
+use crate::kernel::{Column, Design, Kernel, PairDifferences, length_scale_count, matern52};
 use crate::linear_algebra::{InverseColumns, LowerTriangle, add_scaled, dot, factorise_with_jitter};
 use crate::optimise::{OptimiseOptions, minimise};
+use crate::vectorised::vectorised;
 
 /// Added to the diagonal besides the noise.
 const JITTER: f64 = 1e-10;
@@ -113,13 +114,14 @@ impl Posterior {
 pub struct NegativeLogPosterior<'a> {
     design: &'a Design,
     targets: &'a [f64],
+    differences: PairDifferences,
     matrix: LowerTriangle,
     inverse: LowerTriangle,
     inverse_columns: InverseColumns,
     /// Strict lower triangle by rows: squared distances, then derivatives of the covariance by them.
     slopes: Vec<f64>,
-    /// Largest number of entries in one row, for the gradient with respect to one length scale.
-    row_buffer: Vec<f64>,
+    /// The covariances in the same order.
+    covariances: Vec<f64>,
 }
 
 impl<'a> NegativeLogPosterior<'a> {
@@ -137,11 +139,12 @@ impl<'a> NegativeLogPosterior<'a> {
         Ok(Self {
             design,
             targets,
+            differences: PairDifferences::of(design),
             matrix: LowerTriangle::zeros(size),
             inverse: LowerTriangle::zeros(size),
             inverse_columns: InverseColumns::default(),
             slopes: vec![0.0; size * (size - 1) / 2],
-            row_buffer: vec![0.0; size],
+            covariances: vec![0.0; size * (size - 1) / 2],
         })
     }
 
@@ -152,27 +155,30 @@ impl<'a> NegativeLogPosterior<'a> {
     /// Source: Rasmussen and Williams 2006, eq. 5.8 and 5.9; the mean is profiled out, which leaves the gradient as it
     /// is (envelope theorem).
     pub fn evaluate(&mut self, vector: &[f64], gradient: &mut [f64]) -> f64 {
+        evaluate_wide(self, vector, gradient)
+    }
+
+    #[inline(always)]
+    fn evaluate_here(&mut self, vector: &[f64], gradient: &mut [f64]) -> f64 {
         let size = self.design.row_count();
         let scale_count = vector.len() - 2;
         let (log_amplitude, log_noise) = (vector[scale_count], vector[scale_count + 1]);
         let noise = libm::exp(log_noise) + JITTER;
         let kernel = Kernel::from_logarithms(self.design.columns(), &vector[..scale_count], log_amplitude);
         let amplitude = kernel.amplitude();
-        let mut offset = 0;
-        for row in 1..size {
-            let point = self.design.row(row);
-            kernel.squared_distances(self.design, &point, &mut self.slopes[offset..offset + row]);
-            offset += row;
+        self.slopes.fill(0.0);
+        for (k, weight) in kernel.weights().iter().enumerate() {
+            add_scaled(&mut self.slopes, *weight, self.differences.column(k));
+        }
+        for (covariance, slope) in self.covariances.iter_mut().zip(&mut self.slopes) {
+            let (value, derivative) = matern52(*slope);
+            *covariance = amplitude * value;
+            *slope = amplitude * derivative;
         }
         let mut offset = 0;
         for row in 0..size {
-            let slopes = &mut self.slopes[offset..offset + row];
             let entries = self.matrix.row_mut(row);
-            for (entry, slope) in entries.iter_mut().zip(slopes) {
-                let (value, derivative) = matern52(*slope);
-                *entry = amplitude * value;
-                *slope = amplitude * derivative;
-            }
+            entries[..row].copy_from_slice(&self.covariances[offset..offset + row]);
             entries[row] = amplitude + noise;
             offset += row;
         }
@@ -210,28 +216,7 @@ impl<'a> NegativeLogPosterior<'a> {
             if !column.has_length_scale() {
                 continue;
             }
-            let entries = self.design.column(k);
-            let mut sum = 0.0;
-            let mut offset = 0;
-            for row in 1..size {
-                let squares = &mut self.row_buffer[..row];
-                let entry = entries[row];
-                match column {
-                    Column::Continuous => {
-                        for (square, other) in squares.iter_mut().zip(entries) {
-                            let difference = entry - other;
-                            *square = difference * difference;
-                        }
-                    }
-                    Column::Categorical | Column::Activity => {
-                        for (square, other) in squares.iter_mut().zip(entries) {
-                            *square = if entry == *other { 0.0 } else { 1.0 };
-                        }
-                    }
-                }
-                sum += dot(squares, &self.slopes[offset..offset + row]);
-                offset += row;
-            }
+            let sum = dot(self.differences.column(k), &self.slopes);
             gradient[parameter] = -2.0 * kernel.weights()[k] * sum;
             let (centre, width) = length_scale_prior(*column, scale_count);
             value += add_normal_prior(vector[parameter], centre, width, &mut gradient[parameter]);
@@ -242,6 +227,33 @@ impl<'a> NegativeLogPosterior<'a> {
         value += add_normal_prior(log_amplitude, 0.0, 1.0, &mut gradient[scale_count]);
         value += add_normal_prior(log_noise, -9.0, 3.0, &mut gradient[scale_count + 1]);
         value
+    }
+}
+
+vectorised! {
+    fn evaluate_wide<'a, 'b>(
+        function: &'a mut NegativeLogPosterior<'b>,
+        vector: &'a [f64],
+        gradient: &'a mut [f64],
+    ) -> f64 {
+        function.evaluate_here(vector, gradient)
+    }
+    fn covariances_wide<'a>(process: &'a GaussianProcess, row: &'a [f64]) -> Vec<f64> {
+        process.covariances(row)
+    }
+    fn whiten_wide<'a>(process: &'a GaussianProcess, row: &'a [f64]) -> (Vec<f64>, Vec<f64>) {
+        process.whiten(row)
+    }
+    fn predict_batch_wide<'a>(process: &'a GaussianProcess, rows: &'a [&'a [f64]]) -> Vec<Posterior> {
+        process.predict_batch_here(rows)
+    }
+    fn predict_with_gradient_wide<'a>(
+        process: &'a GaussianProcess,
+        row: &'a [f64],
+        mean_gradient: &'a mut [f64],
+        variance_gradient: &'a mut [f64],
+    ) -> Posterior {
+        process.predict_with_gradient_here(row, mean_gradient, variance_gradient)
     }
 }
 
@@ -373,8 +385,8 @@ impl GaussianProcess {
         let (factor, jitter) = factorise_with_jitter(size, JITTER, JITTER_ATTEMPT_COUNT, fill)
             .ok_or(SurrogateError::NotPositiveDefinite { row_count: size })?;
         let inverse_factor = InverseColumns::of(&factor, InverseColumns::default()).to_lower_triangle();
-        let whitened_targets = inverse_factor.multiply(&targets);
-        let whitened_ones = inverse_factor.multiply(&vec![1.0; size]);
+        let (whitened_targets, whitened_ones) =
+            (inverse_factor.multiply(&targets), inverse_factor.multiply(&vec![1.0; size]));
         let mut process = Self {
             design,
             targets,
@@ -411,13 +423,11 @@ impl GaussianProcess {
         expect_length("row", row.len(), self.design.columns().len())?;
         expect_finite("row", row)?;
         expect_finite("target", &[target])?;
-        let mut covariances = vec![0.0; self.targets.len()];
-        self.covariances(row, &mut covariances);
-        let whitened = self.inverse_factor.multiply(&covariances);
+        let (_, whitened) = whiten_wide(self, row);
+        let mut last = self.inverse_factor.multiply_transposed(&whitened);
         let amplitude = self.kernel.amplitude();
         // A repeated point leaves almost nothing but noise; rounding must not take that away.
         let pivot = (amplitude + self.noise - dot(&whitened, &whitened)).max(0.5 * self.noise).sqrt();
-        let mut last = self.inverse_factor.multiply_transposed(&whitened);
         last.iter_mut().for_each(|value| *value /= -pivot);
         last.push(1.0 / pivot);
         self.whitened_targets.push((target - dot(&whitened, &self.whitened_targets)) / pivot);
@@ -430,12 +440,15 @@ impl GaussianProcess {
     }
 
     /// Covariances of `row` with all observations.
-    fn covariances(&self, row: &[f64], covariances: &mut [f64]) {
+    #[inline(always)]
+    fn covariances(&self, row: &[f64]) -> Vec<f64> {
+        let mut covariances = vec![0.0; self.targets.len()];
         let amplitude = self.kernel.amplitude();
-        self.kernel.squared_distances(&self.design, row, covariances);
-        for entry in covariances {
+        self.kernel.squared_distances(&self.design, row, &mut covariances);
+        for entry in &mut covariances {
             *entry = amplitude * matern52(*entry).0;
         }
+        covariances
     }
 
     /// Observations conditioned on, appended ones included.
@@ -463,6 +476,7 @@ impl GaussianProcess {
         self.mean
     }
 
+    #[inline(always)]
     fn posterior(&self, mean: f64, explained: f64) -> Posterior {
         let amplitude = self.kernel.amplitude();
         Posterior { mean, variance: (amplitude - explained).max(RELATIVE_VARIANCE_MIN * amplitude) }
@@ -470,29 +484,38 @@ impl GaussianProcess {
 
     /// Posterior at one row, shape (column_count,). O(n²).
     pub fn predict(&self, row: &[f64]) -> Posterior {
-        let mut covariances = vec![0.0; self.targets.len()];
-        self.covariances(row, &mut covariances);
-        let whitened = self.inverse_factor.multiply(&covariances);
+        let (covariances, whitened) = whiten_wide(self, row);
         self.posterior(self.mean + dot(&covariances, &self.alpha), dot(&whitened, &whitened))
+    }
+
+    /// Covariances of a row with all observations, and `L⁻¹` times them.
+    #[inline(always)]
+    fn whiten(&self, row: &[f64]) -> (Vec<f64>, Vec<f64>) {
+        let covariances = self.covariances(row);
+        let whitened = self.inverse_factor.multiply(&covariances);
+        (covariances, whitened)
     }
 
     /// Posterior mean at one row, shape (column_count,). O(n).
     pub fn predict_mean(&self, row: &[f64]) -> f64 {
-        let mut covariances = vec![0.0; self.targets.len()];
-        self.covariances(row, &mut covariances);
-        self.mean + dot(&covariances, &self.alpha)
+        self.mean + dot(&covariances_wide(self, row), &self.alpha)
     }
 
     /// Posterior at many rows, several times faster per row than one by one.
     pub fn predict_batch<R: AsRef<[f64]>>(&self, rows: &[R]) -> Vec<Posterior> {
+        let rows: Vec<&[f64]> = rows.iter().map(AsRef::as_ref).collect();
+        predict_batch_wide(self, &rows)
+    }
+
+    #[inline(always)]
+    fn predict_batch_here(&self, rows: &[&[f64]]) -> Vec<Posterior> {
         let size = self.targets.len();
         let amplitude = self.kernel.amplitude();
         let mut covariances = vec![[0.0; LANES]; size];
         let mut posteriors = Vec::with_capacity(rows.len());
         for chunk in rows.chunks(LANES) {
             // A short last chunk repeats its last row.
-            let lanes: [&[f64]; LANES] =
-                std::array::from_fn(|lane| chunk[lane.min(chunk.len() - 1)].as_ref());
+            let lanes: [&[f64]; LANES] = std::array::from_fn(|lane| chunk[lane.min(chunk.len() - 1)]);
             self.kernel.squared_distance_lanes(&self.design, &lanes, &mut covariances);
             let mut means = [self.mean; LANES];
             for (entries, alpha) in covariances.iter_mut().zip(&self.alpha) {
@@ -501,18 +524,7 @@ impl GaussianProcess {
                     means[lane] += alpha * entries[lane];
                 }
             }
-            let mut explained = [0.0; LANES];
-            for row in 0..size {
-                let mut sums = [0.0; LANES];
-                for (weight, entries) in self.inverse_factor.row(row).iter().zip(&covariances) {
-                    for lane in 0..LANES {
-                        sums[lane] += weight * entries[lane];
-                    }
-                }
-                for lane in 0..LANES {
-                    explained[lane] += sums[lane] * sums[lane];
-                }
-            }
+            let explained = self.inverse_factor.squared_norms(&covariances);
             posteriors.extend((0..chunk.len()).map(|lane| self.posterior(means[lane], explained[lane])));
         }
         posteriors
@@ -522,6 +534,16 @@ impl GaussianProcess {
     /// activity columns. Where the variance is held at its floor, its gradient is that of the variance without floor,
     /// which still points away from the observation.
     pub fn predict_with_gradient(
+        &self,
+        row: &[f64],
+        mean_gradient: &mut [f64],
+        variance_gradient: &mut [f64],
+    ) -> Posterior {
+        predict_with_gradient_wide(self, row, mean_gradient, variance_gradient)
+    }
+
+    #[inline(always)]
+    fn predict_with_gradient_here(
         &self,
         row: &[f64],
         mean_gradient: &mut [f64],

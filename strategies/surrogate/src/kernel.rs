@@ -110,6 +110,35 @@ impl Design {
     }
 }
 
+/// Squared differences of all pairs of rows of a design, column by column, for fits that evaluate many covariances.
+#[derive(Clone, Debug)]
+pub(crate) struct PairDifferences {
+    pair_count: usize,
+    /// Shape (column_count, pair_count); pairs in the order of a strict lower triangle by rows.
+    squares: Vec<f64>,
+}
+
+impl PairDifferences {
+    pub(crate) fn of(design: &Design) -> Self {
+        let size = design.row_count();
+        let pair_count = size * size.saturating_sub(1) / 2;
+        let mut squares = Vec::with_capacity(pair_count * design.columns.len());
+        for (column, values) in design.columns.iter().zip(&design.values) {
+            for row in 1..size {
+                let entry = values[row];
+                squares.extend(values[..row].iter().map(|other| column.squared_difference(entry, *other)));
+            }
+        }
+        Self { pair_count, squares }
+    }
+
+    /// Squared differences in one column, shape (pair_count,).
+    #[inline(always)]
+    pub(crate) fn column(&self, index: usize) -> &[f64] {
+        &self.squares[index * self.pair_count..][..self.pair_count]
+    }
+}
+
 /// A covariance function with fixed hyperparameters.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Kernel {
@@ -192,6 +221,7 @@ impl Kernel {
     }
 
     /// Squared distances of `row` to the first `distances.len()` rows of the design.
+    #[inline(always)]
     pub(crate) fn squared_distances(&self, design: &Design, row: &[f64], distances: &mut [f64]) {
         distances.fill(0.0);
         let count = distances.len();
@@ -215,6 +245,7 @@ impl Kernel {
     }
 
     /// Squared distances of `LANES` rows to all rows of the design; entry `i` of the result belongs to row `i`.
+    #[inline(always)]
     pub(crate) fn squared_distance_lanes<const LANES: usize>(
         &self,
         design: &Design,
@@ -253,6 +284,7 @@ pub fn length_scale_count(columns: &[Column]) -> usize {
 }
 
 /// `k(s)` and `dk/ds` at amplitude 1 for a squared distance `s >= 0`.
+#[inline(always)]
 pub fn matern52(squared_distance: f64) -> (f64, f64) {
     let r = (5.0 * squared_distance).sqrt();
     let decay = exp_negative(-r);
@@ -263,6 +295,7 @@ pub fn matern52(squared_distance: f64) -> (f64, f64) {
 /// e^-700, which is far less than any covariance that matters.
 ///
 /// Reduction x = n ln 2 + r with |r| <= ln 2 / 2, Taylor series of degree 13 in r, and n added to the exponent's bits.
+#[inline(always)]
 fn exp_negative(x: f64) -> f64 {
     /// Adding 1.5 * 2^52 rounds to an integer and leaves it in the low bits.
     const ROUND: f64 = 6_755_399_441_055_744.0;

@@ -26,6 +26,7 @@ mod generator;
 pub mod kernel;
 pub mod linear_algebra;
 pub mod optimise;
+mod vectorised;
 pub mod warp;
 
 pub use acquisition::{log_expected_improvement, log_normal_cdf};

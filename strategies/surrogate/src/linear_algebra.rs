@@ -2,7 +2,9 @@
 //!
 //! Everything is a sum of products of two contiguous rows, four at a time, which is what vectorises and stays in the
 //! cache without tuning. General matrices, pivoting and threads are left out: a covariance of a few hundred rows
-//! needs none of them. No fused multiplication: the same bits on every machine.
+//! needs none of them. Inside [`crate::vectorised`] they use wide registers.
+
+use crate::vectorised::vectorised;
 
 /// Rows per cache block: 32 rows of 500 numbers are 128 kB, which a second-level cache holds.
 const BLOCK_ROW_COUNT: usize = 32;
@@ -10,7 +12,18 @@ const BLOCK_ROW_COUNT: usize = 32;
 /// Rows handled together by the innermost loop.
 const TILE: usize = 4;
 
+vectorised! {
+    fn factorise_wide<'a>(matrix: &'a mut LowerTriangle) -> bool { matrix.factorise_here() }
+    fn invert_wide<'a>(factor: &'a LowerTriangle, storage: InverseColumns) -> InverseColumns {
+        InverseColumns::of_here(factor, storage)
+    }
+    fn gram_wide<'a>(inverse: &'a InverseColumns, result: &'a mut LowerTriangle) -> () {
+        inverse.gram_here(result);
+    }
+}
+
 /// Sum of products. Both slices have the same length.
+#[inline(always)]
 pub fn dot(a: &[f64], b: &[f64]) -> f64 {
     debug_assert_eq!(a.len(), b.len());
     let mut lanes = [0.0; 8];
@@ -21,30 +34,42 @@ pub fn dot(a: &[f64], b: &[f64]) -> f64 {
             lanes[lane] += x[lane] * y[lane];
         }
     }
-    let mut sum =
-        ((lanes[0] + lanes[4]) + (lanes[1] + lanes[5])) + ((lanes[2] + lanes[6]) + (lanes[3] + lanes[7]));
+    let mut sum = sum_of_lanes(lanes);
     for (x, y) in a_rest.iter().zip(b_rest) {
         sum += x * y;
     }
     sum
 }
 
+/// In a fixed order, by halves.
+#[inline(always)]
+fn sum_of_lanes(lanes: [f64; 8]) -> f64 {
+    ((lanes[0] + lanes[4]) + (lanes[1] + lanes[5])) + ((lanes[2] + lanes[6]) + (lanes[3] + lanes[7]))
+}
+
 /// Sums of products of one row with four others. All five slices have the same length.
+#[inline(always)]
 fn dot_four(a: &[f64], b: [&[f64]; TILE]) -> [f64; TILE] {
     let length = a.len();
-    let (a_chunks, a_rest) = a.as_chunks::<4>();
+    let (a_chunks, a_rest) = a.as_chunks::<8>();
     let b: [&[f64]; TILE] = b.map(|row| &row[..length]);
-    let [(b0, r0), (b1, r1), (b2, r2), (b3, r3)] = b.map(|row| row.as_chunks::<4>());
-    let mut lanes = [[0.0; 4]; TILE];
+    let [(b0, r0), (b1, r1), (b2, r2), (b3, r3)] = b.map(|row| row.as_chunks::<8>());
+    let mut lanes = [[0.0; 8]; TILE];
     for ((((x, y0), y1), y2), y3) in a_chunks.iter().zip(b0).zip(b1).zip(b2).zip(b3) {
-        for lane in 0..4 {
+        for lane in 0..8 {
             lanes[0][lane] += x[lane] * y0[lane];
+        }
+        for lane in 0..8 {
             lanes[1][lane] += x[lane] * y1[lane];
+        }
+        for lane in 0..8 {
             lanes[2][lane] += x[lane] * y2[lane];
+        }
+        for lane in 0..8 {
             lanes[3][lane] += x[lane] * y3[lane];
         }
     }
-    let mut sums = lanes.map(|l| (l[0] + l[2]) + (l[1] + l[3]));
+    let mut sums = lanes.map(sum_of_lanes);
     for (index, x) in a_rest.iter().enumerate() {
         sums[0] += x * r0[index];
         sums[1] += x * r1[index];
@@ -55,6 +80,7 @@ fn dot_four(a: &[f64], b: [&[f64]; TILE]) -> [f64; TILE] {
 }
 
 /// `target += factor * row`. Both slices have the same length.
+#[inline(always)]
 pub fn add_scaled(target: &mut [f64], factor: f64, row: &[f64]) {
     debug_assert_eq!(target.len(), row.len());
     for (value, other) in target.iter_mut().zip(row) {
@@ -81,11 +107,13 @@ impl LowerTriangle {
     }
 
     /// Row `index`, columns `0..=index`.
+    #[inline(always)]
     pub fn row(&self, index: usize) -> &[f64] {
         &self.data[index * (index + 1) / 2..][..index + 1]
     }
 
     /// Row `index`, columns `0..=index`.
+    #[inline(always)]
     pub fn row_mut(&mut self, index: usize) -> &mut [f64] {
         &mut self.data[index * (index + 1) / 2..][..index + 1]
     }
@@ -119,6 +147,11 @@ impl LowerTriangle {
     /// False if the matrix is not positive definite; the contents are then unusable. About n³/3 operations.
     #[must_use]
     pub fn factorise(&mut self) -> bool {
+        factorise_wide(self)
+    }
+
+    #[inline(always)]
+    fn factorise_here(&mut self) -> bool {
         let size = self.size;
         for block_start in (0..size).step_by(BLOCK_ROW_COUNT) {
             let block_end = (block_start + BLOCK_ROW_COUNT).min(size);
@@ -154,6 +187,7 @@ impl LowerTriangle {
     }
 
     /// Entries `column..column + 4` of `row` in the factor; those rows and all earlier columns are finished.
+    #[inline(always)]
     fn eliminate_tile(&mut self, row: usize, column: usize) {
         let b = [self.row(column), self.row(column + 1), self.row(column + 2), self.row(column + 3)];
         let a = self.row(row);
@@ -170,6 +204,7 @@ impl LowerTriangle {
     }
 
     /// Solves `L x = b` in place. `b`: shape (size,).
+    #[inline(always)]
     pub fn solve(&self, b: &mut [f64]) {
         for row in 0..self.size {
             let l = self.row(row);
@@ -178,6 +213,7 @@ impl LowerTriangle {
     }
 
     /// Solves `Lᵀ x = b` in place. `b`: shape (size,).
+    #[inline(always)]
     pub fn solve_transposed(&self, b: &mut [f64]) {
         for row in (0..self.size).rev() {
             let l = self.row(row);
@@ -188,6 +224,7 @@ impl LowerTriangle {
     }
 
     /// `L v`. `v`: shape (size,).
+    #[inline(always)]
     pub fn multiply(&self, v: &[f64]) -> Vec<f64> {
         let mut product = Vec::with_capacity(self.size);
         let tiled = self.size / TILE * TILE;
@@ -205,12 +242,72 @@ impl LowerTriangle {
     }
 
     /// `Lᵀ v`. `v`: shape (size,).
+    #[inline(always)]
     pub fn multiply_transposed(&self, v: &[f64]) -> Vec<f64> {
         let mut product = vec![0.0; self.size];
-        for row in 0..self.size {
+        let tiled = self.size / TILE * TILE;
+        for first in (0..tiled).step_by(TILE) {
+            let [a, b, c, d] = [0, 1, 2, 3].map(|k| self.row(first + k));
+            let factors = [v[first], v[first + 1], v[first + 2], v[first + 3]];
+            for ((((value, a), b), c), d) in product[..first].iter_mut().zip(a).zip(b).zip(c).zip(d) {
+                *value += (factors[0] * a + factors[1] * b) + (factors[2] * c + factors[3] * d);
+            }
+            for (k, row) in [a, b, c, d].into_iter().enumerate() {
+                add_scaled(&mut product[first..=first + k], factors[k], &row[first..]);
+            }
+        }
+        for row in tiled..self.size {
             add_scaled(&mut product[..=row], v[row], self.row(row));
         }
         product
+    }
+
+    /// Squared lengths of `L v` for eight vectors side by side: `v` has shape (size, 8).
+    #[inline(always)]
+    pub fn squared_norms(&self, v: &[[f64; 8]]) -> [f64; 8] {
+        let mut norms = [0.0; 8];
+        let tiled = self.size / TILE * TILE;
+        for first in (0..tiled).step_by(TILE) {
+            let rows = [0, 1, 2, 3].map(|k| self.row(first + k));
+            let [a, b, c, d] = rows.map(|row| &row[..first]);
+            let mut sums = [[0.0; 8]; TILE];
+            for ((((entries, a), b), c), d) in v[..first].iter().zip(a).zip(b).zip(c).zip(d) {
+                for lane in 0..8 {
+                    sums[0][lane] += a * entries[lane];
+                }
+                for lane in 0..8 {
+                    sums[1][lane] += b * entries[lane];
+                }
+                for lane in 0..8 {
+                    sums[2][lane] += c * entries[lane];
+                }
+                for lane in 0..8 {
+                    sums[3][lane] += d * entries[lane];
+                }
+            }
+            for (k, sum) in sums.iter_mut().enumerate() {
+                for (weight, entries) in rows[k][first..].iter().zip(&v[first..]) {
+                    for lane in 0..8 {
+                        sum[lane] += weight * entries[lane];
+                    }
+                }
+                for lane in 0..8 {
+                    norms[lane] += sum[lane] * sum[lane];
+                }
+            }
+        }
+        for row in tiled..self.size {
+            let mut sum = [0.0; 8];
+            for (weight, entries) in self.row(row).iter().zip(v) {
+                for lane in 0..8 {
+                    sum[lane] += weight * entries[lane];
+                }
+            }
+            for lane in 0..8 {
+                norms[lane] += sum[lane] * sum[lane];
+            }
+        }
+        norms
     }
 
     /// Twice the sum of logarithms of the diagonal: ln det(L Lᵀ).
@@ -233,6 +330,11 @@ impl InverseColumns {
     /// Inverts a factor without zeros on its diagonal. About n³/3 operations. `storage` is a former result, whose
     /// memory is used again.
     pub fn of(factor: &LowerTriangle, storage: Self) -> Self {
+        invert_wide(factor, storage)
+    }
+
+    #[inline(always)]
+    fn of_here(factor: &LowerTriangle, storage: Self) -> Self {
         let size = factor.size();
         let mut data = storage.data;
         data.clear();
@@ -264,6 +366,7 @@ impl InverseColumns {
     }
 
     /// Entries (row, column..column + 4) of the inverse; all earlier rows are finished.
+    #[inline(always)]
     fn substitute_tile(&mut self, factor: &LowerTriangle, row: usize, column: usize) {
         let size = self.size;
         let l = factor.row(row);
@@ -276,6 +379,7 @@ impl InverseColumns {
     }
 
     /// Column `index` of the inverse from its diagonal down: shape (size - index,).
+    #[inline(always)]
     pub fn column(&self, index: usize) -> &[f64] {
         &self.data[index * self.size..][index..self.size]
     }
@@ -297,6 +401,11 @@ impl InverseColumns {
     /// If `result` has another size.
     pub fn gram(&self, result: &mut LowerTriangle) {
         assert_eq!(result.size(), self.size, "the result has the size of the factor");
+        gram_wide(self, result);
+    }
+
+    #[inline(always)]
+    fn gram_here(&self, result: &mut LowerTriangle) {
         let size = self.size;
         for block_start in (0..size).step_by(BLOCK_ROW_COUNT) {
             let block_end = (block_start + BLOCK_ROW_COUNT).min(size);
