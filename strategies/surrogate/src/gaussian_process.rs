@@ -19,9 +19,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{SurrogateError, expect_finite, expect_length};
 use crate::kernel::{Column, Design, Kernel, PairDifferences, length_scale_count, matern52};
-use crate::linear_algebra::{InverseColumns, LowerTriangle, add_scaled, dot, factorise_with_jitter};
+use crate::linear_algebra::{
+    InverseColumns, LowerTriangle, add_scaled, dot, dot_lanes, factorise_with_jitter,
+};
 use crate::optimise::{OptimiseOptions, minimise};
-use crate::vectorised::vectorised;
+use crate::vectorised::{Lanes, vectorised};
 
 /// Added to the diagonal besides the noise.
 const JITTER: f64 = 1e-10;
@@ -159,7 +161,7 @@ impl<'a> NegativeLogPosterior<'a> {
     }
 
     #[inline(always)]
-    fn evaluate_here(&mut self, vector: &[f64], gradient: &mut [f64]) -> f64 {
+    fn evaluate_here<L: Lanes>(&mut self, lanes: L, vector: &[f64], gradient: &mut [f64]) -> f64 {
         let size = self.design.row_count();
         let scale_count = vector.len() - 2;
         let (log_amplitude, log_noise) = (vector[scale_count], vector[scale_count + 1]);
@@ -188,15 +190,15 @@ impl<'a> NegativeLogPosterior<'a> {
         self.inverse_columns = InverseColumns::of(&self.matrix, std::mem::take(&mut self.inverse_columns));
         self.inverse_columns.gram(&mut self.inverse);
         let mut residual = self.targets.to_vec();
-        self.matrix.solve(&mut residual);
+        self.matrix.solve_lanes(lanes, &mut residual);
         let mut ones = vec![1.0; size];
-        self.matrix.solve(&mut ones);
-        let mean = dot(&residual, &ones) / dot(&ones, &ones);
+        self.matrix.solve_lanes(lanes, &mut ones);
+        let mean = dot_lanes(lanes, &residual, &ones) / dot_lanes(lanes, &ones, &ones);
         add_scaled(&mut residual, -mean, &ones);
-        let fit = dot(&residual, &residual);
+        let fit = dot_lanes(lanes, &residual, &residual);
         let mut value = 0.5 * fit + 0.5 * self.matrix.log_determinant();
         let alpha: Vec<f64> =
-            (0..size).map(|j| dot(self.inverse_columns.column(j), &residual[j..])).collect();
+            (0..size).map(|j| dot_lanes(lanes, self.inverse_columns.column(j), &residual[j..])).collect();
 
         // With G = K⁻¹ - α αᵀ the gradient by any parameter of K is Σ_{i<j} G_ij dK_ij plus half the diagonal.
         gradient.fill(0.0);
@@ -216,7 +218,7 @@ impl<'a> NegativeLogPosterior<'a> {
             if !column.has_length_scale() {
                 continue;
             }
-            let sum = dot(self.differences.column(k), &self.slopes);
+            let sum = dot_lanes(lanes, self.differences.column(k), &self.slopes);
             gradient[parameter] = -2.0 * kernel.weights()[k] * sum;
             let (centre, width) = length_scale_prior(*column, scale_count);
             value += add_normal_prior(vector[parameter], centre, width, &mut gradient[parameter]);
@@ -231,29 +233,27 @@ impl<'a> NegativeLogPosterior<'a> {
 }
 
 vectorised! {
-    fn evaluate_wide<'a, 'b>(
-        function: &'a mut NegativeLogPosterior<'b>,
+    fn evaluate_wide<'a, 'b>(lanes, function: &'a mut NegativeLogPosterior<'b>,
         vector: &'a [f64],
         gradient: &'a mut [f64],
     ) -> f64 {
-        function.evaluate_here(vector, gradient)
+        function.evaluate_here(lanes, vector, gradient)
     }
-    fn covariances_wide<'a>(process: &'a GaussianProcess, row: &'a [f64]) -> Vec<f64> {
+    fn covariances_wide<'a>(_lanes, process: &'a GaussianProcess, row: &'a [f64]) -> Vec<f64> {
         process.covariances(row)
     }
-    fn whiten_wide<'a>(process: &'a GaussianProcess, row: &'a [f64]) -> (Vec<f64>, Vec<f64>) {
-        process.whiten(row)
+    fn whiten_wide<'a>(lanes, process: &'a GaussianProcess, row: &'a [f64]) -> (Vec<f64>, Vec<f64>) {
+        process.whiten(lanes, row)
     }
-    fn predict_batch_wide<'a>(process: &'a GaussianProcess, rows: &'a [&'a [f64]]) -> Vec<Posterior> {
-        process.predict_batch_here(rows)
+    fn predict_batch_wide<'a>(lanes, process: &'a GaussianProcess, rows: &'a [&'a [f64]]) -> Vec<Posterior> {
+        process.predict_batch_here(lanes, rows)
     }
-    fn predict_with_gradient_wide<'a>(
-        process: &'a GaussianProcess,
+    fn predict_with_gradient_wide<'a>(lanes, process: &'a GaussianProcess,
         row: &'a [f64],
         mean_gradient: &'a mut [f64],
         variance_gradient: &'a mut [f64],
     ) -> Posterior {
-        process.predict_with_gradient_here(row, mean_gradient, variance_gradient)
+        process.predict_with_gradient_here(lanes, row, mean_gradient, variance_gradient)
     }
 }
 
@@ -490,9 +490,9 @@ impl GaussianProcess {
 
     /// Covariances of a row with all observations, and `L⁻¹` times them.
     #[inline(always)]
-    fn whiten(&self, row: &[f64]) -> (Vec<f64>, Vec<f64>) {
+    fn whiten<L: Lanes>(&self, lanes: L, row: &[f64]) -> (Vec<f64>, Vec<f64>) {
         let covariances = self.covariances(row);
-        let whitened = self.inverse_factor.multiply(&covariances);
+        let whitened = self.inverse_factor.multiply_lanes(lanes, &covariances);
         (covariances, whitened)
     }
 
@@ -508,15 +508,15 @@ impl GaussianProcess {
     }
 
     #[inline(always)]
-    fn predict_batch_here(&self, rows: &[&[f64]]) -> Vec<Posterior> {
+    fn predict_batch_here<L: Lanes>(&self, lanes: L, rows: &[&[f64]]) -> Vec<Posterior> {
         let size = self.targets.len();
         let amplitude = self.kernel.amplitude();
         let mut covariances = vec![[0.0; LANES]; size];
         let mut posteriors = Vec::with_capacity(rows.len());
         for chunk in rows.chunks(LANES) {
             // A short last chunk repeats its last row.
-            let lanes: [&[f64]; LANES] = std::array::from_fn(|lane| chunk[lane.min(chunk.len() - 1)]);
-            self.kernel.squared_distance_lanes(&self.design, &lanes, &mut covariances);
+            let eight: [&[f64]; LANES] = std::array::from_fn(|lane| chunk[lane.min(chunk.len() - 1)]);
+            self.kernel.squared_distance_lanes(&self.design, &eight, &mut covariances);
             let mut means = [self.mean; LANES];
             for (entries, alpha) in covariances.iter_mut().zip(&self.alpha) {
                 for lane in 0..LANES {
@@ -524,7 +524,7 @@ impl GaussianProcess {
                     means[lane] += alpha * entries[lane];
                 }
             }
-            let explained = self.inverse_factor.squared_norms(&covariances);
+            let explained = self.inverse_factor.squared_norms(lanes, &covariances);
             posteriors.extend((0..chunk.len()).map(|lane| self.posterior(means[lane], explained[lane])));
         }
         posteriors
@@ -543,8 +543,9 @@ impl GaussianProcess {
     }
 
     #[inline(always)]
-    fn predict_with_gradient_here(
+    fn predict_with_gradient_here<L: Lanes>(
         &self,
+        lanes: L,
         row: &[f64],
         mean_gradient: &mut [f64],
         variance_gradient: &mut [f64],
@@ -559,9 +560,12 @@ impl GaussianProcess {
             *entry = amplitude * value;
             *slope = 2.0 * amplitude * derivative;
         }
-        let whitened = self.inverse_factor.multiply(&covariances);
+        let whitened = self.inverse_factor.multiply_lanes(lanes, &covariances);
         let weights = self.inverse_factor.multiply_transposed(&whitened);
-        let posterior = self.posterior(self.mean + dot(&covariances, &self.alpha), dot(&whitened, &whitened));
+        let posterior = self.posterior(
+            self.mean + dot_lanes(lanes, &covariances, &self.alpha),
+            dot_lanes(lanes, &whitened, &whitened),
+        );
         let mean_slopes: Vec<f64> = slopes.iter().zip(&self.alpha).map(|(s, a)| s * a).collect();
         let variance_slopes: Vec<f64> = slopes.iter().zip(&weights).map(|(s, w)| -2.0 * s * w).collect();
         let mut differences = covariances;
@@ -571,8 +575,8 @@ impl GaussianProcess {
                     *difference = row[k] - value;
                 }
                 let weight = self.kernel.weights()[k];
-                mean_gradient[k] = weight * dot(&differences, &mean_slopes);
-                variance_gradient[k] = weight * dot(&differences, &variance_slopes);
+                mean_gradient[k] = weight * dot_lanes(lanes, &differences, &mean_slopes);
+                variance_gradient[k] = weight * dot_lanes(lanes, &differences, &variance_slopes);
             } else {
                 mean_gradient[k] = 0.0;
                 variance_gradient[k] = 0.0;

@@ -4,7 +4,7 @@
 //! cache without tuning. General matrices, pivoting and threads are left out: a covariance of a few hundred rows
 //! needs none of them. Inside [`crate::vectorised`] they use wide registers.
 
-use crate::vectorised::vectorised;
+use crate::vectorised::{Lanes, Portable, vectorised};
 
 /// Rows per cache block: 32 rows of 500 numbers are 128 kB, which a second-level cache holds.
 const BLOCK_ROW_COUNT: usize = 32;
@@ -13,63 +13,77 @@ const BLOCK_ROW_COUNT: usize = 32;
 const TILE: usize = 4;
 
 vectorised! {
-    fn factorise_wide<'a>(matrix: &'a mut LowerTriangle) -> bool { matrix.factorise_here() }
-    fn invert_wide<'a>(factor: &'a LowerTriangle, storage: InverseColumns) -> InverseColumns {
-        InverseColumns::of_here(factor, storage)
+    fn factorise_wide<'a>(lanes, matrix: &'a mut LowerTriangle) -> bool { matrix.factorise_here(lanes) }
+    fn invert_wide<'a>(lanes, factor: &'a LowerTriangle, storage: InverseColumns) -> InverseColumns {
+        InverseColumns::of_here(lanes, factor, storage)
     }
-    fn gram_wide<'a>(inverse: &'a InverseColumns, result: &'a mut LowerTriangle) -> () {
-        inverse.gram_here(result);
+    fn gram_wide<'a>(lanes, inverse: &'a InverseColumns, result: &'a mut LowerTriangle) -> () {
+        inverse.gram_here(lanes, result);
     }
 }
 
 /// Sum of products. Both slices have the same length.
-#[inline(always)]
 pub fn dot(a: &[f64], b: &[f64]) -> f64 {
+    dot_lanes(Portable, a, b)
+}
+
+/// Sum of products. Both slices have the same length.
+#[inline(always)]
+pub(crate) fn dot_lanes<L: Lanes>(lanes: L, a: &[f64], b: &[f64]) -> f64 {
     debug_assert_eq!(a.len(), b.len());
-    let mut lanes = [0.0; 8];
+    let mut sums = [lanes.splat(0.0); 2];
     let (a_chunks, a_rest) = a.as_chunks::<8>();
     let (b_chunks, b_rest) = b.as_chunks::<8>();
     for (x, y) in a_chunks.iter().zip(b_chunks) {
-        for lane in 0..8 {
-            lanes[lane] += x[lane] * y[lane];
-        }
+        let ([x_low, x_high], [y_low, y_high]) = (halves(x), halves(y));
+        sums[0] = lanes.add_product(sums[0], lanes.load(x_low), lanes.load(y_low));
+        sums[1] = lanes.add_product(sums[1], lanes.load(x_high), lanes.load(y_high));
     }
-    let mut sum = sum_of_lanes(lanes);
+    let mut sum = sum_of_lanes(lanes, sums);
     for (x, y) in a_rest.iter().zip(b_rest) {
         sum += x * y;
     }
     sum
 }
 
+/// Eight numbers as two times four.
+#[inline(always)]
+fn halves(values: &[f64; 8]) -> [&[f64; 4]; 2] {
+    let (halves, _) = values.as_chunks::<4>();
+    [&halves[0], &halves[1]]
+}
+
 /// In a fixed order, by halves.
 #[inline(always)]
-fn sum_of_lanes(lanes: [f64; 8]) -> f64 {
-    ((lanes[0] + lanes[4]) + (lanes[1] + lanes[5])) + ((lanes[2] + lanes[6]) + (lanes[3] + lanes[7]))
+fn sum_of_lanes<L: Lanes>(lanes: L, sums: [L::Quad; 2]) -> f64 {
+    let mut total = [0.0; 4];
+    lanes.store(lanes.add(sums[0], sums[1]), &mut total);
+    (total[0] + total[1]) + (total[2] + total[3])
 }
 
 /// Sums of products of one row with four others. All five slices have the same length.
 #[inline(always)]
-fn dot_four(a: &[f64], b: [&[f64]; TILE]) -> [f64; TILE] {
+fn dot_four<L: Lanes>(lanes: L, a: &[f64], b: [&[f64]; TILE]) -> [f64; TILE] {
     let length = a.len();
     let (a_chunks, a_rest) = a.as_chunks::<8>();
     let b: [&[f64]; TILE] = b.map(|row| &row[..length]);
     let [(b0, r0), (b1, r1), (b2, r2), (b3, r3)] = b.map(|row| row.as_chunks::<8>());
-    let mut lanes = [[0.0; 8]; TILE];
+    let zero = lanes.splat(0.0);
+    let (mut s0, mut s1, mut s2, mut s3) = ([zero; 2], [zero; 2], [zero; 2], [zero; 2]);
     for ((((x, y0), y1), y2), y3) in a_chunks.iter().zip(b0).zip(b1).zip(b2).zip(b3) {
-        for lane in 0..8 {
-            lanes[0][lane] += x[lane] * y0[lane];
-        }
-        for lane in 0..8 {
-            lanes[1][lane] += x[lane] * y1[lane];
-        }
-        for lane in 0..8 {
-            lanes[2][lane] += x[lane] * y2[lane];
-        }
-        for lane in 0..8 {
-            lanes[3][lane] += x[lane] * y3[lane];
-        }
+        let [x, y0, y1, y2, y3] = [x, y0, y1, y2, y3].map(halves);
+        let (low, high) = (lanes.load(x[0]), lanes.load(x[1]));
+        s0[0] = lanes.add_product(s0[0], low, lanes.load(y0[0]));
+        s1[0] = lanes.add_product(s1[0], low, lanes.load(y1[0]));
+        s2[0] = lanes.add_product(s2[0], low, lanes.load(y2[0]));
+        s3[0] = lanes.add_product(s3[0], low, lanes.load(y3[0]));
+        s0[1] = lanes.add_product(s0[1], high, lanes.load(y0[1]));
+        s1[1] = lanes.add_product(s1[1], high, lanes.load(y1[1]));
+        s2[1] = lanes.add_product(s2[1], high, lanes.load(y2[1]));
+        s3[1] = lanes.add_product(s3[1], high, lanes.load(y3[1]));
     }
-    let mut sums = lanes.map(sum_of_lanes);
+    let mut sums =
+        [sum_of_lanes(lanes, s0), sum_of_lanes(lanes, s1), sum_of_lanes(lanes, s2), sum_of_lanes(lanes, s3)];
     for (index, x) in a_rest.iter().enumerate() {
         sums[0] += x * r0[index];
         sums[1] += x * r1[index];
@@ -77,6 +91,13 @@ fn dot_four(a: &[f64], b: [&[f64]; TILE]) -> [f64; TILE] {
         sums[3] += x * r3[index];
     }
     sums
+}
+
+/// `sums + weight entries`, for eight numbers.
+#[inline(always)]
+fn add_products<L: Lanes>(lanes: L, sums: [L::Quad; 2], weight: f64, entries: [L::Quad; 2]) -> [L::Quad; 2] {
+    let weight = lanes.splat(weight);
+    [lanes.add_product(sums[0], weight, entries[0]), lanes.add_product(sums[1], weight, entries[1])]
 }
 
 /// `target += factor * row`. Both slices have the same length.
@@ -151,31 +172,31 @@ impl LowerTriangle {
     }
 
     #[inline(always)]
-    fn factorise_here(&mut self) -> bool {
+    fn factorise_here<L: Lanes>(&mut self, lanes: L) -> bool {
         let size = self.size;
         for block_start in (0..size).step_by(BLOCK_ROW_COUNT) {
             let block_end = (block_start + BLOCK_ROW_COUNT).min(size);
             // Columns finished before this block: four of them against all rows of the block while they are cached.
             for column in (0..block_start).step_by(TILE) {
                 for row in block_start..block_end {
-                    self.eliminate_tile(row, column);
+                    self.eliminate_tile(lanes, row, column);
                 }
             }
             // The block itself, row by row. `block_start` is a multiple of the tile.
             for row in block_start..block_end {
                 let mut column = block_start;
                 while column + TILE <= row {
-                    self.eliminate_tile(row, column);
+                    self.eliminate_tile(lanes, row, column);
                     column += TILE;
                 }
                 while column < row {
                     let (a, b) = (self.row(row), self.row(column));
-                    let value = (a[column] - dot(&a[..column], &b[..column])) / b[column];
+                    let value = (a[column] - dot_lanes(lanes, &a[..column], &b[..column])) / b[column];
                     self.row_mut(row)[column] = value;
                     column += 1;
                 }
                 let a = self.row(row);
-                let pivot = a[row] - dot(&a[..row], &a[..row]);
+                let pivot = a[row] - dot_lanes(lanes, &a[..row], &a[..row]);
                 // Also catches NaN.
                 if !(pivot > 0.0 && pivot.is_finite()) {
                     return false;
@@ -188,10 +209,10 @@ impl LowerTriangle {
 
     /// Entries `column..column + 4` of `row` in the factor; those rows and all earlier columns are finished.
     #[inline(always)]
-    fn eliminate_tile(&mut self, row: usize, column: usize) {
+    fn eliminate_tile<L: Lanes>(&mut self, lanes: L, row: usize, column: usize) {
         let b = [self.row(column), self.row(column + 1), self.row(column + 2), self.row(column + 3)];
         let a = self.row(row);
-        let sums = dot_four(&a[..column], b.map(|r| &r[..column]));
+        let sums = dot_four(lanes, &a[..column], b.map(|r| &r[..column]));
         let mut tile = [0.0; TILE];
         for k in 0..TILE {
             let mut value = a[column + k] - sums[k];
@@ -204,11 +225,15 @@ impl LowerTriangle {
     }
 
     /// Solves `L x = b` in place. `b`: shape (size,).
-    #[inline(always)]
     pub fn solve(&self, b: &mut [f64]) {
+        self.solve_lanes(Portable, b);
+    }
+
+    #[inline(always)]
+    pub(crate) fn solve_lanes<L: Lanes>(&self, lanes: L, b: &mut [f64]) {
         for row in 0..self.size {
             let l = self.row(row);
-            b[row] = (b[row] - dot(&l[..row], &b[..row])) / l[row];
+            b[row] = (b[row] - dot_lanes(lanes, &l[..row], &b[..row])) / l[row];
         }
     }
 
@@ -224,19 +249,23 @@ impl LowerTriangle {
     }
 
     /// `L v`. `v`: shape (size,).
-    #[inline(always)]
     pub fn multiply(&self, v: &[f64]) -> Vec<f64> {
+        self.multiply_lanes(Portable, v)
+    }
+
+    #[inline(always)]
+    pub(crate) fn multiply_lanes<L: Lanes>(&self, lanes: L, v: &[f64]) -> Vec<f64> {
         let mut product = Vec::with_capacity(self.size);
         let tiled = self.size / TILE * TILE;
         for row in (0..tiled).step_by(TILE) {
             let rows = [self.row(row), self.row(row + 1), self.row(row + 2), self.row(row + 3)];
-            let sums = dot_four(&v[..row], rows.map(|r| &r[..row]));
+            let sums = dot_four(lanes, &v[..row], rows.map(|r| &r[..row]));
             for k in 0..TILE {
-                product.push(sums[k] + dot(&rows[k][row..], &v[row..=row + k]));
+                product.push(sums[k] + dot_lanes(lanes, &rows[k][row..], &v[row..=row + k]));
             }
         }
         for row in tiled..self.size {
-            product.push(dot(self.row(row), &v[..=row]));
+            product.push(dot_lanes(lanes, self.row(row), &v[..=row]));
         }
         product
     }
@@ -264,50 +293,44 @@ impl LowerTriangle {
 
     /// Squared lengths of `L v` for eight vectors side by side: `v` has shape (size, 8).
     #[inline(always)]
-    pub fn squared_norms(&self, v: &[[f64; 8]]) -> [f64; 8] {
-        let mut norms = [0.0; 8];
+    pub(crate) fn squared_norms<L: Lanes>(&self, lanes: L, v: &[[f64; 8]]) -> [f64; 8] {
+        let zero = lanes.splat(0.0);
+        let mut norms = [zero; 2];
         let tiled = self.size / TILE * TILE;
         for first in (0..tiled).step_by(TILE) {
             let rows = [0, 1, 2, 3].map(|k| self.row(first + k));
             let [a, b, c, d] = rows.map(|row| &row[..first]);
-            let mut sums = [[0.0; 8]; TILE];
+            let (mut s0, mut s1, mut s2, mut s3) = ([zero; 2], [zero; 2], [zero; 2], [zero; 2]);
             for ((((entries, a), b), c), d) in v[..first].iter().zip(a).zip(b).zip(c).zip(d) {
-                for lane in 0..8 {
-                    sums[0][lane] += a * entries[lane];
-                }
-                for lane in 0..8 {
-                    sums[1][lane] += b * entries[lane];
-                }
-                for lane in 0..8 {
-                    sums[2][lane] += c * entries[lane];
-                }
-                for lane in 0..8 {
-                    sums[3][lane] += d * entries[lane];
-                }
+                let entries = halves(entries).map(|half| lanes.load(half));
+                s0 = add_products(lanes, s0, *a, entries);
+                s1 = add_products(lanes, s1, *b, entries);
+                s2 = add_products(lanes, s2, *c, entries);
+                s3 = add_products(lanes, s3, *d, entries);
             }
-            for (k, sum) in sums.iter_mut().enumerate() {
+            for (k, mut sum) in [s0, s1, s2, s3].into_iter().enumerate() {
                 for (weight, entries) in rows[k][first..].iter().zip(&v[first..]) {
-                    for lane in 0..8 {
-                        sum[lane] += weight * entries[lane];
-                    }
+                    sum = add_products(lanes, sum, *weight, halves(entries).map(|half| lanes.load(half)));
                 }
-                for lane in 0..8 {
-                    norms[lane] += sum[lane] * sum[lane];
-                }
+                norms = [
+                    lanes.add_product(norms[0], sum[0], sum[0]),
+                    lanes.add_product(norms[1], sum[1], sum[1]),
+                ];
             }
         }
         for row in tiled..self.size {
-            let mut sum = [0.0; 8];
+            let mut sum = [zero; 2];
             for (weight, entries) in self.row(row).iter().zip(v) {
-                for lane in 0..8 {
-                    sum[lane] += weight * entries[lane];
-                }
+                sum = add_products(lanes, sum, *weight, halves(entries).map(|half| lanes.load(half)));
             }
-            for lane in 0..8 {
-                norms[lane] += sum[lane] * sum[lane];
-            }
+            norms =
+                [lanes.add_product(norms[0], sum[0], sum[0]), lanes.add_product(norms[1], sum[1], sum[1])];
         }
-        norms
+        let mut result = [[0.0; 4]; 2];
+        lanes.store(norms[0], &mut result[0]);
+        lanes.store(norms[1], &mut result[1]);
+        let [[a, b, c, d], [e, f, g, h]] = result;
+        [a, b, c, d, e, f, g, h]
     }
 
     /// Twice the sum of logarithms of the diagonal: ln det(L Lᵀ).
@@ -334,7 +357,7 @@ impl InverseColumns {
     }
 
     #[inline(always)]
-    fn of_here(factor: &LowerTriangle, storage: Self) -> Self {
+    fn of_here<L: Lanes>(lanes: L, factor: &LowerTriangle, storage: Self) -> Self {
         let size = factor.size();
         let mut data = storage.data;
         data.clear();
@@ -344,19 +367,19 @@ impl InverseColumns {
             let block_end = (block_start + BLOCK_ROW_COUNT).min(size);
             for column in (0..block_start).step_by(TILE) {
                 for row in block_start..block_end {
-                    inverse.substitute_tile(factor, row, column);
+                    inverse.substitute_tile(lanes, factor, row, column);
                 }
             }
             for row in block_start..block_end {
                 let mut column = block_start;
                 while column + TILE <= row {
-                    inverse.substitute_tile(factor, row, column);
+                    inverse.substitute_tile(lanes, factor, row, column);
                     column += TILE;
                 }
                 let l = factor.row(row);
                 while column < row {
                     let known = &inverse.data[column * size..][column..row];
-                    inverse.data[column * size + row] = -dot(&l[column..row], known) / l[row];
+                    inverse.data[column * size + row] = -dot_lanes(lanes, &l[column..row], known) / l[row];
                     column += 1;
                 }
                 inverse.data[row * size + row] = 1.0 / l[row];
@@ -367,12 +390,12 @@ impl InverseColumns {
 
     /// Entries (row, column..column + 4) of the inverse; all earlier rows are finished.
     #[inline(always)]
-    fn substitute_tile(&mut self, factor: &LowerTriangle, row: usize, column: usize) {
+    fn substitute_tile<L: Lanes>(&mut self, lanes: L, factor: &LowerTriangle, row: usize, column: usize) {
         let size = self.size;
         let l = factor.row(row);
         // Entries above the diagonal are zero, so four columns can share one start.
         let known = [0, 1, 2, 3].map(|k| &self.data[(column + k) * size..][column..row]);
-        let sums = dot_four(&l[column..row], known);
+        let sums = dot_four(lanes, &l[column..row], known);
         for (k, sum) in sums.into_iter().enumerate() {
             self.data[(column + k) * size + row] = -sum / l[row];
         }
@@ -405,7 +428,7 @@ impl InverseColumns {
     }
 
     #[inline(always)]
-    fn gram_here(&self, result: &mut LowerTriangle) {
+    fn gram_here<L: Lanes>(&self, lanes: L, result: &mut LowerTriangle) {
         let size = self.size;
         for block_start in (0..size).step_by(BLOCK_ROW_COUNT) {
             let block_end = (block_start + BLOCK_ROW_COUNT).min(size);
@@ -414,12 +437,12 @@ impl InverseColumns {
                     let a = &self.data[row * size..][row..size];
                     if column + TILE <= row + 1 {
                         let b = [0, 1, 2, 3].map(|k| &self.data[(column + k) * size..][row..size]);
-                        let sums = dot_four(a, b);
+                        let sums = dot_four(lanes, a, b);
                         result.row_mut(row)[column..column + TILE].copy_from_slice(&sums);
                     } else {
                         for other in column..=row {
                             let b = &self.data[other * size..][row..size];
-                            result.row_mut(row)[other] = dot(a, b);
+                            result.row_mut(row)[other] = dot_lanes(lanes, a, b);
                         }
                     }
                 }
