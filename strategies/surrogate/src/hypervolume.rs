@@ -5,9 +5,9 @@
 //! one-dimensional expectations: exact, without sampling. All of it is in logarithms, with slopes that tell the way
 //! where the plain value underflows.
 //!
-//! The number of boxes is `front + 1` for two objectives, about twice that for three and grows steeply from there;
-//! for more than four objectives there is [`augmented_chebyshev`]. Left out on purpose: correlated objectives,
-//! several points at a time, noise in the front itself (callers pass posterior means).
+//! The number of boxes is `front + 1` for two objectives, two to three times that for three and, at 50 points, about
+//! twelve times for four; for more than four objectives there is [`augmented_chebyshev`]. Left out on purpose:
+//! correlated objectives, several points at a time, noise in the front itself (callers pass posterior means).
 //!
 //! Losses are always minimised. Points are rows of one loss per objective.
 
@@ -32,7 +32,7 @@ const NEAR: f64 = 0.5;
 /// an epsilon is left out.
 const NEAR_TERM_COUNT: u32 = 7;
 
-// Fronts ---------------------------------------------------------------------------------------------------------------
+// Fronts ----------------------------------------------------------------------------------------------------
 
 /// Indices of the points that no other point dominates, ascending.
 ///
@@ -69,8 +69,8 @@ fn nowhere_larger(a: &[f64], b: &[f64]) -> bool {
 /// neither does one with a NaN. The result does not depend on the order of the points, not even in its last bit.
 ///
 /// Two objectives take `n log n` steps for `n` points on the front, each further one `n` times as many: meant for up to
-/// five. Source: While, Hingston, Barone and Huband 2006 (hypervolume by slicing objectives); all its terms are positive, so
-/// that nothing cancels.
+/// five. Source: While, Hingston, Barone and Huband 2006 (hypervolume by slicing objectives); all its terms are
+/// positive, so that nothing cancels.
 pub fn hypervolume<P: AsRef<[f64]>>(points: &[P], reference: &[f64]) -> f64 {
     let inside: Vec<&[f64]> =
         points.iter().map(AsRef::as_ref).filter(|point| strictly_below(point, reference)).collect();
@@ -166,7 +166,7 @@ fn extremes(points: &[&[f64]], objective: usize) -> (f64, f64) {
     })
 }
 
-// Expected improvement -------------------------------------------------------------------------------------------------
+// Expected improvement --------------------------------------------------------------------------------------
 
 /// The log expected hypervolume improvement over a front of two objectives, prepared for many evaluations.
 #[derive(Clone, Debug, PartialEq)]
@@ -193,16 +193,16 @@ impl ExpectedHypervolume2 {
         Ok(Self { ends, heights })
     }
 
-    /// `ln E[hypervolume improvement]` of a point with independent normal posteriors, by `2 front + 2` evaluations of the
-    /// normal distribution.
+    /// `ln E[hypervolume improvement]` of a point with independent normal posteriors, by at most `3 front + 2`
+    /// evaluations of the normal distribution.
     ///
     /// `means`, `deviations > 0`: one per objective, in the unit of the front. Entry `i` of the result has the common
     /// value and the slopes with respect to the mean and the deviation of objective `i`, so that
     /// [`Acquisition::add_gradient`] chains each with its own model.
     ///
     /// Source: Emmerich, Deutz and Klinkenberg 2011 and Yang, Emmerich, Deutz and Bäck 2019 (the strips), rewritten:
-    /// with `ψ(b) = E[(b - Y)+] = σ h((b - μ)/σ)` the sum over strips of `(ψ1(end) - ψ1(begin)) ψ2(height)`, whose terms
-    /// are all positive, in logarithms as in Ament et al. 2023.
+    /// with `ψ(b) = E[(b - Y)+] = σ h((b - μ)/σ)` the sum over strips of `(ψ1(end) - ψ1(begin)) ψ2(height)`, whose
+    /// terms are all positive, in logarithms as in Ament et al. 2023.
     pub fn evaluate(&self, means: [f64; 2], deviations: [f64; 2]) -> [Acquisition; 2] {
         let logs = deviations.map(libm::log);
         let mut begin: Option<Edge> = None;
@@ -314,8 +314,8 @@ impl Edge {
 
 /// `ln E[(upper - max(lower, Y))+]` for a normal `Y`: the log of the expected part of the interval above `Y`.
 ///
-/// It is `ln(σ (h(u) - h(l)))` with standardised ends, derivatives `-(Φ(u) - Φ(l))/(σ (h(u) - h(l)))` with respect to the
-/// mean and `(φ(u) - φ(l))/(σ (h(u) - h(l)))` to the deviation. All three differences cancel when the interval is
+/// It is `ln(σ (h(u) - h(l)))` with standardised ends, derivatives `-(Φ(u) - Φ(l))/(σ (h(u) - h(l)))` with respect to
+/// the mean and `(φ(u) - φ(l))/(σ (h(u) - h(l)))` to the deviation. All three differences cancel when the interval is
 /// short, and underflow when it is far below the mean: four ways to write them.
 fn log_capped_improvement(lower: &Edge, upper: &Edge, deviation: f64, log_deviation: f64) -> Acquisition {
     let length = upper.bound - lower.bound;
@@ -534,8 +534,8 @@ struct Corner {
 /// Disjoint boxes whose union is what lies below `reference` and is not dominated by the front.
 ///
 /// That region is the union of the orthants below the front's local upper bounds. Seen from the other side it is what
-/// the negated bounds dominate, and so the same algorithm cuts it into boxes. Source: Lacour,
-/// Klamroth and Fonseca 2017, applied twice as in BoTorch's `FastNondominatedPartitioning`.
+/// the negated bounds dominate, and so the same algorithm cuts it into boxes.
+/// Source: Lacour, Klamroth and Fonseca 2017, applied twice as in BoTorch's `FastNondominatedPartitioning`.
 fn non_dominated_boxes(front: &[&[f64]], reference: &[f64]) -> Vec<Tile> {
     let negated = |values: &[f64]| values.iter().map(|value| -value).collect::<Vec<f64>>();
     let mut corners: Vec<Vec<f64>> =
@@ -598,14 +598,15 @@ fn corners(points: &[&[f64]], reference: &[f64]) -> Vec<Corner> {
     corners
 }
 
-// Scalarisation --------------------------------------------------------------------------------------------------------
+// Scalarisation ---------------------------------------------------------------------------------------------
 
 /// The augmented Chebyshev scalarisation `max_i w_i f_i + 0.05 Σ w_i f_i`; smaller is better.
 ///
 /// `losses`, `weights`: shape (objective,); losses scaled to a common range, by convention [0, 1] over the front,
-/// weights not negative, see [`simplex_weights`]. Also the points of a concave front are minima for some weights, but for
-/// those near its ends where one loss gains less than about a twentieth of what another one costs: the price of the sum,
-/// which keeps points from being minima that are merely no worse in the largest term. Source: Knowles 2006 (ParEGO).
+/// weights not negative, see [`simplex_weights`]. Also the points of a concave front are minima for some weights, but
+/// for those near its ends where one loss gains less than about a twentieth of what another one costs: the price of the
+/// sum, which keeps points from being minima that are merely no worse in the largest term. Source: Knowles 2006
+/// (ParEGO).
 pub fn augmented_chebyshev(losses: &[f64], weights: &[f64]) -> f64 {
     debug_assert_eq!(losses.len(), weights.len());
     let weighted = || losses.iter().zip(weights).map(|(loss, weight)| loss * weight);
@@ -864,8 +865,8 @@ mod tests {
     /// Front, means, deviations, value, slopes with respect to the means and to the deviations.
     type Row = ([[f64; 2]; 3], [f64; 2], [f64; 2], f64, [f64; 4]);
 
-    /// Computed with mpmath 1.3 at 120 digits from the sum over strips of products of ψ as in Emmerich et al. 2011, slopes
-    /// by central differences there.
+    /// Computed with mpmath 1.3 at 120 digits from the sum over strips of products of ψ as in Emmerich et al. 2011,
+    /// slopes by central differences there.
     const TABLE: [Row; 16] = [
         (
             FRONT,
