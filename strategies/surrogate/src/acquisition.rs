@@ -5,14 +5,14 @@
 use std::f64::consts::{FRAC_1_SQRT_2, PI};
 
 /// ln(2π)/2.
-const LOG_SQRT_2_PI: f64 = 0.918_938_533_204_672_7;
+pub(crate) const LOG_SQRT_2_PI: f64 = 0.918_938_533_204_672_7;
 
 /// Below this argument the asymptotic series is as accurate as a double; above it 1 + z Φ/φ loses up to z² machine
 /// epsilons, 4e-13 at -40.
 const SERIES_BELOW: f64 = -40.0;
 
 /// Further out only the square of the argument matters, and it must not overflow.
-const ARGUMENT_MIN: f64 = -1e150;
+pub(crate) const ARGUMENT_MIN: f64 = -1e150;
 
 /// A value and its derivatives with respect to the posterior's mean and standard deviation.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -84,25 +84,28 @@ fn log_h(z: f64) -> LogImprovement {
             density_ratio: density / h,
         };
     }
-    // `e` = Φ/φ, `q` = 1 + z e.
-    let (e, q) = if z > SERIES_BELOW {
-        let e = mills_ratio(z);
-        (e, 1.0 + z * e)
-    } else {
-        // -z e = 1 - i (1 - 3 i (1 - 5 i (...))): after eight terms less than an epsilon is left out.
-        let i = 1.0 / (z * z);
-        let mut series = 1.0;
-        for odd in [15.0, 13.0, 11.0, 9.0, 7.0, 5.0, 3.0] {
-            series = 1.0 - odd * i * series;
-        }
-        let q = i * series;
-        ((1.0 - q) / -z, q)
-    };
+    let (e, q) = tail_ratios(z);
     LogImprovement {
         value: -0.5 * z * z - LOG_SQRT_2_PI + libm::log(q),
         probability_ratio: e / q,
         density_ratio: 1.0 / q,
     }
+}
+
+/// `e` = Φ/φ and `q` = h/φ = 1 + z e for z <= -1.
+pub(crate) fn tail_ratios(z: f64) -> (f64, f64) {
+    if z > SERIES_BELOW {
+        let e = mills_ratio(z);
+        return (e, 1.0 + z * e);
+    }
+    // -z e = 1 - i (1 - 3 i (1 - 5 i (...))): after eight terms less than an epsilon is left out.
+    let i = 1.0 / (z * z);
+    let mut series = 1.0;
+    for odd in [15.0, 13.0, 11.0, 9.0, 7.0, 5.0, 3.0] {
+        series = 1.0 - odd * i * series;
+    }
+    let q = i * series;
+    ((1.0 - q) / -z, q)
 }
 
 /// `ln Φ(z)` and its derivative `φ/Φ`: the log probability that a constraint with standardised slack `z` holds.
@@ -120,7 +123,7 @@ pub fn log_normal_cdf(z: f64) -> (f64, f64) {
 }
 
 /// Φ(z).
-fn normal_cdf(z: f64) -> f64 {
+pub(crate) fn normal_cdf(z: f64) -> f64 {
     0.5 * libm::erfc(-z * FRAC_1_SQRT_2)
 }
 

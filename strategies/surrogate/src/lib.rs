@@ -9,6 +9,7 @@
 //! | [`kernel`] | Matérn-5/2 covariance over rows of the unit cube with categorical and conditional columns |
 //! | [`gaussian_process`] | maximum a posteriori fit, posterior with gradient, appended observations |
 //! | [`acquisition`] | log expected improvement and log probability of feasibility |
+//! | [`hypervolume`](mod@hypervolume) | several objectives: fronts, hypervolume, its log expected improvement, scalarisation |
 //! | [`warp`] | monotone transformations of losses before the fit |
 //!
 //! Left out on purpose: search spaces and their encoding (the core crate has them), candidate generation and the
@@ -23,6 +24,7 @@ mod error;
 pub mod gaussian_process;
 #[cfg(test)]
 mod generator;
+pub mod hypervolume;
 pub mod kernel;
 pub mod linear_algebra;
 pub mod optimise;
@@ -32,6 +34,10 @@ pub mod warp;
 pub use acquisition::{log_expected_improvement, log_normal_cdf};
 pub use error::SurrogateError;
 pub use gaussian_process::{FitOptions, GaussianProcess, Hyperparameters, Posterior};
+pub use hypervolume::{
+    ExpectedHypervolume, ExpectedHypervolume2, augmented_chebyshev, hypervolume, non_dominated,
+    reference_point, simplex_weights,
+};
 pub use kernel::{Column, Design, Kernel};
 pub use optimise::{Minimum, OptimiseOptions, minimise};
 pub use warp::Warp;
