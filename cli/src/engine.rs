@@ -146,9 +146,10 @@ impl Engine {
         }
         let mut fault = String::new();
         let same = match strategy.ask(count, &self.study.pending()) {
-            Ok(Asked::Suggestions(suggestions)) => {
-                self.study.admit(count, suggestions).is_ok_and(|again| !is_exhausted && again == trials)
-            }
+            Ok(Asked::Suggestions(suggestions)) => self.study.admit(count, suggestions).is_ok_and(|again| {
+                let is_same = |(again, before): (&AskedTrial, &AskedTrial)| again.is_same_as(before);
+                !is_exhausted && again.len() == trials.len() && again.iter().zip(trials).all(is_same)
+            }),
             Ok(Asked::Exhausted) => is_exhausted && trials.is_empty(),
             Err(broke) => {
                 fault = format!(" ({broke})");

@@ -30,8 +30,8 @@ from typing import Any, Callable, Iterable, NamedTuple, Optional, Sequence, Unio
 __version__ = "0.1.0"
 __all__ = [
     "ANY_SPACE", "Exhausted", "Failed", "Fault", "Infeasible", "Invalid", "Metric", "NoFeasiblePoint", "Objective",
-    "Observation", "OutcomeConstraint", "Parameter", "Pending", "Problem", "Space", "Stopped", "Strategy", "Suggestion",
-    "Trial", "Unsupported", "create", "log", "nearest", "objective", "serve",
+    "Observation", "OutcomeConstraint", "Parameter", "Pending", "Prediction", "Problem", "Space", "Stopped",
+    "Strategy", "Suggestion", "Trial", "Unsupported", "create", "log", "nearest", "objective", "serve",
 ]
 
 PROTOCOL = 1
@@ -543,12 +543,23 @@ class Pending(NamedTuple):
     x: list
 
 
+class Prediction(NamedTuple):
+    """What a model expects of the first metric at a point, as a loss (always minimised): mean, standard deviation of the
+    value that will be observed, and the natural logarithm of the acquisition value."""
+
+    mean: float
+    deviation: float
+    acquisition: Optional[float] = None
+
+
 class Suggestion(NamedTuple):
-    """A proposed point. `tag` comes back in the observation; `fidelity` is for strategies that choose it."""
+    """A proposed point. `tag` comes back in the observation; `fidelity` is for strategies that choose it; `prediction`
+    is kept beside the trial, for `ansatz explain` and `ansatz show`."""
 
     x: Union[list, dict]
     tag: int = 0
     fidelity: Optional[float] = None
+    prediction: Optional[Prediction] = None
 
 
 class Observation:
@@ -716,6 +727,22 @@ def _number(value: float) -> Union[None, float, str]:
     if value in (math.inf, -math.inf):
         return "inf" if value > 0 else "-inf"
     return value
+
+
+def _prediction(said: Any) -> Optional[dict]:
+    """A prediction as the protocol writes it; `None` for one that is none: no point is lost for what was said of it."""
+    try:
+        values = Prediction(**said) if isinstance(said, dict) else Prediction(*said or ())
+        mean, deviation = float(values.mean), float(values.deviation)
+        acquisition = None if values.acquisition is None else float(values.acquisition)
+    except (TypeError, ValueError):
+        return None
+    if not (math.isfinite(mean) and math.isfinite(deviation) and deviation >= 0.0):
+        return None
+    prediction = {"mean": mean, "deviation": deviation}
+    if acquisition is not None and math.isfinite(acquisition):
+        prediction["acquisition"] = acquisition
+    return prediction
 
 
 # -- Strategies ------------------------------------------------------------------------------------------------------
@@ -1067,6 +1094,9 @@ class _Server:
             answer = {"x": _coordinates(strategy.space.point(x) if isinstance(x, dict) else x), "tag": suggestion.tag}
             if suggestion.fidelity is not None:
                 answer["fidelity"] = float(suggestion.fidelity)
+            prediction = _prediction(suggestion.prediction)
+            if prediction is not None:
+                answer["prediction"] = prediction
             answers.append(answer)
         return {"suggestions": answers}
 

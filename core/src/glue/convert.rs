@@ -3,11 +3,13 @@
 use crate::Point;
 use crate::metric::Measurement;
 use crate::objective::{Assignment, EvaluationError};
+use crate::prediction::Prediction;
 use crate::strategy::{Losses, Observation, ObservedResult, StrategyError, Suggestion};
 use crate::trial::TrialId;
 use ansatz_abi as abi;
 use ansatz_abi::abi_stable::std_types::{RSlice, RStr, RString, RVec};
 use ansatz_abi::{Fault, FaultKind, Status};
+use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -26,8 +28,25 @@ pub fn suggestion_to_abi(suggestion: Suggestion) -> abi::Suggestion {
         tag: suggestion.tag,
         x: suggestion.point.flat().into(),
         fidelity: flat(suggestion.fidelity),
-        ext: RString::new(),
+        ext: suggestion_ext(suggestion.prediction),
     }
+}
+
+/// What goes into the `ext` of a suggestion.
+pub fn suggestion_ext(prediction: Option<Prediction>) -> RString {
+    match prediction.and_then(Prediction::usable) {
+        Some(prediction) => json!({ "prediction": prediction.to_json() }).to_string().into(),
+        None => RString::new(),
+    }
+}
+
+/// What the `ext` of a suggestion says. What is no such object says nothing: it is never an error.
+pub fn prediction_in_ext(ext: &str) -> Option<Prediction> {
+    if ext.is_empty() {
+        return None;
+    }
+    let ext: Value = serde_json::from_str(ext).ok()?;
+    Prediction::from_json(ext.get("prediction")?)
 }
 
 pub fn suggestion_from_abi(suggestion: &abi::Suggestion) -> Suggestion {
@@ -35,6 +54,7 @@ pub fn suggestion_from_abi(suggestion: &abi::Suggestion) -> Suggestion {
         point: Point::from_flat(&suggestion.x),
         tag: suggestion.tag,
         fidelity: optional(suggestion.fidelity),
+        prediction: prediction_in_ext(&suggestion.ext),
     }
 }
 
@@ -204,5 +224,41 @@ pub fn evaluation_error_to_fault(error: EvaluationError) -> Fault {
         EvaluationError::Infeasible(reason) => super::guard::fault(FaultKind::INFEASIBLE, reason),
         EvaluationError::Failed(reason) => super::guard::fault(FaultKind::FAILED, reason),
         EvaluationError::Stopped => super::guard::fault(FaultKind::STOPPED, "stopped"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prediction_crosses_the_boundary() {
+        let bare = Suggestion::tagged(Point::from_flat(&[0.5, f64::NAN]), 7);
+        let raw = suggestion_to_abi(bare.clone());
+        assert_eq!(raw.ext.as_str(), "");
+        assert_eq!(suggestion_from_abi(&raw), bare);
+        let predicted = bare.clone().with_prediction(Prediction::new(0.25, 0.5).with_acquisition(-3.0));
+        let raw = suggestion_to_abi(predicted.clone());
+        let ext: Value = serde_json::from_str(&raw.ext).unwrap();
+        assert_eq!(ext, json!({"prediction": {"mean": 0.25, "deviation": 0.5, "acquisition": -3.0}}));
+        assert_eq!(suggestion_from_abi(&raw), predicted);
+        let broken = bare.clone().with_prediction(Prediction::new(f64::NAN, 1.0));
+        assert_eq!(suggestion_to_abi(broken).ext.as_str(), "");
+    }
+
+    #[test]
+    fn an_ext_that_makes_no_sense_breaks_no_suggestion() {
+        let bare = Suggestion::new(Point::from_flat(&[1.0]));
+        let deep = "[".repeat(100_000);
+        for ext in
+            ["{", "null", "3", "{}", r#"{"prediction":null}"#, r#"{"prediction":{"mean":1e999}}"#, &deep]
+        {
+            let raw = abi::Suggestion { ext: ext.into(), ..suggestion_to_abi(bare.clone()) };
+            assert_eq!(suggestion_from_abi(&raw), bare);
+        }
+        // what a later minor says beside it is passed over
+        let ext = r#"{"reason":["a"],"prediction":{"mean":1,"deviation":2,"kind":"t"}}"#;
+        let raw = abi::Suggestion { ext: ext.into(), ..suggestion_to_abi(bare.clone()) };
+        assert_eq!(suggestion_from_abi(&raw), bare.with_prediction(Prediction::new(1.0, 2.0)));
     }
 }

@@ -3,6 +3,7 @@
 //! These are wire types: `docs/plugin-protocol.md` says what they mean, and its JSON Schema is made from them.
 //! Keys may be added, with defaults; nothing may change its meaning within a major.
 
+use ansatz_core::Prediction;
 use ansatz_core::abi::abi_stable::std_types::RString;
 use ansatz_core::abi::{self, Fault, FaultKind, Status};
 use schemars::JsonSchema;
@@ -192,6 +193,47 @@ pub struct SuggestedPoint {
     /// How much of a full evaluation to use.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fidelity: Option<f64>,
+    /// What its model expects there. One that makes no sense counts as none.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "read_prediction")]
+    pub prediction: Option<PredictedValue>,
+}
+
+impl SuggestedPoint {
+    /// Whether it is the same suggestion. What was predicted is beside the point.
+    pub fn is_same_as(&self, other: &Self) -> bool {
+        (&self.x, self.tag, self.fidelity) == (&other.x, other.tag, other.fidelity)
+    }
+}
+
+/// What a strategy's model expects of the first metric at a point.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct PredictedValue {
+    /// Of the loss: minimised, whatever the metric's goal.
+    pub mean: f64,
+    /// Standard deviation of the value that will be observed, at least 0.
+    pub deviation: f64,
+    /// Natural logarithm of the acquisition value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acquisition: Option<f64>,
+}
+
+impl From<Prediction> for PredictedValue {
+    fn from(prediction: Prediction) -> Self {
+        let Prediction { mean, deviation, acquisition } = prediction;
+        Self { mean, deviation, acquisition }
+    }
+}
+
+impl From<&PredictedValue> for Prediction {
+    fn from(said: &PredictedValue) -> Self {
+        Self { mean: said.mean, deviation: said.deviation, acquisition: said.acquisition }
+    }
+}
+
+/// No suggestion is lost for what was said beside it.
+fn read_prediction<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<PredictedValue>, D::Error> {
+    let said = serde_json::Value::deserialize(deserializer)?;
+    Ok(Prediction::from_json(&said).map(PredictedValue::from))
 }
 
 /// A tell.
@@ -605,6 +647,26 @@ mod tests {
         let report: Reply = read(br#"{"report": {"step": 3, "metrics": {"loss": NaN}, "more": 1}}"#).unwrap();
         let Reply::Report { step: 3, metrics } = report else { panic!("{report:?}") };
         assert!(metrics.metrics.get("loss").unwrap().is_nan());
+    }
+
+    #[test]
+    fn a_prediction_is_read_or_passed_over() {
+        let read = |prediction: &str| {
+            let line = format!(r#"{{"suggestions":[{{"x":[1],"prediction":{prediction}}}]}}"#);
+            let reply: Reply = read(line.as_bytes()).unwrap();
+            let Reply::Suggestions(suggestions) = reply else { panic!("{reply:?}") };
+            suggestions[0].prediction.as_ref().map(Prediction::from)
+        };
+        assert_eq!(read(r#"{"mean":1,"deviation":0.5,"later":[]}"#), Some(Prediction::new(1.0, 0.5)));
+        let with_acquisition = Prediction::new(1.0, 0.5).with_acquisition(-3.0);
+        assert_eq!(read(r#"{"mean":1,"deviation":0.5,"acquisition":-3}"#), Some(with_acquisition));
+        assert_eq!(
+            read(r#"{"mean":1,"deviation":0.5,"acquisition":"-inf"}"#),
+            Some(Prediction::new(1.0, 0.5))
+        );
+        for nonsense in ["null", "3", "[]", r#"{"mean":NaN,"deviation":1}"#, r#"{"mean":1,"deviation":-1}"#] {
+            assert_eq!(read(nonsense), None, "{nonsense}");
+        }
     }
 
     #[test]

@@ -11,6 +11,7 @@ use ansatz_core::abi::abi_stable::sabi_trait::TD_Opaque;
 use ansatz_core::abi::abi_stable::sabi_types::RMut;
 use ansatz_core::abi::abi_stable::std_types::{ROption, RResult, RSlice, RStr, RString};
 use ansatz_core::abi::{self, Fault, FaultKind, RawContext, RawContext_TO};
+use ansatz_core::glue::convert;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use std::fs::File;
@@ -228,6 +229,7 @@ impl Worker {
             x: protocol::numbers(&suggestion.x),
             tag: suggestion.tag,
             fidelity: Some(suggestion.fidelity).filter(|fidelity| !fidelity.is_nan()),
+            prediction: convert::prediction_in_ext(&suggestion.ext).map(Into::into),
         });
         Ok(Reply::Suggestions(written.collect()))
     }

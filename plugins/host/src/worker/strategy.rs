@@ -9,11 +9,11 @@ use super::protocol::{
     self, Creation, FinishedTrial, PendingTrial, Question, Reply, Request, SuggestedPoint,
 };
 use super::{Launch, crashed};
-use ansatz_core::Capability;
 use ansatz_core::abi::abi_stable::std_types::{RNone, ROption, RResult, RSlice, RSome, RString, RVec};
 use ansatz_core::abi::{self, Fault, FaultKind, RawStrategy};
 use ansatz_core::glue::TrialSet;
 use ansatz_core::glue::convert::{self, Expected};
+use ansatz_core::{Capability, Prediction};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Deserialize, Serialize};
@@ -64,7 +64,10 @@ impl PastAnswer {
     fn is_repeated_by(&self, reply: &Reply) -> bool {
         match (self, reply) {
             (PastAnswer::Done, Reply::Ok {}) => true,
-            (PastAnswer::Suggestions(before), Reply::Suggestions(now)) => before == now,
+            (PastAnswer::Suggestions(before), Reply::Suggestions(now)) => {
+                before.len() == now.len()
+                    && before.iter().zip(now).all(|(before, now)| before.is_same_as(now))
+            }
             (PastAnswer::Exhausted, Reply::Fault(fault)) => fault.kind == "exhausted",
             _ => false,
         }
@@ -242,10 +245,12 @@ impl RemoteStrategy {
                     tag: suggestion.tag,
                     x: protocol::flat(&suggestion.x).into(),
                     fidelity: suggestion.fidelity.unwrap_or(f64::NAN),
-                    ext: RString::new(),
+                    ext: convert::suggestion_ext(suggestion.prediction.as_ref().map(Prediction::from)),
                 });
                 let given = given.collect();
-                self.remember(line, PastAnswer::Suggestions(suggestions));
+                // a new process must propose the same, and may expect something else of it
+                let kept = suggestions.into_iter().map(|s| SuggestedPoint { prediction: None, ..s });
+                self.remember(line, PastAnswer::Suggestions(kept.collect()));
                 Ok(given)
             }
             Reply::Fault(fault) => {
