@@ -88,6 +88,17 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Explain a trial: what its strategy predicted, what came of it, and what was known when it was asked for.
+    #[command(allow_missing_positional = true)]
+    Explain {
+        #[command(flatten)]
+        study: StudyRef,
+        /// The number of the trial.
+        trial: u64,
+        /// Print the result as JSON.
+        #[arg(long)]
+        json: bool,
+    },
     /// Print the best trial of a study, or its Pareto front.
     Best {
         #[command(flatten)]

@@ -13,12 +13,13 @@ use crate::manifest::{self, Manifest};
 use crate::output;
 use crate::plan::StudyPlan;
 use crate::plugins::{Locking, PluginSet, PluginUse};
+use crate::report::explain::Witness;
 use crate::report::{export, json, text};
 use crate::run::{SessionEnd, run};
-use crate::session::{self, Session};
+use crate::session::{self, ReadStudy, Session};
 use crate::watch::{Detail, Watch};
 use ansatz_core::TrialId;
-use ansatz_core::study::StopReason;
+use ansatz_core::study::{Record, StopReason, Study, Trial};
 use clap::CommandFactory;
 use serde_json::{Value, json};
 use std::io::{self, BufWriter, Write};
@@ -47,6 +48,7 @@ pub fn execute(args: Args) -> Result<Exit, Error> {
         Command::Init { path, objective } => init(&path, &objective),
         Command::List { journal, json } => list(&journal.journal, json),
         Command::Show { study, trial, json } => show(&study, trial, json),
+        Command::Explain { study, trial, json } => explain(&study, TrialId(trial), json),
         Command::Best { study, json } => best(&study, json),
         Command::Export { study, format, output } => export(&study, format, output),
         Command::Plugins { command } => plugins::execute(command),
@@ -219,18 +221,27 @@ fn show(reference: &StudyRef, trial: Option<u64>, as_json: bool) -> Result<Exit,
         }
         return print(&text::study_in_full(&read.plan.name, &read.study, read.elapsed));
     };
-    let trial = read.study.trial(TrialId(number)).ok_or_else(|| {
-        let count = read.study.trials().len();
-        Error::NotFound(format!(
-            "study {} has no trial {number}; it has {count}, counted from 0",
-            read.plan.name
-        ))
-    })?;
+    let trial = trial_of(&read, TrialId(number))?;
     if as_json {
         print_json(&json::trial(&read.study, trial))
     } else {
-        print(&text::trial_in_full(&read.study, trial))
+        print(&(text::trial_in_full(&read.study, trial) + &text::prediction(&read.study, trial)))
     }
+}
+
+fn trial_of(read: &ReadStudy, trial: TrialId) -> Result<&Trial, Error> {
+    let (name, count) = (&read.plan.name, read.study.trials().len());
+    read.study.trial(trial).ok_or_else(|| {
+        Error::NotFound(format!("study {name} has no trial {trial}; it has {count}, counted from 0"))
+    })
+}
+
+fn explain(reference: &StudyRef, trial: TrialId, as_json: bool) -> Result<Exit, Error> {
+    let mut witness = Witness::new(trial);
+    let see = |study: &Study, record: &Record| witness.see(study, record);
+    let read = session::read_and_watch(&reference.journal.journal, reference.study.as_deref(), see)?;
+    let explanation = witness.explain(&read.study, trial_of(&read, trial)?);
+    if as_json { print_json(&explanation.json()) } else { print(&explanation.text()) }
 }
 
 fn best(reference: &StudyRef, as_json: bool) -> Result<Exit, Error> {

@@ -9,7 +9,7 @@ use crate::manifest::Manifest;
 use crate::plan::StudyPlan;
 use crate::plugins::{Locking, PluginSet, PluginUse};
 use ansatz_core::TrialId;
-use ansatz_core::study::Study;
+use ansatz_core::study::{Record, Study};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -160,18 +160,27 @@ fn reopen(
 
 /// One study as its journal holds it, without loading any plugin.
 pub fn read(journal: &Path, name: Option<&str>) -> Result<ReadStudy, Error> {
+    read_and_watch(journal, name, |_, _| {})
+}
+
+/// The same; `see` is shown the study right after each of its records.
+pub fn read_and_watch(
+    journal: &Path,
+    name: Option<&str>,
+    see: impl FnMut(&Study, &Record),
+) -> Result<ReadStudy, Error> {
     let store = open_existing(journal)?;
     let name = choose(journal, store.as_ref(), name)?;
-    read_one(store.as_ref(), &name)
+    read_one(store.as_ref(), &name, see)
 }
 
 /// Every study of a journal, in the order of creation.
 pub fn list(journal: &Path) -> Result<Vec<ReadStudy>, Error> {
     let store = open_existing(journal)?;
-    store.studies()?.iter().map(|study| read_one(store.as_ref(), &study.name)).collect()
+    store.studies()?.iter().map(|study| read_one(store.as_ref(), &study.name, |_, _| {})).collect()
 }
 
-fn read_one(store: &dyn Store, name: &str) -> Result<ReadStudy, Error> {
+fn read_one(store: &dyn Store, name: &str, mut see: impl FnMut(&Study, &Record)) -> Result<ReadStudy, Error> {
     let journal = store.read(name)?;
     let mut plan = journal.header().plan.clone();
     let mut study = Study::new(plan.rules.clone());
@@ -180,7 +189,10 @@ fn read_one(store: &dyn Store, name: &str) -> Result<ReadStudy, Error> {
         let stored = entry?;
         elapsed.pass(&stored.entry, stored.at);
         match stored.entry {
-            Entry::Study(record) => study.apply(&record).map_err(|error| Error::Journal(error.into()))?,
+            Entry::Study(record) => {
+                study.apply(&record).map_err(|error| Error::Journal(error.into()))?;
+                see(&study, &record);
+            }
             Entry::Opened(Opened { plan: Some(changed), .. }) => plan = *changed,
             Entry::Opened(_) | Entry::Closed { .. } => {}
         }
