@@ -52,7 +52,7 @@ pub use metric::{Goal, Measurement, Metric, OutcomeConstraint, Reading, Side};
 pub use objective::{
     Assignment, Context, EvaluationError, Objective, ObjectiveError, Reporter, Surroundings, Verdict,
 };
-pub use prediction::Prediction;
+pub use prediction::{Prediction, Recommendation};
 pub use problem::{FidelityRange, Problem};
 pub use space::{Point, Space, Value};
 pub use strategy::{

@@ -1,6 +1,8 @@
 //! What a strategy's model expected of a point before it was evaluated. It travels with the suggestion into the
 //! journal, so that people can ask later how far the model was to be trusted; the study itself never looks at it.
+//! And what a strategy would choose for good, by its model rather than by the luckiest measurement.
 
+use crate::space::Point;
 use serde_json::{Map, Value};
 
 /// What a model expects of the first metric at one point.
@@ -51,6 +53,31 @@ impl Prediction {
         let number = |key: &str| value.get(key).and_then(Value::as_f64);
         let acquisition = number("acquisition");
         Self { mean: number("mean")?, deviation: number("deviation")?, acquisition }.usable()
+    }
+}
+
+/// A point that a strategy would choose for good, with what its model expects there.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Recommendation {
+    /// In the space, constraints satisfied; it need not have been evaluated.
+    pub point: Point,
+    /// Of the loss of the first metric: always minimised, whatever the metric's goal; in the metric's unit. With a
+    /// fidelity, that of a full evaluation.
+    pub mean: f64,
+    /// Standard deviation of that loss, in the same unit: what the model does not know, without the noise of a
+    /// measurement. At least 0.
+    pub deviation: f64,
+}
+
+impl Recommendation {
+    /// A point with the expected loss and how unsure the model is of it.
+    pub fn new(point: Point, mean: f64, deviation: f64) -> Self {
+        Self { point, mean, deviation }
+    }
+
+    /// Whether the numbers can be used: finite, and the deviation at least 0.
+    pub fn is_usable(&self) -> bool {
+        Prediction::new(self.mean, self.deviation).usable().is_some()
     }
 }
 

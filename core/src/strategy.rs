@@ -3,7 +3,7 @@
 //! A strategy is a pure function of problem, options, seed and what it was told: it reads no clock, no
 //! file, no environment. Then the host can replay it, and a study repeats bit for bit.
 
-use crate::prediction::Prediction;
+use crate::prediction::{Prediction, Recommendation};
 use crate::problem::Problem;
 use crate::rng::Rng;
 use crate::space::Point;
@@ -62,6 +62,12 @@ pub trait Strategy: Sized + Send + 'static {
     /// Takes over a state that `snapshot` gave, of this or an earlier version.
     fn restore(&mut self, _state: &[u8]) -> Result<(), StrategyError> {
         Err(StrategyError::Unsupported("this strategy has no snapshots".into()))
+    }
+
+    /// The points that it would choose for good after all it was told, best first; none where it has no model to
+    /// choose by, or knows too little. Must not change what it suggests afterwards.
+    fn recommend(&mut self) -> Result<Vec<Recommendation>, StrategyError> {
+        Ok(Vec::new())
     }
 }
 

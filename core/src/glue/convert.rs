@@ -3,7 +3,7 @@
 use crate::Point;
 use crate::metric::Measurement;
 use crate::objective::{Assignment, EvaluationError};
-use crate::prediction::Prediction;
+use crate::prediction::{Prediction, Recommendation};
 use crate::strategy::{Losses, Observation, ObservedResult, StrategyError, Suggestion};
 use crate::trial::TrialId;
 use ansatz_abi as abi;
@@ -56,6 +56,36 @@ pub fn suggestion_from_abi(suggestion: &abi::Suggestion) -> Suggestion {
         fidelity: optional(suggestion.fidelity),
         prediction: prediction_in_ext(&suggestion.ext),
     }
+}
+
+/// Recommendations as they cross the boundary. What is not finite is left out.
+pub fn recommendations_to_abi(recommended: &[Recommendation]) -> RString {
+    let one = |recommendation: &Recommendation| {
+        let x: Vec<Option<f64>> = recommendation.point.coordinates().collect();
+        json!({ "x": x, "mean": recommendation.mean, "deviation": recommendation.deviation })
+    };
+    let usable = recommended.iter().filter(|recommendation| recommendation.is_usable());
+    usable.map(one).collect::<Value>().to_string().into()
+}
+
+/// The reverse; or what is wrong with it. Keys that are not known are passed over.
+pub fn recommendations_from_abi(text: &str, parameter_count: usize) -> Result<Vec<Recommendation>, String> {
+    #[derive(serde::Deserialize)]
+    struct Recommended {
+        x: Vec<Option<f64>>,
+        mean: f64,
+        deviation: f64,
+    }
+    let list: Vec<Recommended> = serde_json::from_str(text)
+        .map_err(|error| format!("its recommendations are not what they should be: {error}"))?;
+    if let Some(wrong) = list.iter().find(|recommended| recommended.x.len() != parameter_count) {
+        return Err(format!(
+            "it recommended a point of {} coordinates, the space has {parameter_count} parameters",
+            wrong.x.len()
+        ));
+    }
+    let recommended = list.into_iter().map(|r| Recommendation::new(Point::new(r.x), r.mean, r.deviation));
+    Ok(recommended.filter(Recommendation::is_usable).collect())
 }
 
 /// An observation taken apart into what the boundary's slices can point at.
@@ -244,6 +274,21 @@ mod tests {
         assert_eq!(suggestion_from_abi(&raw), predicted);
         let broken = bare.clone().with_prediction(Prediction::new(f64::NAN, 1.0));
         assert_eq!(suggestion_to_abi(broken).ext.as_str(), "");
+    }
+
+    #[test]
+    fn recommendations_cross_the_boundary() {
+        let good = Recommendation::new(Point::from_flat(&[0.1 + 0.2, f64::NAN]), -0.5, 0.0);
+        let broken = Recommendation::new(good.point.clone(), f64::NAN, 1.0);
+        let text = recommendations_to_abi(&[broken, good.clone()]);
+        assert_eq!(recommendations_from_abi(&text, 2), Ok(vec![good]));
+        assert_eq!(recommendations_from_abi("[]", 2), Ok(Vec::new()));
+        let later =
+            r#"[{"x":[1,null],"mean":1,"deviation":2,"later":[]},{"x":[1,2],"mean":1,"deviation":-1}]"#;
+        assert_eq!(recommendations_from_abi(later, 2).map(|list| list.len()), Ok(1));
+        for nonsense in ["", "{}", "[1]", r#"[{"x":[1,2]}]"#, r#"[{"x":[1],"mean":1,"deviation":1}]"#] {
+            assert!(recommendations_from_abi(nonsense, 2).is_err(), "{nonsense}");
+        }
     }
 
     #[test]

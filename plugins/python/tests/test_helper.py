@@ -350,6 +350,49 @@ class Strategies(Program):
         self.assertEqual(self.fault(host.ask, 2).kind, "exhausted")
         self.assertIsNone(host.snapshot())
 
+    def test_what_recommend_may_give(self):
+        host = self.program(
+            """
+            from ansatz_plugin import Recommendation, Strategy, serve
+
+            class Sure(Strategy):
+                name = "com.acme.test"
+
+                def ask(self, count, pending):
+                    return []
+
+                def recommend(self):
+                    nan = float("nan")
+                    return [Recommendation([1, 2.0], 3, 0.5), Recommendation([1, 2.0], nan, 1), ({"x1": 1, "x2": 2}, -4, 0)]
+
+            serve(Sure)
+            """,
+            "strategy",
+        )
+        self.assertEqual(host.hello()["features"], ["recommend"])
+        host.create(BRANIN)
+        expected = [{"x": [1, 2.0], "mean": 3.0, "deviation": 0.5}, {"x": [1.0, 2.0], "mean": -4.0, "deviation": 0.0}]
+        self.assertEqual(host.request("recommend", {})["recommendations"], expected)
+
+    def test_a_strategy_without_a_model_recommends_nothing(self):
+        host = self.program(
+            """
+            from ansatz_plugin import Strategy, serve
+
+            class Blind(Strategy):
+                name = "com.acme.test"
+
+                def ask(self, count, pending):
+                    return []
+
+            serve(Blind)
+            """,
+            "strategy",
+        )
+        self.assertEqual(host.hello()["features"], [])
+        host.create(BRANIN)
+        self.assertEqual(host.request("recommend", {})["recommendations"], [])
+
     def test_a_bug_is_a_panic_with_its_place(self):
         host = self.program(
             """\

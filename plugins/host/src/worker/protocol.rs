@@ -14,6 +14,9 @@ use std::fmt;
 /// The major of the protocol that this host speaks.
 pub const PROTOCOL: u32 = 1;
 
+/// The feature of a plugin whose strategies may be asked what they recommend.
+pub const RECOMMEND: &str = "recommend";
+
 /// What the host sends.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -33,6 +36,8 @@ pub enum Request {
         /// Base64.
         state: String,
     },
+    /// Asks a strategy what it would choose for good.
+    Recommend {},
     /// Has an objective evaluate a point.
     Evaluate(Evaluation),
     /// Ends the evaluation that is under way. It has no answer.
@@ -54,6 +59,8 @@ pub enum Reply {
         /// Base64; `null` where there are no snapshots.
         state: Option<String>,
     },
+    /// To recommend: best first.
+    Recommendations(Vec<RecommendedPoint>),
     /// To evaluate.
     Measurement(Metrics),
     /// To anything.
@@ -122,7 +129,7 @@ pub struct Introduction {
     pub abi: String,
     /// What it offers.
     pub components: Vec<Offer>,
-    /// What else it can do: `stop`.
+    /// What else it can do: `stop`, `recommend`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub features: Vec<String>,
 }
@@ -228,6 +235,17 @@ impl From<&PredictedValue> for Prediction {
     fn from(said: &PredictedValue) -> Self {
         Self { mean: said.mean, deviation: said.deviation, acquisition: said.acquisition }
     }
+}
+
+/// A point that a strategy would choose for good.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct RecommendedPoint {
+    /// One number per parameter.
+    pub x: Vec<Number>,
+    /// What the model expects there, of the loss of the first metric.
+    pub mean: Number,
+    /// Standard deviation of that loss, without the noise of a measurement.
+    pub deviation: Number,
 }
 
 /// No suggestion is lost for what was said beside it.

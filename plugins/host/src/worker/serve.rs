@@ -166,6 +166,7 @@ impl Worker {
             Request::Tell(news) => self.tell(&news.observations),
             Request::Snapshot {} => self.snapshot(),
             Request::Restore { state } => self.restore(&state),
+            Request::Recommend {} => self.recommend(),
             Request::Evaluate(evaluation) => self.evaluate(&evaluation),
             Request::Stop {} => Ok(Reply::Ok {}),
         };
@@ -193,7 +194,7 @@ impl Worker {
             build: library.build.clone(),
             abi: library.abi.clone(),
             components: offers.collect(),
-            features: vec!["stop".to_owned()],
+            features: ["stop", protocol::RECOMMEND].map(str::to_owned).to_vec(),
         };
         self.loaded = Some(library);
         Ok(Reply::Hello(introduction))
@@ -281,6 +282,13 @@ impl Worker {
             BASE64.decode(state).map_err(|error| invalid(format!("the state is no base64: {error}")))?;
         self.strategy()?.restore(RSlice::from_slice(&state)).into_result()?;
         Ok(Reply::Ok {})
+    }
+
+    fn recommend(&mut self) -> Result<Reply, Fault> {
+        let text = self.strategy()?.recommend().into_result()?;
+        let list: Vec<protocol::RecommendedPoint> = serde_json::from_str(&text)
+            .map_err(|error| invalid(format!("its recommendations are not what they should be: {error}")))?;
+        Ok(Reply::Recommendations(list))
     }
 
     fn evaluate(&mut self, evaluation: &protocol::Evaluation) -> Result<Reply, Fault> {
