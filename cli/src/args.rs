@@ -107,6 +107,17 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Print the point that each strategy would choose for good by its model. Loads the strategies, runs no trial and
+    /// writes nothing.
+    Recommend {
+        #[command(flatten)]
+        study: StudyRef,
+        #[command(flatten)]
+        lock: LockArgs,
+        /// Print the result as JSON, with every point that was recommended.
+        #[arg(long)]
+        json: bool,
+    },
     /// Write all trials of a study as a table.
     Export {
         #[command(flatten)]

@@ -14,12 +14,14 @@ use crate::output;
 use crate::plan::StudyPlan;
 use crate::plugins::{Locking, PluginSet, PluginUse};
 use crate::report::explain::Witness;
+use crate::report::recommend::Advice;
 use crate::report::{export, json, text};
 use crate::run::{SessionEnd, run};
 use crate::session::{self, ReadStudy, Session};
 use crate::watch::{Detail, Watch};
 use ansatz_core::TrialId;
 use ansatz_core::study::{Record, StopReason, Study, Trial};
+use ansatz_plugin_host::HostError;
 use clap::CommandFactory;
 use serde_json::{Value, json};
 use std::io::{self, BufWriter, Write};
@@ -50,6 +52,7 @@ pub fn execute(args: Args) -> Result<Exit, Error> {
         Command::Show { study, trial, json } => show(&study, trial, json),
         Command::Explain { study, trial, json } => explain(&study, TrialId(trial), json),
         Command::Best { study, json } => best(&study, json),
+        Command::Recommend { study, lock, json } => recommend(&study, lock.locking(), json),
         Command::Export { study, format, output } => export(&study, format, output),
         Command::Plugins { command } => plugins::execute(command),
         Command::PluginCase(arguments) => check_plugin::run_case(&arguments),
@@ -253,6 +256,41 @@ fn best(reference: &StudyRef, as_json: bool) -> Result<Exit, Error> {
     };
     let has_best = read.study.incumbent().first().is_some();
     Ok(if has_best { Exit::Success } else { Exit::Trials })
+}
+
+fn recommend(reference: &StudyRef, locking: Locking, as_json: bool) -> Result<Exit, Error> {
+    let (journal, name) = (&reference.journal.journal, reference.study.as_deref());
+    let mut consulted = session::consult(journal, name, locking)?;
+    for notice in consulted.engine.take_notices() {
+        let _ = writeln!(io::stderr(), "warning: {notice}");
+    }
+    let answers = consulted.engine.recommendations();
+    let (name, study) = (&consulted.plan.name, consulted.engine.study());
+    let mut advice = Advice::default();
+    let mut broken = None;
+    for (member, answer) in answers.into_iter().enumerate() {
+        match answer {
+            Ok(recommended) => advice.add(study, member, recommended),
+            Err(fault) => {
+                let _ = writeln!(io::stderr(), "warning: {fault}");
+                broken.get_or_insert(fault);
+            }
+        }
+    }
+    for notice in advice.take_notices() {
+        let _ = writeln!(io::stderr(), "warning: {notice}");
+    }
+    match broken {
+        _ if !advice.is_empty() => {}
+        Some(fault) => return Err(HostError::Unfit(fault).into()),
+        None => {
+            return Err(Error::Usage(format!(
+                "no strategy of study {name} recommends a point: none has a model, or it knows too little yet; \
+                 ansatz best prints the best trial that was observed"
+            )));
+        }
+    }
+    if as_json { print_json(&advice.json(name, study)) } else { print(&advice.text(study)) }
 }
 
 fn export(reference: &StudyRef, format: Format, output: Option<PathBuf>) -> Result<Exit, Error> {

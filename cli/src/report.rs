@@ -5,6 +5,7 @@ pub mod explain;
 pub mod export;
 pub mod json;
 pub mod plot;
+pub mod recommend;
 pub mod text;
 
 #[cfg(test)]

@@ -144,3 +144,45 @@ fn calibration_is_shown_and_predictions_are_exported() {
     let overview = scenario.ansatz(&["show", "silent", "--json"]).expect(0).json();
     assert!(overview["strategies"][0]["calibration"].is_null());
 }
+
+#[test]
+fn what_a_model_recommends_is_asked_for_without_running_or_writing_anything() {
+    let scenario = scenario().with(PREDICTING);
+    for isolation in ["none", "process"] {
+        scenario.run(&manifest(isolation, isolation, "model", 8)).expect(0);
+        let before = StoredStudy::read(&scenario.journal(), Some(isolation));
+        let text = scenario.ansatz(&["recommend", isolation]).expect(0);
+        let best = before.study.incumbent().first().unwrap();
+        for part in [
+            "model recommends, and expects value ",
+            &format!("evaluated in trial {best} by model: value "),
+            "observed, best: trial",
+        ] {
+            assert!(text.stdout.contains(part), "nothing about {part:?}\n{text}");
+        }
+        let json = scenario.ansatz(&["recommend", isolation, "--json"]).expect(0).json();
+        let recommended = &json["strategies"][0]["recommended"];
+        assert_eq!(recommended.as_array().unwrap().len(), 2);
+        // what it knows is what it was told, in the metric's own sign
+        assert_eq!(recommended[0]["mean"], json["best"][0]["metrics"]["value"]);
+        assert_eq!(recommended[0]["parameters"], json["best"][0]["parameters"]);
+        assert_eq!(recommended[0]["trials"], serde_json::json!([best]));
+        let after = StoredStudy::read(&scenario.journal(), Some(isolation));
+        assert_eq!(before.entries, after.entries);
+    }
+}
+
+#[test]
+fn where_nobody_recommends_anything_the_best_trial_is_pointed_to() {
+    let scenario = scenario().with(PREDICTING);
+    for says in ["nan", "nothing"] {
+        for isolation in ["none", "process"] {
+            let name = format!("{says}-{isolation}");
+            scenario.run(&manifest(&name, isolation, says, 3)).expect(0);
+            let refused = scenario.ansatz(&["recommend", &name]).expect(2);
+            refused.expect_message(&["no strategy of study", "recommends a point", "ansatz best"]);
+        }
+    }
+    let missing = scenario.ansatz(&["recommend", "sturdy"]).expect(7);
+    missing.expect_message(&["has no study \"sturdy\""]);
+}

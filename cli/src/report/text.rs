@@ -145,6 +145,13 @@ pub fn shown(value: &ansatz_core::Value) -> String {
     }
 }
 
+/// A point in lines: each active parameter with its value.
+pub fn point(study: &Study, point: &ansatz_core::Point, indent: &str) -> String {
+    let values = study.rules().problem.space.values(point);
+    let rows: Vec<(String, String)> = values.map(|(name, value)| (name.to_owned(), shown(&value))).collect();
+    table(&rows, indent)
+}
+
 /// Names and values in two columns.
 fn table(rows: &[(String, String)], indent: &str) -> String {
     let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or(0);

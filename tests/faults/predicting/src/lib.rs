@@ -1,11 +1,13 @@
 //! Random points, and the simplest model there is: every loss is expected to be as those before, with their mean and
-//! standard deviation. By option it says nonsense instead, or nothing.
+//! standard deviation. It recommends the points of the two least losses. By option it says nonsense instead, or
+//! nothing.
 
 #![forbid(unsafe_code)]
 
 use ansatz_core::rng::Rng;
 use ansatz_core::{
-    Capability, Descriptor, Observation, Pending, Prediction, Problem, Strategy, StrategyError, Suggestion,
+    Capability, Descriptor, Observation, Pending, Prediction, Problem, Recommendation, Strategy,
+    StrategyError, Suggestion,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -77,6 +79,18 @@ impl Strategy for Predicting {
     fn tell(&mut self, observations: &[Observation]) -> Result<(), StrategyError> {
         self.observed.extend_from_slice(observations);
         Ok(())
+    }
+
+    fn recommend(&mut self) -> Result<Vec<Recommendation>, StrategyError> {
+        let Some(model) = self.predict() else { return Ok(Vec::new()) };
+        let mut best: Vec<(f64, &Observation)> =
+            self.observed.iter().filter_map(|seen| Some((seen.loss()?, seen))).collect();
+        best.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let recommended = best.into_iter().take(2).map(|(loss, seen)| {
+            let mean = if self.says == Says::Nan { f64::NAN } else { loss };
+            Recommendation::new(seen.point.clone(), mean, model.deviation)
+        });
+        Ok(recommended.collect())
     }
 }
 
