@@ -186,3 +186,46 @@ fn where_nobody_recommends_anything_the_best_trial_is_pointed_to() {
     let missing = scenario.ansatz(&["recommend", "sturdy"]).expect(7);
     missing.expect_message(&["has no study \"sturdy\""]);
 }
+
+#[test]
+fn a_program_predicts_and_recommends_as_a_library_does() {
+    let scenario = scenario();
+    let folder = scenario.strangers().join("sure");
+    std::fs::create_dir(&folder).unwrap();
+    let helper = Path::new(env!("CARGO_MANIFEST_DIR")).join("../plugins/python/ansatz_plugin.py");
+    std::fs::copy(helper, folder.join("ansatz_plugin.py")).unwrap();
+    let about = "name = \"com.example.sure\"\nkind = \"strategy\"\nversion = \"0.1.0\"\nprotocol = 1\n\
+                 command = [\"python3\", \"sure.py\"]\n";
+    std::fs::write(folder.join("plugin.toml"), about).unwrap();
+    let program = r#"
+from ansatz_plugin import Prediction, Recommendation, Strategy, Suggestion, serve
+
+class Sure(Strategy):
+    name = "com.example.sure"
+    best = None
+
+    def ask(self, count, pending):
+        points = [self.space.sample(self.rng) for _ in range(count)]
+        return [Suggestion(x, prediction=Prediction(-40.0, 25.0, -1.0)) for x in points]
+
+    def tell(self, observations):
+        self.best = min([seen for seen in [self.best, *observations] if seen], key=lambda seen: seen.loss)
+
+    def recommend(self):
+        return [Recommendation(self.best.x, self.best.loss, 0.5)]
+
+serve(Sure)
+"#;
+    std::fs::write(folder.join("sure.py"), program).unwrap();
+    let manifest = manifest("study", "process", "model", 4)
+        .replace("com.example.predicting", "com.example.sure")
+        .replace(", options = { says = \"model\" }", "");
+    scenario.run(&manifest).expect(0);
+    let explained = scenario.ansatz(&["explain", "2", "--json"]).expect(0).json();
+    let expected = serde_json::json!({"mean": 40.0, "deviation": 25.0, "acquisition": -1.0});
+    assert_eq!(explained["prediction"], expected);
+    let json = scenario.ansatz(&["recommend", "--json"]).expect(0).json();
+    let recommended = &json["strategies"][0]["recommended"][0];
+    assert_eq!(recommended["mean"], json["best"][0]["metrics"]["value"]);
+    assert_eq!(recommended["deviation"], 0.5);
+}

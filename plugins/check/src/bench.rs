@@ -145,9 +145,7 @@ pub(crate) fn difference(problem: &Problem, left: &[Suggestion], right: &[Sugges
             text
         }
     };
-    // what was predicted need not repeat
-    let key = |suggestion: &Suggestion| Suggestion { prediction: None, ..suggestion.clone() };
     let count = left.len().max(right.len());
-    let index = (0..count).find(|index| left.get(*index).map(key) != right.get(*index).map(key))?;
+    let index = (0..count).find(|index| left.get(*index) != right.get(*index))?;
     Some(format!("suggestion {index} is {} and {}", show(left.get(index)), show(right.get(index))))
 }
