@@ -88,11 +88,33 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Explain a trial: what its strategy predicted, what came of it, and what was known when it was asked for.
+    #[command(allow_missing_positional = true)]
+    Explain {
+        #[command(flatten)]
+        study: StudyRef,
+        /// The number of the trial.
+        trial: u64,
+        /// Print the result as JSON.
+        #[arg(long)]
+        json: bool,
+    },
     /// Print the best trial of a study, or its Pareto front.
     Best {
         #[command(flatten)]
         study: StudyRef,
         /// Print the result as JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print the point that each strategy would choose for good by its model. Loads the strategies, runs no trial and
+    /// writes nothing.
+    Recommend {
+        #[command(flatten)]
+        study: StudyRef,
+        #[command(flatten)]
+        lock: LockArgs,
+        /// Print the result as JSON, with every point that was recommended.
         #[arg(long)]
         json: bool,
     },

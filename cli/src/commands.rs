@@ -13,12 +13,15 @@ use crate::manifest::{self, Manifest};
 use crate::output;
 use crate::plan::StudyPlan;
 use crate::plugins::{Locking, PluginSet, PluginUse};
+use crate::report::explain::Witness;
+use crate::report::recommend::Advice;
 use crate::report::{export, json, text};
 use crate::run::{SessionEnd, run};
-use crate::session::{self, Session};
+use crate::session::{self, ReadStudy, Session};
 use crate::watch::{Detail, Watch};
 use ansatz_core::TrialId;
-use ansatz_core::study::StopReason;
+use ansatz_core::study::{Record, StopReason, Study, Trial};
+use ansatz_plugin_host::HostError;
 use clap::CommandFactory;
 use serde_json::{Value, json};
 use std::io::{self, BufWriter, Write};
@@ -47,7 +50,9 @@ pub fn execute(args: Args) -> Result<Exit, Error> {
         Command::Init { path, objective } => init(&path, &objective),
         Command::List { journal, json } => list(&journal.journal, json),
         Command::Show { study, trial, json } => show(&study, trial, json),
+        Command::Explain { study, trial, json } => explain(&study, TrialId(trial), json),
         Command::Best { study, json } => best(&study, json),
+        Command::Recommend { study, lock, json } => recommend(&study, lock.locking(), json),
         Command::Export { study, format, output } => export(&study, format, output),
         Command::Plugins { command } => plugins::execute(command),
         Command::PluginCase(arguments) => check_plugin::run_case(&arguments),
@@ -219,18 +224,27 @@ fn show(reference: &StudyRef, trial: Option<u64>, as_json: bool) -> Result<Exit,
         }
         return print(&text::study_in_full(&read.plan.name, &read.study, read.elapsed));
     };
-    let trial = read.study.trial(TrialId(number)).ok_or_else(|| {
-        let count = read.study.trials().len();
-        Error::NotFound(format!(
-            "study {} has no trial {number}; it has {count}, counted from 0",
-            read.plan.name
-        ))
-    })?;
+    let trial = trial_of(&read, TrialId(number))?;
     if as_json {
         print_json(&json::trial(&read.study, trial))
     } else {
-        print(&text::trial_in_full(&read.study, trial))
+        print(&(text::trial_in_full(&read.study, trial) + &text::prediction(&read.study, trial)))
     }
+}
+
+fn trial_of(read: &ReadStudy, trial: TrialId) -> Result<&Trial, Error> {
+    let (name, count) = (&read.plan.name, read.study.trials().len());
+    read.study.trial(trial).ok_or_else(|| {
+        Error::NotFound(format!("study {name} has no trial {trial}; it has {count}, counted from 0"))
+    })
+}
+
+fn explain(reference: &StudyRef, trial: TrialId, as_json: bool) -> Result<Exit, Error> {
+    let mut witness = Witness::new(trial);
+    let see = |study: &Study, record: &Record| witness.see(study, record);
+    let read = session::read_and_watch(&reference.journal.journal, reference.study.as_deref(), see)?;
+    let explanation = witness.explain(&read.study, trial_of(&read, trial)?);
+    if as_json { print_json(&explanation.json()) } else { print(&explanation.text()) }
 }
 
 fn best(reference: &StudyRef, as_json: bool) -> Result<Exit, Error> {
@@ -242,6 +256,41 @@ fn best(reference: &StudyRef, as_json: bool) -> Result<Exit, Error> {
     };
     let has_best = read.study.incumbent().first().is_some();
     Ok(if has_best { Exit::Success } else { Exit::Trials })
+}
+
+fn recommend(reference: &StudyRef, locking: Locking, as_json: bool) -> Result<Exit, Error> {
+    let (journal, name) = (&reference.journal.journal, reference.study.as_deref());
+    let mut consulted = session::consult(journal, name, locking)?;
+    for notice in consulted.engine.take_notices() {
+        let _ = writeln!(io::stderr(), "warning: {notice}");
+    }
+    let answers = consulted.engine.recommendations();
+    let (name, study) = (&consulted.plan.name, consulted.engine.study());
+    let mut advice = Advice::default();
+    let mut broken = None;
+    for (member, answer) in answers.into_iter().enumerate() {
+        match answer {
+            Ok(recommended) => advice.add(study, member, recommended),
+            Err(fault) => {
+                let _ = writeln!(io::stderr(), "warning: {fault}");
+                broken.get_or_insert(fault);
+            }
+        }
+    }
+    for notice in advice.take_notices() {
+        let _ = writeln!(io::stderr(), "warning: {notice}");
+    }
+    match broken {
+        _ if !advice.is_empty() => {}
+        Some(fault) => return Err(HostError::Unfit(fault).into()),
+        None => {
+            return Err(Error::Usage(format!(
+                "no strategy of study {name} recommends a point: none has a model, or it knows too little yet; \
+                 ansatz best prints the best trial that was observed"
+            )));
+        }
+    }
+    if as_json { print_json(&advice.json(name, study)) } else { print(&advice.text(study)) }
 }
 
 fn export(reference: &StudyRef, format: Format, output: Option<PathBuf>) -> Result<Exit, Error> {

@@ -12,7 +12,7 @@ use crate::journal::{Entry, Journal, Stamped};
 use crate::plan::OnInterrupt;
 use crate::plugins::LoadedStrategy;
 use ansatz_core::study::{AskedTrial, Record, Remedy, Step, Study};
-use ansatz_core::{Failure, Measurement, Observation, Outcome, TrialId};
+use ansatz_core::{Failure, Measurement, Observation, Outcome, Recommendation, TrialId};
 use ansatz_plugin_host::{Asked, ForeignStrategy, PluginFault};
 use std::time::Duration;
 
@@ -146,9 +146,10 @@ impl Engine {
         }
         let mut fault = String::new();
         let same = match strategy.ask(count, &self.study.pending()) {
-            Ok(Asked::Suggestions(suggestions)) => {
-                self.study.admit(count, suggestions).is_ok_and(|again| !is_exhausted && again == trials)
-            }
+            Ok(Asked::Suggestions(suggestions)) => self.study.admit(count, suggestions).is_ok_and(|again| {
+                let is_same = |(again, before): (&AskedTrial, &AskedTrial)| again.is_same_as(before);
+                !is_exhausted && again.len() == trials.len() && again.iter().zip(trials).all(is_same)
+            }),
             Ok(Asked::Exhausted) => is_exhausted && trials.is_empty(),
             Err(broke) => {
                 fault = format!(" ({broke})");
@@ -165,14 +166,9 @@ impl Engine {
         }
     }
 
-    /// Ends a replay: strategies that diverged are made anew and hear every result as somebody else's, and so are
-    /// those that are not asked any more but have another build now; trials that were running are run again or
-    /// failed, as the plan says. Gives those to run again.
-    pub fn after_replay(
-        &mut self,
-        on_interrupt: OnInterrupt,
-        is_another_build: impl Fn(usize) -> bool,
-    ) -> Result<Vec<TrialId>, Error> {
+    /// After a replay: strategies that diverged are made anew and hear every result as somebody else's, and so are
+    /// those that are not asked any more but have another build now.
+    pub fn renew_strategies(&mut self, is_another_build: impl Fn(usize) -> bool) -> Result<(), Error> {
         for member in 0..self.members.len() {
             let state = &self.study.members()[member];
             let (is_replaced, is_left_out) = (state.fallback_since.is_some(), state.is_broken);
@@ -192,6 +188,26 @@ impl Engine {
                 self.mend(member, message)?;
             }
         }
+        Ok(())
+    }
+
+    /// What each member would choose for good, in their order; none of who has no model or is not there.
+    pub fn recommendations(&mut self) -> Vec<Result<Vec<Recommendation>, PluginFault>> {
+        let recommend = |plugin: &mut MemberPlugin| match &mut plugin.strategy {
+            Some(strategy) => strategy.recommend(),
+            None => Ok(Vec::new()),
+        };
+        self.members.iter_mut().map(recommend).collect()
+    }
+
+    /// Ends a replay: strategies that need it are made anew; trials that were running are run again or failed, as the
+    /// plan says. Gives those to run again.
+    pub fn after_replay(
+        &mut self,
+        on_interrupt: OnInterrupt,
+        is_another_build: impl Fn(usize) -> bool,
+    ) -> Result<Vec<TrialId>, Error> {
+        self.renew_strategies(is_another_build)?;
         let pending: Vec<TrialId> = self.study.pending().iter().map(|(trial, _)| trial).collect();
         let mut again = Vec::new();
         for trial in pending {

@@ -1,6 +1,12 @@
 //! What people and programs read about a study. Nothing here changes anything.
 
+pub mod calibration;
+pub mod explain;
 pub mod export;
 pub mod json;
 pub mod plot;
+pub mod recommend;
 pub mod text;
+
+#[cfg(test)]
+mod tests;

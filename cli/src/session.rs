@@ -4,12 +4,12 @@ use crate::clock::Clock;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::executor::Evaluate;
-use crate::journal::{self, Entry, Opened, PluginStamp, Store, StudyHeader};
+use crate::journal::{self, Entry, Journal, Opened, PluginStamp, Store, StudyHeader};
 use crate::manifest::Manifest;
 use crate::plan::StudyPlan;
-use crate::plugins::{Locking, PluginSet, PluginUse};
+use crate::plugins::{LoadedStrategy, Locking, PluginSet, PluginUse};
 use ansatz_core::TrialId;
-use ansatz_core::study::Study;
+use ansatz_core::study::{Record, Study};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -105,6 +105,35 @@ fn reopen(
 ) -> Result<Session, Error> {
     let plugins = PluginSet::load(&plan, manifest, locking, PluginUse::Study)?;
     let journal = journal::open(&plan.journal)?.open(&plan.name)?;
+    let Relived { mut engine, stamps, elapsed, rebuilt } =
+        relive(&plan, plugins.strategies, plugins.stamps, journal)?;
+    for notice in plugins.notices {
+        engine.warn(notice);
+    }
+    engine.restart_clock(elapsed);
+    let changed = (*stored != plan).then(|| Box::new(plan.clone()));
+    engine.note(opened(stamps, elapsed, changed));
+    let again = engine.after_replay(plan.run.on_interrupt, |member| rebuilt.contains(&member))?;
+    let objective = plugins.objective.map(|objective| objective as Arc<dyn Evaluate>);
+    Ok(Session { plan, engine, objective, again })
+}
+
+/// A study that was read back into its strategies.
+struct Relived {
+    engine: Engine,
+    stamps: Vec<PluginStamp>,
+    /// How long the study ran, over all sessions.
+    elapsed: Duration,
+    /// Members whose plugin is another build than in the last session.
+    rebuilt: Vec<usize>,
+}
+
+fn relive(
+    plan: &StudyPlan,
+    strategies: Vec<LoadedStrategy>,
+    stamps: Vec<PluginStamp>,
+    journal: Box<dyn Journal>,
+) -> Result<Relived, Error> {
     let mut replay = Vec::new();
     let mut elapsed = Elapsed::default();
     let mut earlier: Vec<PluginStamp> = Vec::new();
@@ -120,17 +149,17 @@ fn reopen(
     let clock = Clock::start(elapsed.total);
     let study = Study::new(plan.rules.clone());
     let restarts = plan.faults.restart_count_max;
-    let mut engine = Engine::new(study, plugins.strategies, restarts, journal, clock)?;
-    for notice in plugins.notices {
-        engine.warn(notice);
-    }
-    let mut rebuilt: Vec<(String, String)> = Vec::new();
-    for stamp in &plugins.stamps {
+    let mut engine = Engine::new(study, strategies, restarts, journal, clock)?;
+    let mut rebuilt = Vec::new();
+    for stamp in &stamps {
         if let Some(before) =
             earlier.iter().find(|before| before.component == stamp.component && before.role == stamp.role)
             && before.sha256 != stamp.sha256
         {
-            rebuilt.push((stamp.role.clone(), stamp.component.clone()));
+            let members = plan.strategies.iter().enumerate();
+            let of_it =
+                members.filter(|(_, choice)| stamp.role == "strategy" && choice.plugin == stamp.component);
+            rebuilt.extend(of_it.map(|(member, _)| member));
             let short = |stamp: &PluginStamp| {
                 format!("{}, sha256 {}", stamp.version, stamp.sha256.get(..12).unwrap_or(&stamp.sha256))
             };
@@ -146,32 +175,56 @@ fn reopen(
     for (index, record) in replay.iter().enumerate() {
         engine.replay(record, &replay[index + 1..])?;
     }
-    engine.restart_clock(elapsed.total);
-    let changed = (*stored != plan).then(|| Box::new(plan.clone()));
-    engine.note(opened(plugins.stamps, elapsed.total, changed));
-    let is_another_build = |member: usize| {
-        let component = &plan.strategies[member].plugin;
-        rebuilt.iter().any(|(role, name)| role == "strategy" && name == component)
-    };
-    let again = engine.after_replay(plan.run.on_interrupt, is_another_build)?;
-    let objective = plugins.objective.map(|objective| objective as Arc<dyn Evaluate>);
-    Ok(Session { plan, engine, objective, again })
+    Ok(Relived { engine, stamps, elapsed: elapsed.total, rebuilt })
+}
+
+/// A study whose strategies can be asked what they know. Nothing is run, and nothing is written: also where a host is
+/// running the study.
+pub struct Consulted {
+    /// What it is run from.
+    pub plan: StudyPlan,
+    /// Study and strategies; its journal takes no records.
+    pub engine: Engine,
+}
+
+/// Reads a study back into its strategies. Without a name the journal must hold one study only.
+pub fn consult(journal: &Path, name: Option<&str>, locking: Locking) -> Result<Consulted, Error> {
+    let (name, mut plan) = current_plan(journal, name)?;
+    // nobody is asked to evaluate anything
+    plan.objective = None;
+    let plugins = PluginSet::load(&plan, None, locking, PluginUse::Check)?;
+    let journal = open_existing(journal)?.read(&name)?;
+    let Relived { mut engine, rebuilt, .. } = relive(&plan, plugins.strategies, plugins.stamps, journal)?;
+    for notice in plugins.notices {
+        engine.warn(notice);
+    }
+    engine.renew_strategies(|member| rebuilt.contains(&member))?;
+    Ok(Consulted { plan, engine })
 }
 
 /// One study as its journal holds it, without loading any plugin.
 pub fn read(journal: &Path, name: Option<&str>) -> Result<ReadStudy, Error> {
+    read_and_watch(journal, name, |_, _| {})
+}
+
+/// The same; `see` is shown the study right after each of its records.
+pub fn read_and_watch(
+    journal: &Path,
+    name: Option<&str>,
+    see: impl FnMut(&Study, &Record),
+) -> Result<ReadStudy, Error> {
     let store = open_existing(journal)?;
     let name = choose(journal, store.as_ref(), name)?;
-    read_one(store.as_ref(), &name)
+    read_one(store.as_ref(), &name, see)
 }
 
 /// Every study of a journal, in the order of creation.
 pub fn list(journal: &Path) -> Result<Vec<ReadStudy>, Error> {
     let store = open_existing(journal)?;
-    store.studies()?.iter().map(|study| read_one(store.as_ref(), &study.name)).collect()
+    store.studies()?.iter().map(|study| read_one(store.as_ref(), &study.name, |_, _| {})).collect()
 }
 
-fn read_one(store: &dyn Store, name: &str) -> Result<ReadStudy, Error> {
+fn read_one(store: &dyn Store, name: &str, mut see: impl FnMut(&Study, &Record)) -> Result<ReadStudy, Error> {
     let journal = store.read(name)?;
     let mut plan = journal.header().plan.clone();
     let mut study = Study::new(plan.rules.clone());
@@ -180,7 +233,10 @@ fn read_one(store: &dyn Store, name: &str) -> Result<ReadStudy, Error> {
         let stored = entry?;
         elapsed.pass(&stored.entry, stored.at);
         match stored.entry {
-            Entry::Study(record) => study.apply(&record).map_err(|error| Error::Journal(error.into()))?,
+            Entry::Study(record) => {
+                study.apply(&record).map_err(|error| Error::Journal(error.into()))?;
+                see(&study, &record);
+            }
             Entry::Opened(Opened { plan: Some(changed), .. }) => plan = *changed,
             Entry::Opened(_) | Entry::Closed { .. } => {}
         }

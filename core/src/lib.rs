@@ -39,6 +39,7 @@ pub mod incumbent;
 pub mod metric;
 pub mod nearest;
 pub mod objective;
+pub mod prediction;
 pub mod problem;
 pub mod rng;
 pub mod space;
@@ -51,6 +52,7 @@ pub use metric::{Goal, Measurement, Metric, OutcomeConstraint, Reading, Side};
 pub use objective::{
     Assignment, Context, EvaluationError, Objective, ObjectiveError, Reporter, Surroundings, Verdict,
 };
+pub use prediction::{Prediction, Recommendation};
 pub use problem::{FidelityRange, Problem};
 pub use space::{Point, Space, Value};
 pub use strategy::{

@@ -3,6 +3,7 @@
 //! A strategy is a pure function of problem, options, seed and what it was told: it reads no clock, no
 //! file, no environment. Then the host can replay it, and a study repeats bit for bit.
 
+use crate::prediction::{Prediction, Recommendation};
 use crate::problem::Problem;
 use crate::rng::Rng;
 use crate::space::Point;
@@ -62,6 +63,12 @@ pub trait Strategy: Sized + Send + 'static {
     fn restore(&mut self, _state: &[u8]) -> Result<(), StrategyError> {
         Err(StrategyError::Unsupported("this strategy has no snapshots".into()))
     }
+
+    /// The points that it would choose for good after all it was told, best first; none where it has no model to
+    /// choose by, or knows too little. Must not change what it suggests afterwards.
+    fn recommend(&mut self) -> Result<Vec<Recommendation>, StrategyError> {
+        Ok(Vec::new())
+    }
 }
 
 /// Writes `snapshot` and `restore` of a strategy that is `Serialize + Deserialize`.
@@ -98,17 +105,25 @@ pub struct Suggestion {
     pub tag: u64,
     /// How much of a full evaluation to use; `None` leaves it to the study.
     pub fidelity: Option<f64>,
+    /// What the strategy's model expects of it: kept in the journal, shown to people, never judged.
+    pub prediction: Option<Prediction>,
 }
 
 impl Suggestion {
-    /// A suggestion without tag or fidelity.
+    /// A suggestion without tag, fidelity or prediction.
     pub fn new(point: Point) -> Self {
-        Self { point, tag: 0, fidelity: None }
+        Self::tagged(point, 0)
     }
 
     /// The same with a tag.
     pub fn tagged(point: Point, tag: u64) -> Self {
-        Self { point, tag, fidelity: None }
+        Self { point, tag, fidelity: None, prediction: None }
+    }
+
+    /// The same with what the model expects of it. One that is not finite is dropped on its way.
+    pub fn with_prediction(mut self, prediction: Prediction) -> Self {
+        self.prediction = Some(prediction);
+        self
     }
 }
 

@@ -7,6 +7,7 @@
 
 use crate::incumbent::Incumbent;
 use crate::metric::Measurement;
+use crate::prediction::Prediction;
 use crate::problem::Problem;
 use crate::rng::Streams;
 use crate::space::Point;
@@ -182,6 +183,16 @@ pub struct AskedTrial {
     pub tag: u64,
     /// How much of a full evaluation to use, if the problem has a fidelity.
     pub fidelity: Option<f64>,
+    /// What the strategy's model expected; finite.
+    pub prediction: Option<Prediction>,
+}
+
+impl AskedTrial {
+    /// Whether it is the same trial. What was predicted is beside the point: a model may learn to say more.
+    pub fn is_same_as(&self, other: &Self) -> bool {
+        let key = |trial: &Self| (trial.trial, trial.tag, trial.fidelity);
+        key(self) == key(other) && self.point == other.point
+    }
 }
 
 /// One trial with what became of it.
@@ -197,6 +208,8 @@ pub struct Trial {
     pub tag: u64,
     /// How much of a full evaluation it uses.
     pub fidelity: Option<f64>,
+    /// What the strategy's model expected.
+    pub prediction: Option<Prediction>,
     /// The number of the current or last attempt, from 1.
     pub attempt: u32,
     /// How many of the earlier attempts were lost with their host.
@@ -499,7 +512,9 @@ impl Study {
                 }
             };
             let trial = TrialId((self.trials.len() + index) as u64);
-            trials.push(AskedTrial { trial, point: suggestion.point, tag: suggestion.tag, fidelity });
+            let Suggestion { point, tag, prediction, .. } = suggestion;
+            let prediction = prediction.and_then(Prediction::usable);
+            trials.push(AskedTrial { trial, point, tag, fidelity, prediction });
         }
         Ok(trials)
     }
@@ -616,6 +631,7 @@ impl Study {
                 point: asked.point.clone(),
                 tag: asked.tag,
                 fidelity: asked.fidelity,
+                prediction: asked.prediction,
                 attempt: 1,
                 lost_count: 0,
                 outcome: None,

@@ -30,8 +30,8 @@ from typing import Any, Callable, Iterable, NamedTuple, Optional, Sequence, Unio
 __version__ = "0.1.0"
 __all__ = [
     "ANY_SPACE", "Exhausted", "Failed", "Fault", "Infeasible", "Invalid", "Metric", "NoFeasiblePoint", "Objective",
-    "Observation", "OutcomeConstraint", "Parameter", "Pending", "Problem", "Space", "Stopped", "Strategy", "Suggestion",
-    "Trial", "Unsupported", "create", "log", "nearest", "objective", "serve",
+    "Observation", "OutcomeConstraint", "Parameter", "Pending", "Prediction", "Problem", "Recommendation", "Space",
+    "Stopped", "Strategy", "Suggestion", "Trial", "Unsupported", "create", "log", "nearest", "objective", "serve",
 ]
 
 PROTOCOL = 1
@@ -543,12 +543,32 @@ class Pending(NamedTuple):
     x: list
 
 
+class Prediction(NamedTuple):
+    """What a model expects of the first metric at a point, as a loss (always minimised): mean, standard deviation of the
+    value that will be observed, and the natural logarithm of the acquisition value."""
+
+    mean: float
+    deviation: float
+    acquisition: Optional[float] = None
+
+
 class Suggestion(NamedTuple):
-    """A proposed point. `tag` comes back in the observation; `fidelity` is for strategies that choose it."""
+    """A proposed point. `tag` comes back in the observation; `fidelity` is for strategies that choose it; `prediction`
+    is kept beside the trial, for `ansatz explain` and `ansatz show`."""
 
     x: Union[list, dict]
     tag: int = 0
     fidelity: Optional[float] = None
+    prediction: Optional[Prediction] = None
+
+
+class Recommendation(NamedTuple):
+    """A point that a strategy would choose for good: what its model expects there of the first metric, as a loss, and the
+    standard deviation of that loss, without the noise of a measurement."""
+
+    x: Union[list, dict]
+    mean: float
+    deviation: float
 
 
 class Observation:
@@ -718,6 +738,22 @@ def _number(value: float) -> Union[None, float, str]:
     return value
 
 
+def _prediction(said: Any) -> Optional[dict]:
+    """A prediction as the protocol writes it; `None` for one that is none: no point is lost for what was said of it."""
+    try:
+        values = Prediction(**said) if isinstance(said, dict) else Prediction(*said or ())
+        mean, deviation = float(values.mean), float(values.deviation)
+        acquisition = None if values.acquisition is None else float(values.acquisition)
+    except (TypeError, ValueError):
+        return None
+    if not (math.isfinite(mean) and math.isfinite(deviation) and deviation >= 0.0):
+        return None
+    prediction = {"mean": mean, "deviation": deviation}
+    if acquisition is not None and math.isfinite(acquisition):
+        prediction["acquisition"] = acquisition
+    return prediction
+
+
 # -- Strategies ------------------------------------------------------------------------------------------------------
 
 
@@ -750,6 +786,11 @@ class Strategy:
 
     def tell(self, observations: list) -> None:
         """Every finished trial of the study, each once."""
+
+    def recommend(self) -> Iterable:
+        """Each a `Recommendation`, best first: the points that it would choose for good. None where it has no model, or
+        knows too little. Must not change what it suggests afterwards."""
+        return ()
 
     def state(self) -> Any:
         """Everything that JSON can hold and `restore` needs; `self.rng` is saved for you."""
@@ -1029,6 +1070,8 @@ class _Server:
             raise Unsupported(f"this plugin speaks protocol {PROTOCOL}, the host {body.get('protocol')}")
         described = [_describe(component) for component in self.components.values()]
         features = ["stop"] if any(about["role"] == "objective" for about in described) else []
+        if any(getattr(c, "recommend", Strategy.recommend) is not Strategy.recommend for c in self.components.values()):
+            features.append("recommend")
         build = f"{platform.python_implementation()} {platform.python_version()}"
         return {
             "hello": {
@@ -1067,6 +1110,9 @@ class _Server:
             answer = {"x": _coordinates(strategy.space.point(x) if isinstance(x, dict) else x), "tag": suggestion.tag}
             if suggestion.fidelity is not None:
                 answer["fidelity"] = float(suggestion.fidelity)
+            prediction = _prediction(suggestion.prediction)
+            if prediction is not None:
+                answer["prediction"] = prediction
             answers.append(answer)
         return {"suggestions": answers}
 
@@ -1100,6 +1146,16 @@ class _Server:
         strategy.restore(state["state"])
         return {"ok": {}}
 
+    def recommend(self, _: dict) -> dict:
+        strategy = self._created(Strategy)
+        answers = []
+        for x, mean, deviation in strategy.recommend() or ():
+            mean, deviation = float(mean), float(deviation)
+            if math.isfinite(mean) and math.isfinite(deviation):
+                x = _coordinates(strategy.space.point(x) if isinstance(x, dict) else x)
+                answers.append({"x": x, "mean": mean, "deviation": deviation})
+        return {"recommendations": answers}
+
     def evaluate(self, body: dict) -> dict:
         instance = self._created(Objective)
         space = instance.problem.space
@@ -1125,6 +1181,7 @@ class _Server:
         "tell": tell,
         "snapshot": snapshot,
         "restore": restore,
+        "recommend": recommend,
         "evaluate": evaluate,
     }
 

@@ -260,6 +260,9 @@ fn a_plugin_of_the_first_release_describes_itself_and_runs_a_study() {
     let ended = run_in_turn(&scenario, &["com.acme.first", "random"]);
     // what the host offers reaches it
     assert!(ended.stderr.contains(&format!("built for ABI 1.0.0, loaded by ABI {ABI_VERSION}")), "{ended}");
+    // it is older than this call, and has nothing to recommend
+    let silent = scenario.ansatz(&["recommend", "mixed"]).expect(2);
+    silent.expect_message(&["no strategy of study mixed recommends a point"]);
     // and its schema reaches us
     let manifest = std::fs::read_to_string(scenario.path("work/study.toml")).unwrap();
     let manifest = manifest.replace("\"com.acme.first\"", "\"com.acme.first\", options = { step = 2 }");

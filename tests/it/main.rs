@@ -18,6 +18,7 @@ mod isolation;
 mod kill;
 mod layering;
 mod mixed_builds;
+mod predictions;
 mod programs;
 mod quality;
 mod shipping;

@@ -2,6 +2,7 @@ use super::schema::{self, Content};
 use super::sqlite::SqliteJournal;
 use super::*;
 use crate::plan::{FaultRules, OnInterrupt, PluginChoice, RunRules, Sync};
+use ansatz_core::Prediction;
 use ansatz_core::rng::Rng;
 use ansatz_core::space::{Condition, Domain, Parameter, Scale};
 use ansatz_core::study::{AskedTrial, Budget, Duplicates, Member, Mix, Study, StudyRules};
@@ -152,6 +153,10 @@ pub(super) fn life(seed: u64, step_count: usize) -> (Vec<Vec<Stamped>>, Study) {
                 point: study.rules().problem.space.sample(&mut rng).unwrap(),
                 tag: dice.bits(),
                 fidelity: (dice.below(2) == 0).then(|| 0.1 + dice.below(26) as f64),
+                prediction: (dice.below(2) == 0).then(|| {
+                    let prediction = Prediction::new(dice.below(9) as f64 / 7.0, dice.below(9) as f64 / 3.0);
+                    if dice.below(2) == 0 { prediction } else { prediction.with_acquisition(-0.1) }
+                }),
             };
             let suggestions = (0..count).map(suggestion).collect();
             let trials = study.admit(count, suggestions).unwrap();
@@ -356,7 +361,7 @@ fn a_batch_with_a_bad_entry_is_refused_as_a_whole() {
     let (_folder, path) = fresh();
     let mut journal = store_at(&path).create(header("a")).unwrap();
     let timeless = Stamped { at: f64::NAN, ..note(1) };
-    let asked = |point| AskedTrial { trial: TrialId(0), point, tag: 0, fidelity: None };
+    let asked = |point| AskedTrial { trial: TrialId(0), point, tag: 0, fidelity: None, prediction: None };
     let record =
         |point| Record::Asked { member: 0, count: 1, trials: vec![asked(point)], is_exhausted: false };
     let stamped = |point| Stamped { at: 0.0, entry: Entry::Study(record(point)) };

@@ -7,7 +7,7 @@
 use super::{Entry, Opened, PluginStamp};
 use crate::plan::StudyPlan;
 use ansatz_core::study::{AskedTrial, Record, Remedy};
-use ansatz_core::{Failure, Measurement, Outcome, Point, Space, TrialId};
+use ansatz_core::{Failure, Measurement, Outcome, Point, Prediction, Space, TrialId};
 use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
 use serde::ser::{Error as _, SerializeMap, Serializer};
 use serde::{Deserialize, Serialize};
@@ -205,6 +205,8 @@ struct WrittenTrial<'a> {
     tag: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     fidelity: Option<Number>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    prediction: Option<PredictionBody>,
 }
 
 #[derive(Deserialize)]
@@ -215,6 +217,17 @@ struct ReadTrial {
     tag: u64,
     #[serde(default)]
     fidelity: Option<Number>,
+    #[serde(default)]
+    prediction: Option<PredictionBody>,
+}
+
+/// In losses, as strategies speak of them.
+#[derive(Serialize, Deserialize)]
+struct PredictionBody {
+    mean: Number,
+    deviation: Number,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    acquisition: Option<Number>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -389,6 +402,11 @@ impl<'a> WrittenTrial<'a> {
             point: NamedValues { space, point: &asked.point },
             tag: asked.tag,
             fidelity: asked.fidelity.map(Number),
+            prediction: asked.prediction.map(|prediction| PredictionBody {
+                mean: Number(prediction.mean),
+                deviation: Number(prediction.deviation),
+                acquisition: prediction.acquisition.map(Number),
+            }),
         }
     }
 }
@@ -402,6 +420,11 @@ impl ReadTrial {
                 .map_err(|reason| format!("the point of trial {} does not fit: {reason}", self.trial))?,
             tag: self.tag,
             fidelity: self.fidelity.map(|number| number.0),
+            prediction: self.prediction.map(|body| Prediction {
+                mean: body.mean.0,
+                deviation: body.deviation.0,
+                acquisition: body.acquisition.map(|number| number.0),
+            }),
         })
     }
 }

@@ -1,12 +1,13 @@
 //! All trials of a study as a table: CSV for data frames and spreadsheets, JSON for programs.
 
+use super::calibration::in_own_units;
 use super::json;
 use ansatz_core::study::Study;
 use ansatz_core::{Measurement, Outcome};
 use std::io::{self, Write};
 
 /// One line per trial: number, strategy, state, attempt, duration, fidelity, the trial whose outcome it took
-/// over, parameters, metrics, their standard errors where there are any, reason. An inactive
+/// over, parameters, metrics, their standard errors and what was predicted where there are any, reason. An inactive
 /// parameter and a metric that was not measured are empty cells. Columns of parameters and metrics carry
 /// the prefixes `parameters.` and `metrics.`, so that no name can clash.
 pub fn csv(study: &Study, mut out: impl Write) -> io::Result<()> {
@@ -31,6 +32,10 @@ pub fn csv(study: &Study, mut out: impl Write) -> io::Result<()> {
     header.extend(space.parameters().iter().map(|parameter| format!("parameters.{}", parameter.name)));
     header.extend(metrics.iter().map(|metric| format!("metrics.{metric}")));
     header.extend(errors.iter().map(|metric| format!("standard_errors.{metric}")));
+    let has_prediction = study.trials().iter().any(|trial| trial.prediction.is_some());
+    if has_prediction {
+        header.extend(["mean", "deviation", "acquisition"].map(|what| format!("prediction_{what}")));
+    }
     header.push("reason".to_owned());
     line(&mut out, &header)?;
     for trial in study.trials() {
@@ -56,6 +61,12 @@ pub fn csv(study: &Study, mut out: impl Write) -> io::Result<()> {
         for metric in &errors {
             let error = measurement.and_then(|measurement| measurement.get(metric)?.standard_error);
             cells.push(error.map(|error| error.to_string()).unwrap_or_default());
+        }
+        if has_prediction {
+            let prediction = in_own_units(study, trial);
+            let acquisition = prediction.and_then(|p| p.acquisition);
+            let numbers = [prediction.map(|p| p.mean), prediction.map(|p| p.deviation), acquisition];
+            cells.extend(numbers.map(|number| number.map(|number| number.to_string()).unwrap_or_default()));
         }
         cells.push(trial.outcome.as_ref().and_then(Outcome::reason).unwrap_or_default().to_owned());
         line(&mut out, &cells)?;

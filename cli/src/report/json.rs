@@ -1,5 +1,6 @@
 //! Studies and trials as JSON for programs. Keys are never given a new meaning; new ones may come.
 
+use super::calibration::{Calibration, INTERVALS, in_own_units};
 use ansatz_core::study::{Study, Trial};
 use ansatz_core::{Measurement, Outcome};
 use serde_json::{Value, json};
@@ -23,6 +24,9 @@ pub fn trial(study: &Study, trial: &Trial) -> Value {
     }
     if let Some(reason) = trial.outcome.as_ref().and_then(Outcome::reason) {
         object["reason"] = reason.into();
+    }
+    if let Some(prediction) = in_own_units(study, trial) {
+        object["prediction"] = prediction.to_json();
     }
     let measurement = match &trial.outcome {
         Some(Outcome::Completed { measurement }) => Some(measurement),
@@ -51,23 +55,37 @@ pub fn best(study: &Study) -> Value {
     study.incumbent().trials().filter_map(|id| study.trial(id)).map(|found| trial(study, found)).collect()
 }
 
+/// How far what a strategy predicted of the first metric was to be trusted.
+fn calibration(calibration: Calibration) -> Value {
+    let mut object = json!({
+        "outcomes": calibration.outcome_count,
+        "mean_log_density": calibration.log_density_mean,
+    });
+    for ((share, _), inside) in INTERVALS.iter().zip(calibration.shares()) {
+        object[format!("inside_{share}")] = inside.into();
+    }
+    object
+}
+
 /// A study without its trials.
 pub fn overview(name: &str, study: &Study, elapsed: Duration) -> Value {
     let count = |kind: &str| {
         let of_kind = |trial: &&Trial| trial.outcome.as_ref().map_or("pending", Outcome::kind) == kind;
         study.trials().iter().filter(of_kind).count()
     };
-    let members = study.rules().members.iter().zip(study.members()).map(|(member, state)| {
-        json!({
-            "strategy": member.label,
-            "trials": state.trial_count,
-            "improvements": state.improvement_count,
-            "exhausted": state.is_exhausted,
-            "broken": state.is_broken,
-            "faults": state.fault_count,
-            "fallback_since": state.fallback_since,
-        })
-    });
+    let members =
+        study.rules().members.iter().zip(study.members()).enumerate().map(|(index, (member, state))| {
+            json!({
+                "strategy": member.label,
+                "trials": state.trial_count,
+                "improvements": state.improvement_count,
+                "exhausted": state.is_exhausted,
+                "broken": state.is_broken,
+                "faults": state.fault_count,
+                "fallback_since": state.fallback_since,
+                "calibration": Calibration::of(study, index).map(calibration),
+            })
+        });
     json!({
         "study": name,
         "seed": study.rules().seed,

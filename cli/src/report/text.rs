@@ -1,5 +1,6 @@
 //! Studies and trials as text for people.
 
+use super::calibration::{Calibration, in_own_units};
 use super::plot;
 use crate::run::SessionEnd;
 use ansatz_core::study::{Study, Trial};
@@ -136,11 +137,19 @@ pub fn trial_in_full(study: &Study, trial: &Trial) -> String {
     text
 }
 
-fn shown(value: &ansatz_core::Value) -> String {
+/// A value of a parameter.
+pub fn shown(value: &ansatz_core::Value) -> String {
     match value {
         ansatz_core::Value::Float(float) => number(*float),
         other => other.to_string(),
     }
+}
+
+/// A point in lines: each active parameter with its value.
+pub fn point(study: &Study, point: &ansatz_core::Point, indent: &str) -> String {
+    let values = study.rules().problem.space.values(point);
+    let rows: Vec<(String, String)> = values.map(|(name, value)| (name.to_owned(), shown(&value))).collect();
+    table(&rows, indent)
 }
 
 /// Names and values in two columns.
@@ -239,6 +248,38 @@ pub fn contributions(study: &Study) -> String {
     text
 }
 
+/// How far what each strategy predicted was to be trusted; empty where none predicted anything.
+pub fn calibrations(study: &Study) -> String {
+    let Some(metric) = study.rules().problem.metrics.first() else { return String::new() };
+    let mut rows =
+        vec![["strategy", "outcomes", "inside 50 %", "inside 90 %", "log density"].map(str::to_owned)];
+    for (index, member) in study.rules().members.iter().enumerate() {
+        let Some(calibration) = Calibration::of(study, index) else { continue };
+        let [half, most] = calibration.shares().map(|share| format!("{:.0} %", 100.0 * share));
+        let density = calibration.log_density_mean.map_or_else(|| "-".to_owned(), number);
+        rows.push([member.label.clone(), calibration.outcome_count.to_string(), half, most, density]);
+    }
+    match rows.len() {
+        1 => String::new(),
+        _ => format!(
+            "predictions of {}, and how many outcomes were inside their intervals\n{}",
+            metric.name,
+            columns(&rows)
+        ),
+    }
+}
+
+/// What was predicted of a trial, in a line; empty where nothing was.
+pub fn prediction(study: &Study, trial: &Trial) -> String {
+    let (Some(prediction), Some(metric)) =
+        (in_own_units(study, trial), study.rules().problem.metrics.first())
+    else {
+        return String::new();
+    };
+    let (mean, deviation) = (number(prediction.mean), number(prediction.deviation));
+    format!("  predicted: {} {mean} ± {deviation}\n", metric.name)
+}
+
 /// Rows in columns: the first to the left, the others to the right.
 pub fn columns<const N: usize>(rows: &[[String; N]]) -> String {
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
@@ -296,6 +337,11 @@ fn findings(study: &Study, elapsed: Duration) -> String {
     text.push_str(&best(study));
     text.push('\n');
     text.push_str(&contributions(study));
+    let calibrations = calibrations(study);
+    if !calibrations.is_empty() {
+        text.push('\n');
+        text.push_str(&calibrations);
+    }
     let plot = convergence(study);
     if !plot.is_empty() {
         text.push('\n');

@@ -201,6 +201,11 @@ pub trait RawStrategy: Send {
     fn snapshot(&mut self) -> RResult<ROption<RVec<u8>>, Fault>;
     #[sabi(last_prefix_field)]
     fn restore(&mut self, state: RSlice<'_, u8>) -> RResult<(), Fault>;
+    /// Since 1.1. The points that it would choose for good, best first, as a JSON list of
+    /// `{"x": [...], "mean": ..., "deviation": ...}`; empty where it has no model to choose by.
+    fn recommend(&mut self) -> RResult<RString, Fault> {
+        RResult::ROk(RString::from("[]"))
+    }
 }
 
 /// What a running evaluation may ask of the host.

@@ -3,11 +3,13 @@
 use crate::Point;
 use crate::metric::Measurement;
 use crate::objective::{Assignment, EvaluationError};
+use crate::prediction::{Prediction, Recommendation};
 use crate::strategy::{Losses, Observation, ObservedResult, StrategyError, Suggestion};
 use crate::trial::TrialId;
 use ansatz_abi as abi;
 use ansatz_abi::abi_stable::std_types::{RSlice, RStr, RString, RVec};
 use ansatz_abi::{Fault, FaultKind, Status};
+use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -26,8 +28,25 @@ pub fn suggestion_to_abi(suggestion: Suggestion) -> abi::Suggestion {
         tag: suggestion.tag,
         x: suggestion.point.flat().into(),
         fidelity: flat(suggestion.fidelity),
-        ext: RString::new(),
+        ext: suggestion_ext(suggestion.prediction),
     }
+}
+
+/// What goes into the `ext` of a suggestion.
+pub fn suggestion_ext(prediction: Option<Prediction>) -> RString {
+    match prediction.and_then(Prediction::usable) {
+        Some(prediction) => json!({ "prediction": prediction.to_json() }).to_string().into(),
+        None => RString::new(),
+    }
+}
+
+/// What the `ext` of a suggestion says. What is no such object says nothing: it is never an error.
+pub fn prediction_in_ext(ext: &str) -> Option<Prediction> {
+    if ext.is_empty() {
+        return None;
+    }
+    let ext: Value = serde_json::from_str(ext).ok()?;
+    Prediction::from_json(ext.get("prediction")?)
 }
 
 pub fn suggestion_from_abi(suggestion: &abi::Suggestion) -> Suggestion {
@@ -35,7 +54,38 @@ pub fn suggestion_from_abi(suggestion: &abi::Suggestion) -> Suggestion {
         point: Point::from_flat(&suggestion.x),
         tag: suggestion.tag,
         fidelity: optional(suggestion.fidelity),
+        prediction: prediction_in_ext(&suggestion.ext),
     }
+}
+
+/// Recommendations as they cross the boundary. What is not finite is left out.
+pub fn recommendations_to_abi(recommended: &[Recommendation]) -> RString {
+    let one = |recommendation: &Recommendation| {
+        let x: Vec<Option<f64>> = recommendation.point.coordinates().collect();
+        json!({ "x": x, "mean": recommendation.mean, "deviation": recommendation.deviation })
+    };
+    let usable = recommended.iter().filter(|recommendation| recommendation.is_usable());
+    usable.map(one).collect::<Value>().to_string().into()
+}
+
+/// The reverse; or what is wrong with it. Keys that are not known are passed over.
+pub fn recommendations_from_abi(text: &str, parameter_count: usize) -> Result<Vec<Recommendation>, String> {
+    #[derive(serde::Deserialize)]
+    struct Recommended {
+        x: Vec<Option<f64>>,
+        mean: f64,
+        deviation: f64,
+    }
+    let list: Vec<Recommended> = serde_json::from_str(text)
+        .map_err(|error| format!("its recommendations are not what they should be: {error}"))?;
+    if let Some(wrong) = list.iter().find(|recommended| recommended.x.len() != parameter_count) {
+        return Err(format!(
+            "it recommended a point of {} coordinates, the space has {parameter_count} parameters",
+            wrong.x.len()
+        ));
+    }
+    let recommended = list.into_iter().map(|r| Recommendation::new(Point::new(r.x), r.mean, r.deviation));
+    Ok(recommended.filter(Recommendation::is_usable).collect())
 }
 
 /// An observation taken apart into what the boundary's slices can point at.
@@ -204,5 +254,56 @@ pub fn evaluation_error_to_fault(error: EvaluationError) -> Fault {
         EvaluationError::Infeasible(reason) => super::guard::fault(FaultKind::INFEASIBLE, reason),
         EvaluationError::Failed(reason) => super::guard::fault(FaultKind::FAILED, reason),
         EvaluationError::Stopped => super::guard::fault(FaultKind::STOPPED, "stopped"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prediction_crosses_the_boundary() {
+        let bare = Suggestion::tagged(Point::from_flat(&[0.5, f64::NAN]), 7);
+        let raw = suggestion_to_abi(bare.clone());
+        assert_eq!(raw.ext.as_str(), "");
+        assert_eq!(suggestion_from_abi(&raw), bare);
+        let predicted = bare.clone().with_prediction(Prediction::new(0.25, 0.5).with_acquisition(-3.0));
+        let raw = suggestion_to_abi(predicted.clone());
+        let ext: Value = serde_json::from_str(&raw.ext).unwrap();
+        assert_eq!(ext, json!({"prediction": {"mean": 0.25, "deviation": 0.5, "acquisition": -3.0}}));
+        assert_eq!(suggestion_from_abi(&raw), predicted);
+        let broken = bare.clone().with_prediction(Prediction::new(f64::NAN, 1.0));
+        assert_eq!(suggestion_to_abi(broken).ext.as_str(), "");
+    }
+
+    #[test]
+    fn recommendations_cross_the_boundary() {
+        let good = Recommendation::new(Point::from_flat(&[0.1 + 0.2, f64::NAN]), -0.5, 0.0);
+        let broken = Recommendation::new(good.point.clone(), f64::NAN, 1.0);
+        let text = recommendations_to_abi(&[broken, good.clone()]);
+        assert_eq!(recommendations_from_abi(&text, 2), Ok(vec![good]));
+        assert_eq!(recommendations_from_abi("[]", 2), Ok(Vec::new()));
+        let later =
+            r#"[{"x":[1,null],"mean":1,"deviation":2,"later":[]},{"x":[1,2],"mean":1,"deviation":-1}]"#;
+        assert_eq!(recommendations_from_abi(later, 2).map(|list| list.len()), Ok(1));
+        for nonsense in ["", "{}", "[1]", r#"[{"x":[1,2]}]"#, r#"[{"x":[1],"mean":1,"deviation":1}]"#] {
+            assert!(recommendations_from_abi(nonsense, 2).is_err(), "{nonsense}");
+        }
+    }
+
+    #[test]
+    fn an_ext_that_makes_no_sense_breaks_no_suggestion() {
+        let bare = Suggestion::new(Point::from_flat(&[1.0]));
+        let deep = "[".repeat(100_000);
+        for ext in
+            ["{", "null", "3", "{}", r#"{"prediction":null}"#, r#"{"prediction":{"mean":1e999}}"#, &deep]
+        {
+            let raw = abi::Suggestion { ext: ext.into(), ..suggestion_to_abi(bare.clone()) };
+            assert_eq!(suggestion_from_abi(&raw), bare);
+        }
+        // what a later minor says beside it is passed over
+        let ext = r#"{"reason":["a"],"prediction":{"mean":1,"deviation":2,"kind":"t"}}"#;
+        let raw = abi::Suggestion { ext: ext.into(), ..suggestion_to_abi(bare.clone()) };
+        assert_eq!(suggestion_from_abi(&raw), bare.with_prediction(Prediction::new(1.0, 2.0)));
     }
 }

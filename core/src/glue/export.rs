@@ -91,6 +91,13 @@ impl<S: Strategy> RawStrategy for StrategyObject<S> {
             Ok(())
         })
     }
+
+    fn recommend(&mut self) -> RResult<RString, Fault> {
+        self.strategy.call(|strategy| {
+            let recommended = strategy.recommend().map_err(convert::strategy_error_to_fault)?;
+            Ok(convert::recommendations_to_abi(&recommended))
+        })
+    }
 }
 
 /// An objective behind the boundary.

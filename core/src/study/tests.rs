@@ -219,7 +219,7 @@ fn records_that_do_not_fit_are_refused_and_change_nothing() {
     assert!(study.apply(&again).unwrap_err().0.contains("has ended already"));
     let unknown = Record::Reported { trial: TrialId(7), step: 1, measurement: Measurement::new() };
     assert!(study.apply(&unknown).unwrap_err().0.contains("never asked"));
-    let asked = AskedTrial { trial: TrialId(5), point: point(1.0), tag: 0, fidelity: None };
+    let asked = AskedTrial { trial: TrialId(5), point: point(1.0), tag: 0, fidelity: None, prediction: None };
     let gap = Record::Asked { member: 0, count: 1, trials: vec![asked], is_exhausted: false };
     assert!(study.apply(&gap).is_err());
     assert_eq!((study.trials().len(), study.incumbent().least(0)), (1, Some(-0.5)));
@@ -272,7 +272,7 @@ fn a_short_evaluation_is_no_incumbent_and_stands_for_no_full_one() {
     rules.duplicates = Duplicates::Reuse;
     let mut study = Study::new(rules);
     for (fidelity, value) in [(Some(1.0), 0.9), (None, 0.5)] {
-        let suggestion = Suggestion { point: point(1.0), tag: 0, fidelity };
+        let suggestion = Suggestion { fidelity, ..Suggestion::new(point(1.0)) };
         let trials = study.admit(1, vec![suggestion]).unwrap();
         let trial = trials[0].trial;
         study.apply(&Record::Asked { member: 0, count: 1, trials, is_exhausted: false }).unwrap();
@@ -280,4 +280,22 @@ fn a_short_evaluation_is_no_incumbent_and_stands_for_no_full_one() {
         finish(&mut study, trial, completed(value));
     }
     assert_eq!(study.incumbent().first(), Some(TrialId(1)));
+}
+
+#[test]
+fn what_was_predicted_is_kept_and_makes_no_other_trial() {
+    let mut study = Study::new(rules(1, Mix::InTurn, 100));
+    let prediction = Prediction::new(0.5, 0.1).with_acquisition(f64::NEG_INFINITY);
+    let broken = Prediction::new(f64::NAN, 0.1);
+    let suggestions = [prediction, broken].map(|said| Suggestion::new(point(1.0)).with_prediction(said));
+    let trials = study.admit(2, suggestions.to_vec()).unwrap();
+    assert_eq!(trials[0].prediction, Some(Prediction::new(0.5, 0.1)));
+    assert_eq!(trials[1].prediction, None);
+    let other = AskedTrial { prediction: None, ..trials[0].clone() };
+    assert!(other != trials[0] && other.is_same_as(&trials[0]));
+    assert!(!AskedTrial { tag: 1, ..other.clone() }.is_same_as(&other));
+    assert!(!AskedTrial { point: point(2.0), ..other.clone() }.is_same_as(&other));
+    let record = Record::Asked { member: 0, count: 2, trials, is_exhausted: false };
+    study.apply(&record).unwrap();
+    assert_eq!(study.trials()[0].prediction, Some(Prediction::new(0.5, 0.1)));
 }

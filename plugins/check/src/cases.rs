@@ -43,7 +43,7 @@ const OBJECTIVE: Scope = Scope::Only(Role::Objective);
 use Capability::{Categorical, Conditional, Constraints, Fidelity, Float, Int, Ordinal, Snapshot};
 use Capability::{MultiObjective, OutcomeConstraints};
 
-static ALL: [Case; 59] = [
+static ALL: [Case; 60] = [
     // that it was loaded is all there is to it
     case(Scope::Plugin, LOADS, "It loads and describes itself within five seconds.", |_| passed()),
     case(
@@ -240,6 +240,12 @@ static ALL: [Case; 59] = [
         "It may be made in one thread, asked in another and told in a third.",
         &[],
         repeating::other_threads,
+    ),
+    strategy(
+        "recommendations",
+        "The points that it recommends lie in the space, and asking for them changes nothing that comes.",
+        &[],
+        repeating::recommendations,
     ),
     strategy(
         "snapshot",

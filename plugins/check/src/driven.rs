@@ -54,6 +54,8 @@ impl Driven {
         let mut trials = Vec::with_capacity(suggestions.len());
         for suggestion in suggestions {
             self.judge(&suggestion)?;
+            // what was predicted need not repeat
+            let suggestion = Suggestion { prediction: None, ..suggestion };
             trials.push(Trial { number: self.book.trial_count, suggestion: suggestion.clone() });
             self.book.trial_count += 1;
             self.book.suggestions.push(suggestion);
@@ -140,6 +142,17 @@ impl Driven {
             }
         }
         Ok(())
+    }
+
+    /// What it recommends, judged: each in the space. How many there are.
+    pub fn recommend(&mut self) -> Result<usize, Ending> {
+        let recommended = self.strategy.recommend()?;
+        for (index, recommendation) in recommended.iter().enumerate() {
+            if let Err(reason) = self.problem.space.check(&recommendation.point) {
+                return failed(format!("recommendation {index} is not in the space: {reason}"));
+            }
+        }
+        Ok(recommended.len())
     }
 
     /// The state, if it gives one.

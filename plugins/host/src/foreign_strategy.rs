@@ -4,7 +4,7 @@ use crate::PluginFault;
 use ansatz_core::abi::abi_stable::std_types::{ROption, RResult, RSlice};
 use ansatz_core::abi::{self, BoxStrategy, Fault, FaultKind};
 use ansatz_core::glue::convert::{self, LentObservation};
-use ansatz_core::{Observation, Pending, Suggestion};
+use ansatz_core::{Observation, Pending, Recommendation, Suggestion};
 
 /// What a strategy answered.
 #[derive(Clone, Debug, PartialEq)]
@@ -90,6 +90,20 @@ impl ForeignStrategy {
     pub fn restore(&mut self, state: &[u8]) -> Result<(), PluginFault> {
         let result = self.raw.restore(RSlice::from_slice(state)).into_result();
         result.map_err(|fault| self.fault("restore", &fault))
+    }
+
+    /// The points that it would choose for good, best first; none where it has no model, or is older than that call.
+    /// They are not judged here.
+    pub fn recommend(&mut self) -> Result<Vec<Recommendation>, PluginFault> {
+        let recommended = self.raw.recommend().into_result();
+        let text = recommended.map_err(|fault| self.fault("recommend", &fault))?;
+        convert::recommendations_from_abi(&text, self.parameter_count).map_err(|message| PluginFault {
+            component: self.name.clone(),
+            call: "recommend",
+            kind: crate::FaultClass::Other,
+            message,
+            location: String::new(),
+        })
     }
 
     fn fault(&self, call: &'static str, fault: &Fault) -> PluginFault {

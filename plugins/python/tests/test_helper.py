@@ -303,7 +303,7 @@ class Strategies(Program):
     def test_what_ask_may_give(self):
         host = self.program(
             """
-            from ansatz_plugin import Exhausted, Strategy, Suggestion, serve
+            from ansatz_plugin import Exhausted, Prediction, Strategy, Suggestion, serve
 
             class Many(Strategy):
                 name = "com.acme.test"
@@ -321,6 +321,12 @@ class Strategies(Program):
                         return [[float("nan"), 1.0]]
                     if self.calls == 5:
                         return [{"x3": 1.0}]
+                    if self.calls == 6:
+                        said = [Prediction(1, 0.5), Prediction(1.0, 0.5, -2.0), (1, 0.5), {"mean": 1, "deviation": 0.5}]
+                        return [Suggestion([1, 2.0], prediction=prediction) for prediction in said]
+                    if self.calls == 7:
+                        said = [float("nan"), Prediction(float("nan"), 1), Prediction(1, -1), "high", (1,), {"mean": 1}]
+                        return [Suggestion([1, 2.0], prediction=prediction) for prediction in said]
                     raise Exhausted("that is all")
 
             serve(Many)
@@ -336,8 +342,56 @@ class Strategies(Program):
         fault = self.fault(host.ask, 2)
         self.assertEqual(fault.kind, "panic")
         self.assertIn('no parameter "x3"', fault.message)
+        expected = [{"mean": 1.0, "deviation": 0.5}] * 4
+        expected[1] = {"mean": 1.0, "deviation": 0.5, "acquisition": -2.0}
+        self.assertEqual([given.get("prediction") for given in host.ask(4)], expected)
+        # nonsense costs no point
+        self.assertEqual(host.ask(6), [{"x": [1, 2.0], "tag": 0}] * 6)
         self.assertEqual(self.fault(host.ask, 2).kind, "exhausted")
         self.assertIsNone(host.snapshot())
+
+    def test_what_recommend_may_give(self):
+        host = self.program(
+            """
+            from ansatz_plugin import Recommendation, Strategy, serve
+
+            class Sure(Strategy):
+                name = "com.acme.test"
+
+                def ask(self, count, pending):
+                    return []
+
+                def recommend(self):
+                    nan = float("nan")
+                    return [Recommendation([1, 2.0], 3, 0.5), Recommendation([1, 2.0], nan, 1), ({"x1": 1, "x2": 2}, -4, 0)]
+
+            serve(Sure)
+            """,
+            "strategy",
+        )
+        self.assertEqual(host.hello()["features"], ["recommend"])
+        host.create(BRANIN)
+        expected = [{"x": [1, 2.0], "mean": 3.0, "deviation": 0.5}, {"x": [1.0, 2.0], "mean": -4.0, "deviation": 0.0}]
+        self.assertEqual(host.request("recommend", {})["recommendations"], expected)
+
+    def test_a_strategy_without_a_model_recommends_nothing(self):
+        host = self.program(
+            """
+            from ansatz_plugin import Strategy, serve
+
+            class Blind(Strategy):
+                name = "com.acme.test"
+
+                def ask(self, count, pending):
+                    return []
+
+            serve(Blind)
+            """,
+            "strategy",
+        )
+        self.assertEqual(host.hello()["features"], [])
+        host.create(BRANIN)
+        self.assertEqual(host.request("recommend", {})["recommendations"], [])
 
     def test_a_bug_is_a_panic_with_its_place(self):
         host = self.program(

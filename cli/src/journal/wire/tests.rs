@@ -91,7 +91,15 @@ fn the_format_is_what_it_was() {
     let point = space().point_from_json(&serde_json::json!(
         {"rate \"log\"": 0.001, "x.step": 0.0, "units": 64, "optimiser": "sgd", "size": 1, "nesterov": true}
     ));
-    let asked = AskedTrial { trial: TrialId(3), point: point.unwrap(), tag: 9, fidelity: Some(2.0) };
+    let asked = AskedTrial {
+        trial: TrialId(3),
+        point: point.unwrap(),
+        tag: 9,
+        fidelity: Some(2.0),
+        prediction: None,
+    };
+    let predicted =
+        AskedTrial { prediction: Some(Prediction::new(0.5, 0.125).with_acquisition(-2.0)), ..asked.clone() };
     let bare = AskedTrial { tag: 0, trial: TrialId(4), fidelity: None, ..asked.clone() };
     let finished = |outcome, reused| {
         Entry::Study(Record::Finished { trial: TrialId(3), outcome, duration: second / 2, reused })
@@ -114,7 +122,7 @@ fn the_format_is_what_it_was() {
     };
     let failure = Failure::Timeout;
     let measurement = Measurement::new().with("loss", 0.25).with_error("accuracy", 1.0, 0.5);
-    let golden: [(Entry, Kind, Option<u64>, &str); 10] = [
+    let golden: [(Entry, Kind, Option<u64>, &str); 11] = [
         (
             Entry::Opened(session),
             Kind::Opened,
@@ -131,6 +139,12 @@ fn the_format_is_what_it_was() {
             Kind::Asked,
             None,
             r#"{"member":1,"count":2,"trials":[{"trial":3,"point":{"rate \"log\"":0.001,"x.step":0.0,"units":64,"optimiser":"sgd","size":1,"nesterov":true},"tag":9,"fidelity":2.0},{"trial":4,"point":{"rate \"log\"":0.001,"x.step":0.0,"units":64,"optimiser":"sgd","size":1,"nesterov":true},"tag":0}]}"#,
+        ),
+        (
+            Entry::Study(Record::Asked { member: 1, count: 1, trials: vec![predicted], is_exhausted: false }),
+            Kind::Asked,
+            None,
+            r#"{"member":1,"count":1,"trials":[{"trial":3,"point":{"rate \"log\"":0.001,"x.step":0.0,"units":64,"optimiser":"sgd","size":1,"nesterov":true},"tag":9,"fidelity":2.0,"prediction":{"mean":0.5,"deviation":0.125,"acquisition":-2.0}}]}"#,
         ),
         (
             Entry::Study(Record::Asked { member: 0, count: 1, trials: vec![], is_exhausted: true }),
@@ -187,6 +201,7 @@ fn the_format_is_what_it_was() {
         // what a later version may add to any object of ours is passed over
         let later = body.replace("{\"trial\":", "{\"later\":{\"a\":[1]},\"trial\":");
         let later = later.replace("{\"component\":", "{\"later\":null,\"component\":");
+        let later = later.replace("{\"mean\":", "{\"later\":[],\"mean\":");
         let later = format!("{{\"new\":1,{}", &later[1..]);
         assert_eq!(decode(kind, &later, &space()), Ok(entry));
         // and half of it is not something else

@@ -1,7 +1,7 @@
 //! That a strategy is a function of problem, options, seed and what it was told, and of nothing else.
 
 use crate::bench::{Bench, USUAL_ASKS, difference};
-use crate::case::{Ending, Finding, Passed, failed, passed};
+use crate::case::{Ending, Finding, Passed, failed, passed, passed_with};
 use crate::driven::Driven;
 use ansatz_core::Suggestion;
 
@@ -95,4 +95,24 @@ fn elsewhere<T: Send>(
 ) -> Result<T, Ending> {
     let joined = std::thread::scope(|scope| scope.spawn(|| call(driven)).join());
     joined.unwrap_or_else(|_| failed("the thread of the call panicked"))
+}
+
+pub(super) fn recommendations(bench: &Bench<'_>) -> Finding {
+    let problem = bench.usual_problem()?;
+    let undisturbed = bench.repeatable_run(&problem)?;
+    let mut asked = bench.strategy(&problem)?;
+    // before it knows anything, after every step, and at the end
+    let mut count = asked.recommend()?;
+    for step in USUAL_ASKS {
+        let is_over = asked.step(step)?.is_empty();
+        count += asked.recommend()?;
+        if is_over {
+            break;
+        }
+    }
+    match difference(&problem, &undisturbed, asked.suggestions()) {
+        Some(difference) => failed(format!("without and with being asked what it recommends, {difference}")),
+        None if count == 0 => passed_with("it recommends nothing".to_owned()),
+        None => passed(),
+    }
 }

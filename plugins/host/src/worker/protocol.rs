@@ -3,6 +3,7 @@
 //! These are wire types: `docs/plugin-protocol.md` says what they mean, and its JSON Schema is made from them.
 //! Keys may be added, with defaults; nothing may change its meaning within a major.
 
+use ansatz_core::Prediction;
 use ansatz_core::abi::abi_stable::std_types::RString;
 use ansatz_core::abi::{self, Fault, FaultKind, Status};
 use schemars::JsonSchema;
@@ -12,6 +13,9 @@ use std::fmt;
 
 /// The major of the protocol that this host speaks.
 pub const PROTOCOL: u32 = 1;
+
+/// The feature of a plugin whose strategies may be asked what they recommend.
+pub const RECOMMEND: &str = "recommend";
 
 /// What the host sends.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -32,6 +36,8 @@ pub enum Request {
         /// Base64.
         state: String,
     },
+    /// Asks a strategy what it would choose for good.
+    Recommend {},
     /// Has an objective evaluate a point.
     Evaluate(Evaluation),
     /// Ends the evaluation that is under way. It has no answer.
@@ -53,6 +59,8 @@ pub enum Reply {
         /// Base64; `null` where there are no snapshots.
         state: Option<String>,
     },
+    /// To recommend: best first.
+    Recommendations(Vec<RecommendedPoint>),
     /// To evaluate.
     Measurement(Metrics),
     /// To anything.
@@ -121,7 +129,7 @@ pub struct Introduction {
     pub abi: String,
     /// What it offers.
     pub components: Vec<Offer>,
-    /// What else it can do: `stop`.
+    /// What else it can do: `stop`, `recommend`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub features: Vec<String>,
 }
@@ -192,6 +200,58 @@ pub struct SuggestedPoint {
     /// How much of a full evaluation to use.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fidelity: Option<f64>,
+    /// What its model expects there. One that makes no sense counts as none.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "read_prediction")]
+    pub prediction: Option<PredictedValue>,
+}
+
+impl SuggestedPoint {
+    /// Whether it is the same suggestion. What was predicted is beside the point.
+    pub fn is_same_as(&self, other: &Self) -> bool {
+        (&self.x, self.tag, self.fidelity) == (&other.x, other.tag, other.fidelity)
+    }
+}
+
+/// What a strategy's model expects of the first metric at a point.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct PredictedValue {
+    /// Of the loss: minimised, whatever the metric's goal.
+    pub mean: f64,
+    /// Standard deviation of the value that will be observed, at least 0.
+    pub deviation: f64,
+    /// Natural logarithm of the acquisition value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acquisition: Option<f64>,
+}
+
+impl From<Prediction> for PredictedValue {
+    fn from(prediction: Prediction) -> Self {
+        let Prediction { mean, deviation, acquisition } = prediction;
+        Self { mean, deviation, acquisition }
+    }
+}
+
+impl From<&PredictedValue> for Prediction {
+    fn from(said: &PredictedValue) -> Self {
+        Self { mean: said.mean, deviation: said.deviation, acquisition: said.acquisition }
+    }
+}
+
+/// A point that a strategy would choose for good.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct RecommendedPoint {
+    /// One number per parameter.
+    pub x: Vec<Number>,
+    /// What the model expects there, of the loss of the first metric.
+    pub mean: Number,
+    /// Standard deviation of that loss, without the noise of a measurement.
+    pub deviation: Number,
+}
+
+/// No suggestion is lost for what was said beside it.
+fn read_prediction<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<PredictedValue>, D::Error> {
+    let said = serde_json::Value::deserialize(deserializer)?;
+    Ok(Prediction::from_json(&said).map(PredictedValue::from))
 }
 
 /// A tell.
@@ -605,6 +665,26 @@ mod tests {
         let report: Reply = read(br#"{"report": {"step": 3, "metrics": {"loss": NaN}, "more": 1}}"#).unwrap();
         let Reply::Report { step: 3, metrics } = report else { panic!("{report:?}") };
         assert!(metrics.metrics.get("loss").unwrap().is_nan());
+    }
+
+    #[test]
+    fn a_prediction_is_read_or_passed_over() {
+        let read = |prediction: &str| {
+            let line = format!(r#"{{"suggestions":[{{"x":[1],"prediction":{prediction}}}]}}"#);
+            let reply: Reply = read(line.as_bytes()).unwrap();
+            let Reply::Suggestions(suggestions) = reply else { panic!("{reply:?}") };
+            suggestions[0].prediction.as_ref().map(Prediction::from)
+        };
+        assert_eq!(read(r#"{"mean":1,"deviation":0.5,"later":[]}"#), Some(Prediction::new(1.0, 0.5)));
+        let with_acquisition = Prediction::new(1.0, 0.5).with_acquisition(-3.0);
+        assert_eq!(read(r#"{"mean":1,"deviation":0.5,"acquisition":-3}"#), Some(with_acquisition));
+        assert_eq!(
+            read(r#"{"mean":1,"deviation":0.5,"acquisition":"-inf"}"#),
+            Some(Prediction::new(1.0, 0.5))
+        );
+        for nonsense in ["null", "3", "[]", r#"{"mean":NaN,"deviation":1}"#, r#"{"mean":1,"deviation":-1}"#] {
+            assert_eq!(read(nonsense), None, "{nonsense}");
+        }
     }
 
     #[test]

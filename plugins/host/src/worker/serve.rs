@@ -11,6 +11,7 @@ use ansatz_core::abi::abi_stable::sabi_trait::TD_Opaque;
 use ansatz_core::abi::abi_stable::sabi_types::RMut;
 use ansatz_core::abi::abi_stable::std_types::{ROption, RResult, RSlice, RStr, RString};
 use ansatz_core::abi::{self, Fault, FaultKind, RawContext, RawContext_TO};
+use ansatz_core::glue::convert;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use std::fs::File;
@@ -165,6 +166,7 @@ impl Worker {
             Request::Tell(news) => self.tell(&news.observations),
             Request::Snapshot {} => self.snapshot(),
             Request::Restore { state } => self.restore(&state),
+            Request::Recommend {} => self.recommend(),
             Request::Evaluate(evaluation) => self.evaluate(&evaluation),
             Request::Stop {} => Ok(Reply::Ok {}),
         };
@@ -192,7 +194,7 @@ impl Worker {
             build: library.build.clone(),
             abi: library.abi.clone(),
             components: offers.collect(),
-            features: vec!["stop".to_owned()],
+            features: ["stop", protocol::RECOMMEND].map(str::to_owned).to_vec(),
         };
         self.loaded = Some(library);
         Ok(Reply::Hello(introduction))
@@ -228,6 +230,7 @@ impl Worker {
             x: protocol::numbers(&suggestion.x),
             tag: suggestion.tag,
             fidelity: Some(suggestion.fidelity).filter(|fidelity| !fidelity.is_nan()),
+            prediction: convert::prediction_in_ext(&suggestion.ext).map(Into::into),
         });
         Ok(Reply::Suggestions(written.collect()))
     }
@@ -279,6 +282,13 @@ impl Worker {
             BASE64.decode(state).map_err(|error| invalid(format!("the state is no base64: {error}")))?;
         self.strategy()?.restore(RSlice::from_slice(&state)).into_result()?;
         Ok(Reply::Ok {})
+    }
+
+    fn recommend(&mut self) -> Result<Reply, Fault> {
+        let text = self.strategy()?.recommend().into_result()?;
+        let list: Vec<protocol::RecommendedPoint> = serde_json::from_str(&text)
+            .map_err(|error| invalid(format!("its recommendations are not what they should be: {error}")))?;
+        Ok(Reply::Recommendations(list))
     }
 
     fn evaluate(&mut self, evaluation: &protocol::Evaluation) -> Result<Reply, Fault> {

@@ -9,11 +9,11 @@ use super::protocol::{
     self, Creation, FinishedTrial, PendingTrial, Question, Reply, Request, SuggestedPoint,
 };
 use super::{Launch, crashed};
-use ansatz_core::Capability;
 use ansatz_core::abi::abi_stable::std_types::{RNone, ROption, RResult, RSlice, RSome, RString, RVec};
 use ansatz_core::abi::{self, Fault, FaultKind, RawStrategy};
 use ansatz_core::glue::TrialSet;
 use ansatz_core::glue::convert::{self, Expected};
+use ansatz_core::{Capability, Prediction};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Deserialize, Serialize};
@@ -33,6 +33,8 @@ pub struct RemoteStrategy {
     process: Option<Process>,
     past: Past,
     has_snapshots: bool,
+    /// It knows what `recommend` means.
+    has_recommendations: bool,
     /// What the glue does for a library's author, the host does for a program's.
     gate: Option<Gate>,
 }
@@ -64,7 +66,10 @@ impl PastAnswer {
     fn is_repeated_by(&self, reply: &Reply) -> bool {
         match (self, reply) {
             (PastAnswer::Done, Reply::Ok {}) => true,
-            (PastAnswer::Suggestions(before), Reply::Suggestions(now)) => before == now,
+            (PastAnswer::Suggestions(before), Reply::Suggestions(now)) => {
+                before.len() == now.len()
+                    && before.iter().zip(now).all(|(before, now)| before.is_same_as(now))
+            }
             (PastAnswer::Exhausted, Reply::Fault(fault)) => fault.kind == "exhausted",
             _ => false,
         }
@@ -102,20 +107,23 @@ impl RemoteStrategy {
             process: None,
             past: Past::default(),
             has_snapshots: capabilities.contains(&Capability::Snapshot),
+            has_recommendations: false,
             gate: is_program.then(|| Gate { told: TrialSet::default(), expected }),
         };
-        strategy.process = Some(strategy.start()?);
+        let (process, features) = strategy.start()?;
+        strategy.has_recommendations = features.iter().any(|feature| feature == protocol::RECOMMEND);
+        strategy.process = Some(process);
         Ok(strategy)
     }
 
-    /// A process with the strategy as it was made.
-    fn start(&self) -> Result<Process, Fault> {
-        let (mut process, _) = Process::start(&self.launch, &self.served)
+    /// A process with the strategy as it was made, and the features of the plugin.
+    fn start(&self) -> Result<(Process, Vec<String>), Fault> {
+        let (mut process, introduction) = Process::start(&self.launch, &self.served)
             .map_err(|error| crashed(&error.broken, error.log.as_ref()))?;
         match process.call_line(&self.creation) {
             Ok(Reply::Ok {}) => {
                 process.limit_calls(self.launch.call_timeout);
-                Ok(process)
+                Ok((process, introduction.features))
             }
             Ok(Reply::Fault(fault)) => Err(fault.into()),
             Ok(other) => Err(crashed(&unexpected("create", &other), process.log())),
@@ -125,7 +133,7 @@ impl RemoteStrategy {
 
     /// A process with the strategy as it is now.
     fn revive(&self) -> Result<Process, Fault> {
-        let mut process = self.start()?;
+        let (mut process, _) = self.start()?;
         let state = self.past.snapshot.as_ref().map(|state| Request::Restore { state: state.clone() });
         let restore = state.map(|request| line_of(&request)).transpose();
         let restore = restore.map_err(|broken| crashed(&broken, None))?;
@@ -242,10 +250,12 @@ impl RemoteStrategy {
                     tag: suggestion.tag,
                     x: protocol::flat(&suggestion.x).into(),
                     fidelity: suggestion.fidelity.unwrap_or(f64::NAN),
-                    ext: RString::new(),
+                    ext: convert::suggestion_ext(suggestion.prediction.as_ref().map(Prediction::from)),
                 });
                 let given = given.collect();
-                self.remember(line, PastAnswer::Suggestions(suggestions));
+                // a new process must propose the same, and may expect something else of it
+                let kept = suggestions.into_iter().map(|s| SuggestedPoint { prediction: None, ..s });
+                self.remember(line, PastAnswer::Suggestions(kept.collect()));
                 Ok(given)
             }
             Reply::Fault(fault) => {
@@ -309,6 +319,21 @@ impl RemoteStrategy {
         Ok(RSome(bytes.into()))
     }
 
+    fn recommended(&mut self) -> Result<RString, Fault> {
+        if !self.has_recommendations {
+            return Ok(RString::from("[]"));
+        }
+        let list = match self.call(&Request::Recommend {}, "recommend")? {
+            Reply::Recommendations(list) => list,
+            other => return Err(self.misfit("recommend", other)),
+        };
+        // what is no number is no recommendation
+        let finite: Vec<_> =
+            list.into_iter().filter(|r| r.mean.0.is_finite() && r.deviation.0.is_finite()).collect();
+        let text = serde_json::to_string(&finite);
+        text.map(RString::from).map_err(|error| fault(FaultKind::OTHER, &error.to_string()))
+    }
+
     fn take_over(&mut self, bytes: &[u8]) -> Result<(), Fault> {
         let (told, state) = match &self.gate {
             Some(_) => {
@@ -344,6 +369,10 @@ impl RawStrategy for RemoteStrategy {
 
     fn restore(&mut self, state: RSlice<'_, u8>) -> RResult<(), Fault> {
         self.take_over(state.as_slice()).into()
+    }
+
+    fn recommend(&mut self) -> RResult<RString, Fault> {
+        self.recommended().into()
     }
 }
 

@@ -9,8 +9,8 @@ use ansatz_core::rng::Rng;
 use ansatz_core::space::{Constraint, Domain, Scale};
 use ansatz_core::strategy::{decode_state, encode_state};
 use ansatz_core::{
-    Capability, Descriptor, Observation, ObservedResult, Pending, Point, Problem, Strategy, StrategyError,
-    Suggestion, Value,
+    Capability, Descriptor, Observation, ObservedResult, Pending, Point, Problem, Recommendation, Strategy,
+    StrategyError, Suggestion, Value,
 };
 use rand::{Rng as _, RngExt};
 use schemars::JsonSchema;
@@ -138,6 +138,8 @@ misdeeds! {
     CountsCalls "counts-calls" [Float];
     /// Stays in the thread that made it.
     OneThread "one-thread" [Float];
+    /// Draws what it recommends.
+    DrawsToRecommend "draws-to-recommend" [Float];
     /// Forgets its generator in snapshots while nothing is pending.
     ForgetfulSnapshot "forgetful-snapshot" [Float, Snapshot];
     /// Forgets its generator in snapshots while trials are pending.
@@ -458,6 +460,14 @@ impl<F: Fault> Strategy for Walker<F> {
             }
         }
         Ok(())
+    }
+
+    fn recommend(&mut self) -> Result<Vec<Recommendation>, StrategyError> {
+        if self.does(Misdeed::DrawsToRecommend) {
+            let _: u64 = self.state.rng.random();
+        }
+        let best = self.state.best.iter();
+        Ok(best.map(|(loss, point)| Recommendation::new(point.clone(), *loss, 1.0)).collect())
     }
 
     fn snapshot(&self) -> Result<Option<Vec<u8>>, StrategyError> {

@@ -1,0 +1,165 @@
+//! What strategies would choose for good, beside the best trial that was observed.
+//!
+//! The best measurement of a noisy objective is partly luck, and the best of many is so most of all; a model that has
+//! seen all of them knows better.
+
+use super::{json, text};
+use ansatz_core::study::{Study, Trial};
+use ansatz_core::{Outcome, Point, Recommendation};
+use serde_json::{Value, json};
+use std::fmt::Write;
+
+/// What the strategies of a study recommend.
+#[derive(Debug, Default)]
+pub struct Advice {
+    by_member: Vec<(usize, Vec<Recommendation>)>,
+    notices: Vec<String>,
+}
+
+impl Advice {
+    /// Takes what a member recommends, best first. What is no point of the space is passed over.
+    pub fn add(&mut self, study: &Study, member: usize, recommended: Vec<Recommendation>) {
+        let space = &study.rules().problem.space;
+        let label = &study.rules().members[member].label;
+        let mut good = Vec::new();
+        for (index, recommendation) in recommended.into_iter().enumerate() {
+            match space.check(&recommendation.point) {
+                Ok(()) => good.push(recommendation),
+                Err(reason) => self
+                    .notices
+                    .push(format!("recommendation {} of {label} is not in the space: {reason}", index + 1)),
+            }
+        }
+        if !good.is_empty() {
+            self.by_member.push((member, good));
+        }
+    }
+
+    /// What a person should know.
+    pub fn take_notices(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.notices)
+    }
+
+    /// Whether nobody recommends anything.
+    pub fn is_empty(&self) -> bool {
+        self.by_member.is_empty()
+    }
+
+    /// For people: what each strategy recommends first, and the best trial.
+    pub fn text(&self, study: &Study) -> String {
+        let Some(metric) = study.rules().problem.metrics.first() else { return String::new() };
+        let mut text = String::new();
+        for (member, recommended) in &self.by_member {
+            let [first, others @ ..] = &recommended[..] else { continue };
+            let label = &study.rules().members[*member].label;
+            let (mean, deviation) =
+                (text::number(metric.goal.loss(first.mean)), text::number(first.deviation));
+            let _ = writeln!(text, "{label} recommends, and expects {} {mean} ± {deviation}", metric.name);
+            let _ = writeln!(text, "  {}", measured(study, &first.point));
+            text.push_str("  at\n");
+            text.push_str(&text::point(study, &first.point, "    "));
+            match others.len() {
+                0 => {}
+                1 => text.push_str("  and another point: --json has it\n"),
+                count => {
+                    let _ = writeln!(text, "  and {count} other points: --json has them");
+                }
+            }
+            text.push('\n');
+        }
+        text.push_str("observed, ");
+        text.push_str(&text::best(study));
+        text
+    }
+
+    /// For programs. Means are in the metric's own direction.
+    pub fn json(&self, name: &str, study: &Study) -> Value {
+        let problem = &study.rules().problem;
+        let metric = problem.metrics.first();
+        let one = |recommendation: &Recommendation| {
+            let trials = trials_at(study, &recommendation.point).map(|trial| trial.id);
+            json!({
+                "parameters": problem.space.point_to_json(&recommendation.point),
+                "mean": metric.map(|metric| metric.goal.loss(recommendation.mean)),
+                "deviation": recommendation.deviation,
+                "trials": trials.collect::<Vec<_>>(),
+            })
+        };
+        let members = self.by_member.iter().map(|(member, recommended)| {
+            json!({
+                "strategy": study.rules().members[*member].label,
+                "recommended": recommended.iter().map(one).collect::<Value>(),
+            })
+        });
+        json!({
+            "study": name,
+            "metric": metric.map(|metric| &metric.name),
+            "strategies": members.collect::<Value>(),
+            "best": json::best(study),
+        })
+    }
+}
+
+/// The completed trials of a point, oldest first.
+fn trials_at<'a>(study: &'a Study, point: &'a Point) -> impl Iterator<Item = &'a Trial> {
+    let is_completed = |trial: &&Trial| trial.outcome.as_ref().and_then(Outcome::completed).is_some();
+    study.trials().iter().filter(move |trial| trial.point == *point).filter(is_completed)
+}
+
+/// What was measured at a point, in a line.
+fn measured(study: &Study, point: &Point) -> String {
+    let trials: Vec<&Trial> = trials_at(study, point).collect();
+    let Some(first) = trials.first() else { return "it was not evaluated yet".to_owned() };
+    let often = match trials.len() {
+        1 => "in".to_owned(),
+        count => format!("{count} times, first in"),
+    };
+    let metric = study.rules().problem.metrics.first().map_or("", |metric| &metric.name);
+    let value =
+        first.outcome.as_ref().and_then(Outcome::completed).and_then(|measured| measured.value(metric));
+    let value = value.map(|value| format!(": {metric} {}", text::number(value))).unwrap_or_default();
+    format!("evaluated {often} trial {} by {}{value}", first.id, study.proposer(first))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{completed, study_of};
+    use super::*;
+    use ansatz_core::Goal;
+
+    #[test]
+    fn advice_is_in_the_metric_s_own_direction_and_in_the_space() {
+        let study = study_of(Goal::Maximise, &[(0.25, None, completed(0.9)), (0.5, None, completed(0.95))]);
+        let at = |x| Point::new([Some(x)]);
+        let mut advice = Advice::default();
+        let recommended = [(0.25, -0.9), (7.0, -2.0), (0.75, -0.8)];
+        let recommended = recommended.map(|(x, mean)| Recommendation::new(at(x), mean, 0.125));
+        advice.add(&study, 0, recommended.to_vec());
+        assert!(advice.take_notices()[0].starts_with("recommendation 2 of first is not in the space"));
+        let expected = "\
+first recommends, and expects accuracy 0.9 ± 0.125
+  evaluated in trial 0 by first: accuracy 0.9
+  at
+    x  0.25
+  and another point: --json has it
+
+observed, best: trial 1 by first: completed, 0 µs
+";
+        assert!(advice.text(&study).starts_with(expected), "{}", advice.text(&study));
+        let json = advice.json("name", &study);
+        let of_it = &json["strategies"][0]["recommended"];
+        assert_eq!(
+            of_it[0],
+            json!({"parameters": {"x": 0.25}, "mean": 0.9, "deviation": 0.125, "trials": [0]})
+        );
+        assert_eq!((&of_it[1]["trials"], &json["best"][0]["trial"]), (&json!([]), &json!(1)));
+    }
+
+    #[test]
+    fn nobody_recommending_anything_is_no_advice() {
+        let study = study_of(Goal::Minimise, &[]);
+        let mut advice = Advice::default();
+        advice.add(&study, 0, Vec::new());
+        assert!(advice.is_empty());
+    }
+}
