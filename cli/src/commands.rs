@@ -49,6 +49,7 @@ pub fn execute(args: Args) -> Result<Exit, Error> {
         Command::Show { study, trial, json } => show(&study, trial, json),
         Command::Best { study, json } => best(&study, json),
         Command::Export { study, format, output } => export(&study, format, output),
+        Command::Bench(arguments) => crate::bench::execute(&arguments),
         Command::Plugins { command } => plugins::execute(command),
         Command::PluginCase(arguments) => check_plugin::run_case(&arguments),
         Command::AskTell { manifest, overrides, lock, journal } => {
