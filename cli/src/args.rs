@@ -129,6 +129,8 @@ pub enum Command {
         #[arg(long, short)]
         output: Option<PathBuf>,
     },
+    /// Compare strategies on many problems with many seeds. What is done is kept: run it again to go on.
+    Bench(BenchArgs),
     /// What strategies and objectives there are.
     Plugins {
         #[command(subcommand)]
@@ -171,6 +173,43 @@ pub struct Overrides {
     /// Set a key of the manifest, for example --set budget.trials=50; may be given several times.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub set: Vec<String>,
+}
+
+/// An arena, and what of it is meant.
+#[derive(Debug, clap::Args)]
+pub struct BenchArgs {
+    /// The arena, a TOML file; without it the one that comes with Ansatz.
+    #[arg(value_name = "FILE")]
+    pub arena: Option<PathBuf>,
+    /// Only these strategies, with commas between; a plugin that the arena does not name competes as it is.
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub strategies: Vec<String>,
+    /// Only these problems or families of problems, with commas between.
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub problems: Vec<String>,
+    /// How often each strategy meets each problem.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    pub seeds: Option<u64>,
+    /// How many trials each run has; smaller budgets of the arena are still compared.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    pub budget: Option<u64>,
+    /// How many runs go on at the same time.
+    #[arg(long, value_name = "N", value_parser = jobs)]
+    pub jobs: Option<usize>,
+    /// Where results and report are kept, instead of bench/NAME.
+    #[arg(long, short, value_name = "FOLDER")]
+    pub output: Option<PathBuf>,
+    /// Run again what another build of a plugin did.
+    #[arg(long)]
+    pub rerun: bool,
+    /// Print the report as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+fn jobs(text: &str) -> Result<usize, String> {
+    let count = text.parse().ok().filter(|count| (1..=1_024).contains(count));
+    count.ok_or_else(|| "a whole number from 1 to 1024".to_owned())
 }
 
 /// Which plugins are meant.

@@ -54,6 +54,7 @@ pub fn execute(args: Args) -> Result<Exit, Error> {
         Command::Best { study, json } => best(&study, json),
         Command::Recommend { study, lock, json } => recommend(&study, lock.locking(), json),
         Command::Export { study, format, output } => export(&study, format, output),
+        Command::Bench(arguments) => crate::bench::execute(&arguments),
         Command::Plugins { command } => plugins::execute(command),
         Command::PluginCase(arguments) => check_plugin::run_case(&arguments),
         Command::AskTell { manifest, overrides, lock, journal } => {

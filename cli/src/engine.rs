@@ -79,6 +79,11 @@ impl Engine {
         &self.study
     }
 
+    /// The process of a member's strategy, if it has one of its own.
+    pub fn process_id(&self, member: usize) -> Option<u32> {
+        self.members.get(member)?.strategy.as_ref()?.process_id()
+    }
+
     /// How long the study has been running, over all sessions.
     pub fn elapsed(&self) -> Duration {
         self.clock.elapsed()

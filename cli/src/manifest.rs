@@ -7,16 +7,16 @@
 //! Relative paths in `[journal]` and `[plugins]` are meant from the manifest's folder; a study whose manifest names
 //! no journal is kept where the command runs.
 
-mod check;
-mod diagnostics;
+pub(crate) mod check;
+pub(crate) mod diagnostics;
 mod duration;
-mod keys;
-mod options;
+pub(crate) mod keys;
+pub(crate) mod options;
 mod overrides;
 mod size;
 mod starter;
-mod structure;
-mod tree;
+pub(crate) mod structure;
+pub(crate) mod tree;
 
 pub use diagnostics::{At, Diagnostic, Diagnostics, Origin};
 pub use keys::{DEFAULT_JOURNAL, json_schema};
@@ -25,7 +25,7 @@ pub use starter::starter;
 use crate::plan::StudyPlan;
 use check::PlanSource;
 use diagnostics::Sources;
-use keys::{Form, MANIFEST};
+use keys::{Form, Keys, MANIFEST};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -122,6 +122,35 @@ impl Manifest {
             Some(plan) if found.is_empty() => Ok(plan),
             _ => Err(Diagnostics::new(found, Arc::clone(&self.sources))),
         }
+    }
+
+    /// A manifest inside of another document: the part at a node, with overrides. What is wrong with it is shown where
+    /// it stands.
+    pub(crate) fn part(&self, node: &Node, overrides: &[String]) -> Self {
+        let mut part = Self { root: node.clone(), ..self.clone() };
+        part.found.clear();
+        for (index, text) in overrides.iter().enumerate() {
+            overrides::apply(&mut part.root, index, text, &mut part.found);
+        }
+        part.overrides = overrides.to_vec();
+        part
+    }
+
+    /// Another document of ours, read by the same machinery: its values, and what is wrong with their form.
+    pub(crate) fn document(&self, keys: &'static Keys) -> (&Node, Vec<Diagnostic>) {
+        let mut found = self.found.clone();
+        structure::check(&Form::Table(keys), &self.root, "", &mut found);
+        (&self.root, found)
+    }
+
+    /// Findings with the texts that they point into.
+    pub(crate) fn diagnostics(&self, found: Vec<Diagnostic>) -> Diagnostics {
+        Diagnostics::new(found, Arc::clone(&self.sources))
+    }
+
+    /// The folder of the file, absolute.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// What is wrong with the options of a plugin by its JSON Schema. What the schema says in ways that are not

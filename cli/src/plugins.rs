@@ -76,6 +76,21 @@ struct Fallback {
 }
 
 impl LoadedStrategy {
+    /// A strategy that proposes alone and has no fallback: what it does wrong is its own result. Nothing that its
+    /// process writes is kept.
+    pub fn alone(found: &Found, choice: &PluginChoice, problem: &Problem, seed: u64, label: &str) -> Self {
+        Self {
+            plugin: found.plugin.clone(),
+            choice: choice.clone(),
+            housing: housing(found, &choice.isolation, None),
+            problem: problem.clone(),
+            streams: Streams::new(seed),
+            label: label.to_owned(),
+            first: None,
+            fallback: None,
+        }
+    }
+
     /// A strategy that has heard nothing yet. Each renewal has random numbers of its own: the same ones would only
     /// propose the first points once more.
     pub fn create(&mut self, renewal: u64) -> Result<ForeignStrategy, HostError> {
@@ -202,6 +217,24 @@ fn placement_notice(found: &Found, choice: &PluginChoice, housing: &Housing) -> 
         }
         _ => None,
     }
+}
+
+/// The objective of a plan that was found before.
+pub fn lone_objective(
+    found: &Found,
+    choice: &PluginChoice,
+    plan: &StudyPlan,
+) -> Result<ForeignObjective, HostError> {
+    let surroundings =
+        Surroundings { manifest_folder: plan.manifest_folder.clone(), study: plan.name.clone() };
+    let housing = housing(found, &choice.isolation, None);
+    found.plugin.create_objective(
+        &choice.plugin,
+        &plan.rules.problem,
+        &choice.options,
+        &surroundings,
+        &housing,
+    )
 }
 
 impl PluginSet {

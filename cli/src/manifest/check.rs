@@ -125,7 +125,7 @@ fn trial_count(budget: &Budget, members: &[Member]) -> Option<u64> {
     [budget.trial_count, by_members].into_iter().flatten().min()
 }
 
-fn plugin_choice(section: &Node) -> Option<PluginChoice> {
+pub(crate) fn plugin_choice(section: &Node) -> Option<PluginChoice> {
     let options = match section.get("options") {
         Some(options) => options.to_json(),
         None => serde_json::json!({}),

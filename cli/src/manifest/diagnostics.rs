@@ -11,7 +11,7 @@ const OVERRIDE_PREFIX: &str = "--set ";
 
 /// The texts that spans point into.
 #[derive(Debug, Default)]
-pub(super) struct Sources {
+pub(crate) struct Sources {
     /// The manifest's file, as it was named.
     pub path: PathBuf,
     /// What is in it.
@@ -108,7 +108,7 @@ pub struct Diagnostics {
 }
 
 impl Diagnostics {
-    pub(super) fn new(mut findings: Vec<Diagnostic>, sources: Arc<Sources>) -> Self {
+    pub(crate) fn new(mut findings: Vec<Diagnostic>, sources: Arc<Sources>) -> Self {
         // a missing part has no place: it comes after what is there
         findings.sort_by_key(|finding| {
             (finding.origin, finding.span.as_ref().map_or(usize::MAX, |span| span.start))

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 /// A key of a table.
 #[derive(Debug)]
-pub(super) struct Key {
+pub(crate) struct Key {
     pub name: &'static str,
     pub form: Form,
     pub need: Need,
@@ -20,7 +20,7 @@ pub(super) struct Key {
 
 /// Whether a key must be there.
 #[derive(Debug)]
-pub(super) enum Need {
+pub(crate) enum Need {
     Required,
     /// Without it there is nothing of the kind.
     Optional,
@@ -30,7 +30,7 @@ pub(super) enum Need {
 
 /// The keys of a table.
 #[derive(Debug)]
-pub(super) struct Keys {
+pub(crate) struct Keys {
     pub keys: &'static [Key],
     /// If not empty: exactly one of these must be there.
     pub one_of: &'static [&'static str],
@@ -38,7 +38,7 @@ pub(super) struct Keys {
 
 /// A word with its meaning and other spellings.
 #[derive(Debug)]
-pub(super) struct Word {
+pub(crate) struct Word {
     pub word: &'static str,
     pub doc: &'static str,
     pub also: &'static [&'static str],
@@ -46,7 +46,7 @@ pub(super) struct Word {
 
 /// What a value must look like.
 #[derive(Debug)]
-pub(super) enum Form {
+pub(crate) enum Form {
     /// A text that is not blank.
     Text,
     /// Letters, digits, `_`, `.` and `-`.
@@ -83,12 +83,18 @@ pub(super) enum Form {
     OneOf(&'static [Form]),
 }
 
-const fn key(name: &'static str, form: Form, need: Need, doc: &'static str, example: &'static str) -> Key {
+pub(crate) const fn key(
+    name: &'static str,
+    form: Form,
+    need: Need,
+    doc: &'static str,
+    example: &'static str,
+) -> Key {
     Key { name, form, need, doc, example, also: &[] }
 }
 
 impl Key {
-    const fn also(self, also: &'static [&'static str]) -> Self {
+    pub(crate) const fn also(self, also: &'static [&'static str]) -> Self {
         Key { also, ..self }
     }
 }
@@ -103,7 +109,7 @@ pub const DEFAULT_JOURNAL: &str = "ansatz.db";
 use Need::{Default, Optional, Required};
 
 /// The sections.
-pub(super) static MANIFEST: Keys = Keys {
+pub(crate) static MANIFEST: Keys = Keys {
     keys: &[
         key("study", Form::Table(&STUDY), Optional, "What the study is called, its seed, and how strategies take turns.", "[study]\nname = \"first\""),
         key("metrics", Form::Named(&METRIC), Required, "What is measured, by name. Metrics with a goal are improved, in the order of the file; bounds must be kept by good trials.", "[metrics]\nvalidation_loss = \"minimise\"").also(&["metric", "goals", "direction", "directions"]),
@@ -154,7 +160,7 @@ static MIX: &[Word] = &[
     word("phases", "One after the other, in the order of the file; `trials` is the length of a phase.", &[]),
 ];
 
-static GOAL: &[Word] = &[
+pub(crate) static GOAL: &[Word] = &[
     word("minimise", "Smaller is better.", &["minimize", "min"]),
     word("maximise", "Larger is better.", &["maximize", "max"]),
 ];
@@ -257,7 +263,7 @@ static ISOLATION: &[Word] = &[
     ),
 ];
 
-const ISOLATION_KEY: Key = key(
+pub(crate) const ISOLATION_KEY: Key = key(
     "isolation",
     Form::Choice(ISOLATION),
     Optional,
@@ -266,7 +272,7 @@ const ISOLATION_KEY: Key = key(
 )
 .also(&["isolate", "sandbox"]);
 
-const CALL_TIMEOUT_KEY: Key = key(
+pub(crate) const CALL_TIMEOUT_KEY: Key = key(
     "call_timeout",
     Form::Duration,
     Default("\"1min\""),
@@ -274,7 +280,7 @@ const CALL_TIMEOUT_KEY: Key = key(
     "call_timeout = \"10s\"",
 );
 
-const MEMORY_KEY: Key = key(
+pub(crate) const MEMORY_KEY: Key = key(
     "memory",
     Form::Size,
     Optional,
@@ -518,6 +524,7 @@ impl Form {
             Form::Value => "a text, a number, true or false".into(),
             Form::List(Form::Text) => "a list of texts".into(),
             Form::List(Form::Value) => "a list of values".into(),
+            Form::List(Form::Whole(..)) => "a list of whole numbers".into(),
             Form::List(_) => "a list of tables".into(),
             Form::Pair(Form::Number) => "a list of two numbers, [lowest, highest]".into(),
             Form::Pair(_) => "a list of two whole numbers, [lowest, highest]".into(),
@@ -572,7 +579,7 @@ impl Form {
 }
 
 /// "a, b or c".
-pub(super) fn either(names: &[String]) -> String {
+pub(crate) fn either(names: &[String]) -> String {
     match names {
         [rest @ .., last] if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
         _ => names.concat(),

@@ -13,7 +13,7 @@ use serde_json::Value as Json;
 const DEPTH_MAX: usize = 64;
 
 /// Says everything that is wrong with a value. `root` is the whole schema, for its references.
-pub(super) fn check(node: &Node, schema: &Json, root: &Json, path: &str, found: &mut Vec<Diagnostic>) {
+pub(crate) fn check(node: &Node, schema: &Json, root: &Json, path: &str, found: &mut Vec<Diagnostic>) {
     Checker { root, depth: 0 }.check(node, schema, path, found);
 }
 

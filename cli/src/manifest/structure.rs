@@ -8,7 +8,7 @@ use super::{duration, size};
 use ansatz_core::nearest::nearest;
 
 /// Says everything that is wrong with the form of a value. `path` is its key with dots; empty for the manifest.
-pub(super) fn check(form: &Form, node: &Node, path: &str, found: &mut Vec<Diagnostic>) {
+pub(crate) fn check(form: &Form, node: &Node, path: &str, found: &mut Vec<Diagnostic>) {
     match (form, &node.kind) {
         (_, Kind::Broken) | (Form::Value | Form::Number, _) if fits(form, node) => {}
         (Form::OneOf(forms), _) => match forms.iter().find(|form| fits(form, node)) {
@@ -225,7 +225,7 @@ fn wrong(form: &Form, node: &Node, path: &str) -> Diagnostic {
 }
 
 /// Whether a text is made of letters, digits, `_`, `.` and `-`.
-pub(super) fn is_name(text: &str) -> bool {
+pub(crate) fn is_name(text: &str) -> bool {
     !text.is_empty()
         && !text.starts_with('.')
         && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-'))

@@ -10,14 +10,14 @@ use toml::de::{DeTable, DeValue};
 
 /// A value and where it was written; a table under a header counts as written at its name.
 #[derive(Clone, Debug)]
-pub(super) struct Node {
+pub(crate) struct Node {
     pub at: At,
     pub kind: Kind,
 }
 
 /// What a value is.
 #[derive(Clone, Debug)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     Text(String),
     Int(i64),
     Float(f64),
@@ -30,13 +30,13 @@ pub(super) enum Kind {
 
 /// Entries in the order of the file, overrides that add something last.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Table {
+pub(crate) struct Table {
     pub entries: Vec<Entry>,
 }
 
 /// A key with its value.
 #[derive(Clone, Debug)]
-pub(super) struct Entry {
+pub(crate) struct Entry {
     pub key: String,
     pub key_at: At,
     pub value: Node,
@@ -150,7 +150,7 @@ impl Node {
 }
 
 /// Builds nodes from what the TOML parser gives.
-pub(super) struct Reader<'a> {
+pub(crate) struct Reader<'a> {
     pub origin: Origin,
     /// Added to every span.
     pub offset: usize,

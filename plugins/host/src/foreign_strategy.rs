@@ -5,6 +5,8 @@ use ansatz_core::abi::abi_stable::std_types::{ROption, RResult, RSlice};
 use ansatz_core::abi::{self, BoxStrategy, Fault, FaultKind};
 use ansatz_core::glue::convert::{self, LentObservation};
 use ansatz_core::{Observation, Pending, Recommendation, Suggestion};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// What a strategy answered.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,11 +22,24 @@ pub struct ForeignStrategy {
     name: String,
     parameter_count: usize,
     raw: BoxStrategy,
+    /// 0 while there is none.
+    process: Option<Arc<AtomicU32>>,
 }
 
 impl ForeignStrategy {
     pub(crate) fn new(name: String, parameter_count: usize, raw: BoxStrategy) -> Self {
-        Self { name, parameter_count, raw }
+        Self { name, parameter_count, raw, process: None }
+    }
+
+    /// The same, with the place where its process is noted.
+    pub(crate) fn in_process(self, process: Arc<AtomicU32>) -> Self {
+        Self { process: Some(process), ..self }
+    }
+
+    /// The process that it lives in, if that is not ours: whoever measures what a call costs looks there.
+    pub fn process_id(&self) -> Option<u32> {
+        let id = self.process.as_ref()?.load(Ordering::Relaxed);
+        (id != 0).then_some(id)
     }
 
     /// The component's name.

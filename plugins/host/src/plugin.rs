@@ -61,8 +61,9 @@ impl Plugin {
         let remote =
             RemoteStrategy::new(launch.clone(), self.served(), &creation, &component.capabilities, expected)
                 .map_err(unfit)?;
+        let process = remote.process_id();
         let raw = RawStrategy_TO::from_value(remote, TD_Opaque);
-        Ok(ForeignStrategy::new(name.to_owned(), problem.space.parameter_count(), raw))
+        Ok(ForeignStrategy::new(name.to_owned(), problem.space.parameter_count(), raw).in_process(process))
     }
 
     /// An objective for a study.

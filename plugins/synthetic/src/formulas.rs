@@ -116,6 +116,34 @@ pub(crate) fn michalewicz(x: &[f64]) -> f64 {
     total
 }
 
+/// Ten to the power of `exponent` times i / (d - 1), for the i-th of d parameters counted from 0.
+fn conditioning(exponent: f64, i: usize, d: usize) -> f64 {
+    libm::pow(10.0, exponent * i as f64 / (d - 1) as f64)
+}
+
+/// The ellipsoid of condition number 1e6.
+pub(crate) fn ellipsoid(x: &[f64]) -> f64 {
+    let d = x.len();
+    (0..d).map(|i| conditioning(6.0, i, d) * square(x[i])).sum()
+}
+
+/// The step ellipsoid: rounded to whole numbers, near the optimum to tenths.
+pub(crate) fn step_ellipsoid(x: &[f64]) -> f64 {
+    let d = x.len();
+    let scaled: Vec<f64> = (0..d).map(|i| conditioning(0.5, i, d) * x[i]).collect();
+    let step = |v: f64| if v.abs() > 0.5 { (0.5 + v).floor() } else { (0.5 + 10.0 * v).floor() / 10.0 };
+    let total = (0..d).map(|i| conditioning(2.0, i, d) * square(step(scaled[i]))).sum::<f64>();
+    0.1 * total.max(scaled[0].abs() / 1e4)
+}
+
+/// Schwefel's function number 2.26, with the constant to double precision.
+pub(crate) fn schwefel(x: &[f64]) -> f64 {
+    x.iter().map(|&v| SCHWEFEL - v * libm::sin(v.abs().sqrt())).sum()
+}
+
+/// The largest value of v sin(sqrt(|v|)) between -500 and 500.
+const SCHWEFEL: f64 = 418.982_887_272_433_7;
+
 /// The distance function g shared by ZDT1 to ZDT3, equation 6: 1 on the front, at most 10.
 fn zdt_distance(x: &[f64]) -> f64 {
     1.0 + 9.0 * x[1..].iter().sum::<f64>() / (x.len() - 1) as f64

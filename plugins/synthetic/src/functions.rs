@@ -50,6 +50,8 @@ pub struct Single {
     pub optimum: Optimum,
     /// Every place where the optimum is reached within the bounds.
     pub optimisers: Optimisers,
+    /// What it is like outside of the bounds: where instances may have it evaluated.
+    pub beyond: Beyond,
     pub(crate) evaluate: fn(&[f64]) -> f64,
 }
 
@@ -72,6 +74,18 @@ pub struct Multi {
     pub(crate) evaluate: fn(&[f64], usize) -> Vec<f64>,
     pub(crate) residual: fn(&[f64]) -> f64,
     pub(crate) hypervolume: fn(usize) -> f64,
+}
+
+/// What a function is like outside of its bounds. See [`crate::instance`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Beyond {
+    /// Nowhere less than the optimum: it may be moved and turned at will.
+    Greater,
+    /// Nowhere less than the optimum within one width of the bounds; further out there is less. It may be moved as
+    /// long as its optimiser stays within the bounds, and is not turned.
+    GreaterNearby,
+    /// Less than the optimum, or not defined: moved, it is evaluated where the bounds reflect the argument to.
+    Undefined,
 }
 
 /// The numbers of parameters a function is defined for.
@@ -244,6 +258,7 @@ const HARTMANN6: Single = Single {
         0.311_651_616_600_113_2,
         0.657_300_534_065_620_3,
     ]]),
+    beyond: Beyond::Greater,
     evaluate: formulas::hartmann6,
 };
 
@@ -253,6 +268,7 @@ const BRANIN: Single = Single {
     // Exactly 5 / (4 pi): the parabola vanishes where the cosine is -1.
     optimum: Optimum::Constant(0.397_887_357_729_738_3),
     optimisers: Optimisers::Listed(&[&[-PI, 12.275], &[PI, 2.275], &[3.0 * PI, 2.475]]),
+    beyond: Beyond::Greater,
     evaluate: formulas::branin,
 };
 
@@ -266,6 +282,7 @@ pub static FUNCTIONS: &[Function] = &[
             bounds: Bounds::Each(-32.768, 32.768),
             optimum: Optimum::Constant(0.0),
             optimisers: Optimisers::Repeated(0.0),
+            beyond: Beyond::Greater,
             evaluate: formulas::ackley,
         }),
         noise: 0.0,
@@ -301,6 +318,20 @@ pub static FUNCTIONS: &[Function] = &[
         source: "Deb, Thiele, Laumanns and Zitzler 2005, Scalable Test Problems for Evolutionary Multiobjective Optimization, section 6.7",
     },
     Function {
+        name: "ellipsoid",
+        summary: "a bowl a thousand times narrower one way than the other",
+        kind: Kind::Single(Single {
+            dimension: Dimension::AtLeast(2),
+            bounds: Bounds::Each(-5.0, 5.0),
+            optimum: Optimum::Constant(0.0),
+            optimisers: Optimisers::Repeated(0.0),
+            beyond: Beyond::Greater,
+            evaluate: formulas::ellipsoid,
+        }),
+        noise: 0.0,
+        source: BBOB,
+    },
+    Function {
         name: "griewank",
         summary: "a wide bowl covered with regular ripples",
         kind: Kind::Single(Single {
@@ -308,6 +339,7 @@ pub static FUNCTIONS: &[Function] = &[
             bounds: Bounds::Each(-600.0, 600.0),
             optimum: Optimum::Constant(0.0),
             optimisers: Optimisers::Repeated(0.0),
+            beyond: Beyond::Greater,
             evaluate: formulas::griewank,
         }),
         noise: 0.0,
@@ -325,6 +357,7 @@ pub static FUNCTIONS: &[Function] = &[
                 0.555_648_894_616_930_1,
                 0.852_546_984_686_677_4,
             ]]),
+            beyond: Beyond::Greater,
             evaluate: formulas::hartmann3,
         }),
         noise: 0.0,
@@ -345,6 +378,7 @@ pub static FUNCTIONS: &[Function] = &[
             bounds: Bounds::Each(-10.0, 10.0),
             optimum: Optimum::Constant(0.0),
             optimisers: Optimisers::Repeated(1.0),
+            beyond: Beyond::Greater,
             evaluate: formulas::levy,
         }),
         noise: 0.0,
@@ -382,6 +416,7 @@ pub static FUNCTIONS: &[Function] = &[
                 1.655_717_416_821_029_1,
                 PI / 2.0,
             ]),
+            beyond: Beyond::GreaterNearby,
             evaluate: formulas::michalewicz,
         }),
         noise: 0.0,
@@ -416,6 +451,7 @@ pub static FUNCTIONS: &[Function] = &[
             bounds: Bounds::Each(-5.12, 5.12),
             optimum: Optimum::Constant(0.0),
             optimisers: Optimisers::Repeated(0.0),
+            beyond: Beyond::Greater,
             evaluate: formulas::rastrigin,
         }),
         noise: 0.0,
@@ -429,10 +465,39 @@ pub static FUNCTIONS: &[Function] = &[
             bounds: Bounds::Each(-5.0, 10.0),
             optimum: Optimum::Constant(0.0),
             optimisers: Optimisers::Repeated(1.0),
+            beyond: Beyond::Greater,
             evaluate: formulas::rosenbrock,
         }),
         noise: 0.0,
         source: VIRTUAL_LIBRARY,
+    },
+    Function {
+        name: "schwefel",
+        summary: "deep minima far apart, the best one near a corner",
+        kind: Kind::Single(Single {
+            dimension: Dimension::AtLeast(1),
+            bounds: Bounds::Each(-500.0, 500.0),
+            optimum: Optimum::Constant(0.0),
+            optimisers: Optimisers::Repeated(420.968_746_359_982_03),
+            beyond: Beyond::Undefined,
+            evaluate: formulas::schwefel,
+        }),
+        noise: 0.0,
+        source: VIRTUAL_LIBRARY,
+    },
+    Function {
+        name: "step_ellipsoid",
+        summary: "a bowl of flat steps, without a slope to follow",
+        kind: Kind::Single(Single {
+            dimension: Dimension::AtLeast(2),
+            bounds: Bounds::Each(-5.0, 5.0),
+            optimum: Optimum::Constant(0.0),
+            optimisers: Optimisers::Repeated(0.0),
+            beyond: Beyond::Greater,
+            evaluate: formulas::step_ellipsoid,
+        }),
+        noise: 0.0,
+        source: BBOB,
     },
     Function {
         name: "styblinski_tang",
@@ -442,6 +507,7 @@ pub static FUNCTIONS: &[Function] = &[
             bounds: Bounds::Each(-5.0, 5.0),
             optimum: Optimum::PerParameter(-39.166_165_703_771_41),
             optimisers: Optimisers::Repeated(-2.903_534_027_771_177),
+            beyond: Beyond::Greater,
             evaluate: formulas::styblinski_tang,
         }),
         noise: 0.0,
@@ -500,6 +566,8 @@ pub static FUNCTIONS: &[Function] = &[
         source: ZITZLER,
     },
 ];
+
+const BBOB: &str = "Hansen, Finck, Ros and Auger 2009, Real-Parameter Black-Box Optimization Benchmarking: Noiseless Functions Definitions, INRIA RR-6829, f2 and f7, without oscillation, penalty and rotations (see the option rotate)";
 
 const ZITZLER: &str =
     "Zitzler, Deb and Thiele 2000, Comparison of Multiobjective Evolutionary Algorithms, equations 6 to 9";

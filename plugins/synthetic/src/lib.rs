@@ -7,6 +7,7 @@
 
 mod formulas;
 pub mod functions;
+mod instance;
 mod objective;
 pub mod pipeline;
 

@@ -1,6 +1,7 @@
 //! One function of the table as an objective: it finds its arguments in the study's space, and measures.
 
 use crate::functions::{FUNCTIONS, Function, Kind, Multi, Single, find};
+use crate::instance::{Placement, standard_normal};
 use crate::pipeline::{self, BATCH_SIZES, Model, Pipeline};
 use ansatz_core::nearest::did_you_mean;
 use ansatz_core::rng::Rng;
@@ -9,7 +10,6 @@ use ansatz_core::{
     Context, Descriptor, EvaluationError, Measurement, Objective, ObjectiveError, Point, Problem, Space,
     Surroundings, Value,
 };
-use rand::RngExt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::time::{Duration, Instant};
@@ -27,6 +27,13 @@ pub struct Options {
     /// How long each evaluation pretends to take, in milliseconds.
     #[serde(default)]
     pub delay_ms: u64,
+    /// Moves the optimum to a place of its own in the space, and adds a constant to the value: the same number, the same
+    /// place. For functions of numbers with one metric.
+    #[serde(default)]
+    pub instance: Option<u64>,
+    /// Turns the function about its optimum, by a random rotation that the instance decides.
+    #[serde(default)]
+    pub rotate: bool,
 }
 
 /// A function of the table, ready for one study.
@@ -40,7 +47,7 @@ pub struct Synthetic {
 /// What to compute from a point. `arguments[i]` is the parameter index of argument i.
 #[derive(Debug)]
 enum Measure {
-    Single { function: Single, optimum: f64, arguments: Vec<usize> },
+    Single { function: Single, optimum: f64, arguments: Vec<usize>, placement: Option<Placement> },
     Multi { function: Multi, metric_count: usize, arguments: Vec<usize> },
     Mixed { optimum: f64 },
 }
@@ -69,7 +76,7 @@ impl Objective for Synthetic {
         if problem.fidelity.is_some() {
             return Err(format!("{} has no fidelity: every evaluation is a full one", function.name).into());
         }
-        let measure = Measure::new(function, problem)?;
+        let measure = Measure::new(function, problem, &options)?;
         measure.check_metrics(function.name, problem)?;
         Ok(Self { measure, noise, delay: Duration::from_millis(options.delay_ms) })
     }
@@ -79,10 +86,16 @@ impl Objective for Synthetic {
         let mut noise = Noise { deviation: self.noise, rng: Rng::new(context.assignment.seed) };
         let mut measurement = Measurement::new();
         match &self.measure {
-            Measure::Single { function, optimum, arguments } => {
-                let value = (function.evaluate)(&numbers(point, arguments)?);
-                noise.measure("value", value, &mut measurement);
-                measurement.set("regret", value - optimum, None);
+            Measure::Single { function, optimum, arguments, placement } => {
+                let mut x = numbers(point, arguments)?;
+                let mut constant = 0.0;
+                if let Some(placement) = placement {
+                    (x, constant) = (placement.argument(&x), placement.constant);
+                }
+                let value = (function.evaluate)(&x);
+                noise.measure("value", value + constant, &mut measurement);
+                // before the constant, which would cost it digits; what rounding puts below the optimum is the optimum
+                measurement.set("regret", (value - optimum).max(0.0), None);
             }
             Measure::Multi { function, metric_count, arguments } => {
                 let values = (function.evaluate)(&numbers(point, arguments)?, *metric_count);
@@ -94,7 +107,7 @@ impl Objective for Synthetic {
                 let pipeline = read_pipeline(context.space(), point).map_err(EvaluationError::Failed)?;
                 let value = pipeline::value(&pipeline);
                 noise.measure("value", value, &mut measurement);
-                measurement.set("regret", value - optimum, None);
+                measurement.set("regret", (value - optimum).max(0.0), None);
             }
         }
         Ok(measurement)
@@ -102,8 +115,15 @@ impl Objective for Synthetic {
 }
 
 impl Measure {
-    fn new(function: &Function, problem: &Problem) -> Result<Self, ObjectiveError> {
+    fn new(function: &Function, problem: &Problem, options: &Options) -> Result<Self, ObjectiveError> {
         let name = function.name;
+        if !matches!(function.kind, Kind::Single(_)) && (options.instance.is_some() || options.rotate) {
+            return Err(format!(
+                "{name} has no instances and is not rotated: that is for functions of numbers with one metric"
+            )
+            .into());
+        }
+        let row = function;
         match function.kind {
             Kind::Single(function) => {
                 let arguments = match_numbers(
@@ -114,7 +134,11 @@ impl Measure {
                     |index| function.bounds.of(index),
                 )?;
                 let optimum = function.optimum(arguments.len()).ok_or("the optimum is not known")?;
-                Ok(Self::Single { function, optimum, arguments })
+                let parameters = problem.space.parameters();
+                let domains: Vec<&Domain> =
+                    arguments.iter().map(|&index| &parameters[index].domain).collect();
+                let placement = Placement::new(row, &function, &domains, options.instance, options.rotate)?;
+                Ok(Self::Single { function, optimum, arguments, placement })
             }
             Kind::Multi(function) => {
                 let metric_count = function.metric_count.nearest(highest_metric(problem));
@@ -323,14 +347,12 @@ impl Noise {
         if self.deviation == 0.0 {
             measurement.set(metric, value, None);
         } else {
-            measurement.set(metric, value + self.deviation * self.standard_normal(), Some(self.deviation));
+            measurement.set(
+                metric,
+                value + self.deviation * standard_normal(&mut self.rng),
+                Some(self.deviation),
+            );
         }
-    }
-
-    /// Box and Muller 1958, the cosine branch. The logarithm's argument lies in (0, 1].
-    fn standard_normal(&mut self) -> f64 {
-        let radius = (-2.0 * libm::log(1.0 - self.rng.random::<f64>())).sqrt();
-        radius * libm::cos(2.0 * std::f64::consts::PI * self.rng.random::<f64>())
     }
 }
 

@@ -370,6 +370,11 @@ impl Process {
         })
     }
 
+    /// Its number.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Where what it wrote to standard error is.
     pub fn log(&self) -> Option<&Log> {
         self.log.as_ref()

@@ -17,6 +17,8 @@ use ansatz_core::{Capability, Prediction};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// What is kept for a replay before the strategy is asked for a snapshot instead.
 const KEPT_BYTES: usize = 1 << 20;
@@ -31,6 +33,8 @@ pub struct RemoteStrategy {
     /// The line that makes it.
     creation: String,
     process: Option<Process>,
+    /// The number of the newest process, for whoever measures it.
+    process_id: Arc<AtomicU32>,
     past: Past,
     has_snapshots: bool,
     /// It knows what `recommend` means.
@@ -105,6 +109,7 @@ impl RemoteStrategy {
             name: creation.name.clone(),
             creation: line_of(&Request::Create(creation.clone())).map_err(|broken| crashed(&broken, None))?,
             process: None,
+            process_id: Arc::default(),
             past: Past::default(),
             has_snapshots: capabilities.contains(&Capability::Snapshot),
             has_recommendations: false,
@@ -116,10 +121,16 @@ impl RemoteStrategy {
         Ok(strategy)
     }
 
+    /// The number of its process, as it changes.
+    pub fn process_id(&self) -> Arc<AtomicU32> {
+        Arc::clone(&self.process_id)
+    }
+
     /// A process with the strategy as it was made, and the features of the plugin.
     fn start(&self) -> Result<(Process, Vec<String>), Fault> {
         let (mut process, introduction) = Process::start(&self.launch, &self.served)
             .map_err(|error| crashed(&error.broken, error.log.as_ref()))?;
+        self.process_id.store(process.id(), Ordering::Relaxed);
         match process.call_line(&self.creation) {
             Ok(Reply::Ok {}) => {
                 process.limit_calls(self.launch.call_timeout);

@@ -33,7 +33,7 @@ fn floats(prefix: &str, count: usize, lower: f64, upper: f64) -> Vec<Parameter> 
 }
 
 fn options(function: &str) -> Options {
-    Options { function: function.into(), noise: None, delay_ms: 0 }
+    Options { function: function.into(), noise: None, delay_ms: 0, instance: None, rotate: false }
 }
 
 fn create(problem: &Problem, options: Options) -> Result<Synthetic, String> {
@@ -299,4 +299,44 @@ fn options_are_read_strictly() {
     assert_eq!(read(r#"{"function": "branin"}"#).unwrap(), options("branin"));
     assert!(read("{}").is_err());
     assert!(read(r#"{"function": "branin", "nois": 1}"#).is_err());
+}
+
+#[test]
+fn an_instance_moves_the_optimum_and_the_value_but_not_the_regret() {
+    let problem = problem(floats("x", 4, -5.0, 5.0), &["value"]);
+    let instance = |instance| Options { instance, ..options("styblinski_tang") };
+    let plain = create(&problem, instance(None)).unwrap();
+    let point = Point::from_flat(&[-2.903_534_027_771_177; 4]);
+    let at_old_place = |objective: &Synthetic| evaluate(objective, &problem, &point, 1).unwrap();
+    assert!(at_old_place(&plain).value("regret").unwrap() < 1e-9);
+    let mut values = Vec::new();
+    for number in [0, 1, 2] {
+        let moved = create(&problem, instance(Some(number))).unwrap();
+        let measured = at_old_place(&moved);
+        let (value, regret) = (measured.value("value").unwrap(), measured.value("regret").unwrap());
+        assert!(regret > 1e-3, "instance {number} has its optimum where it was");
+        let constant = value - regret + 4.0 * 39.166_165_703_771_41;
+        assert!((1.0..=100.0).contains(&constant.abs()), "{constant}");
+        values.push(value);
+        let again = create(&problem, instance(Some(number))).unwrap();
+        assert_eq!(at_old_place(&again), measured);
+    }
+    values.dedup();
+    assert_eq!(values.len(), 3);
+}
+
+#[test]
+fn what_has_no_instances_or_rotations_says_so() {
+    let two = problem(floats("x", 2, 0.0, 1.0), &["f1", "f2"]);
+    check_refused(&two, Options { instance: Some(1), ..options("zdt1") }, &["zdt1 has no instances"]);
+    let mixed = problem(pipeline::parameters(), &["value"]);
+    check_refused(&mixed, Options { rotate: true, ..options("pipeline") }, &["pipeline has no instances"]);
+    let steep = problem(floats("x", 2, 0.0, 3.0), &["value"]);
+    check_refused(
+        &steep,
+        Options { rotate: true, ..options("michalewicz") },
+        &["michalewicz cannot be rotated", "drop rotate"],
+    );
+    let whole = problem(vec![Parameter::int("a", -5, 5), Parameter::float("b", -5.0, 5.0)], &["value"]);
+    check_refused(&whole, Options { rotate: true, ..options("levy") }, &["float parameters"]);
 }

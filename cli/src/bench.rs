@@ -1,0 +1,108 @@
+//! `ansatz bench`: strategies against each other, on many problems, with many seeds.
+//!
+//! An arena is read (`manifest`), its plugins are found and its cells listed (`arena`), each cell is run by the engine
+//! that runs studies (`cell`) and kept as a line (`results`); what the lines say is `statistics`, and how it is shown
+//! `report`. docs/bench.md defines every number.
+
+mod arena;
+mod cell;
+mod cpu;
+mod manifest;
+mod results;
+
+pub use arena::{CellPlan, Ready, Selection, Tally};
+pub use manifest::{Arena, ArenaProblem, Contender};
+pub use results::{AskCpuMean, Cell, CellResult, FILE_NAME, FORMAT, Failing, Key, Results, Seconds};
+
+use crate::args::BenchArgs;
+use crate::commands::print;
+use crate::error::{Error, Exit};
+use crate::interrupt::Interrupt;
+use indicatif::{ProgressBar, ProgressStyle};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+/// Where results go that are given no folder, with the arena's name after it.
+const FOLDER: &str = "bench";
+
+/// Carries the command out.
+pub fn execute(arguments: &BenchArgs) -> Result<Exit, Error> {
+    let arena = match &arguments.arena {
+        Some(path) => Arena::read(path)?,
+        None => Arena::standard()?,
+    };
+    let selection = Selection {
+        strategies: arguments.strategies.clone(),
+        problems: arguments.problems.clone(),
+        seed_count: arguments.seeds,
+        budget: arguments.budget,
+        job_count: arguments.jobs,
+    };
+    let ready = arena.select(&selection)?.prepare()?;
+    let folder = match &arguments.output {
+        Some(folder) => folder.clone(),
+        None => Path::new(FOLDER).join(&ready.arena.name),
+    };
+    let mut results = Results::open(&folder)?;
+    warn(&std::mem::take(&mut results.notices));
+    let tally = fill(&ready, &mut results, arguments.rerun)?;
+    finish(&ready, &results, tally, &folder, arguments)
+}
+
+/// Runs what is not done yet.
+fn fill(ready: &Ready, results: &mut Results, is_rerun: bool) -> Result<Tally, Error> {
+    let mut open: Vec<&CellPlan> = Vec::new();
+    let (mut kept_count, mut other_count) = (0, 0);
+    for cell in &ready.cells {
+        match results.get(&cell.key) {
+            None => open.push(cell),
+            Some(result) if ready.is_of_another_build(cell, result) => {
+                other_count += 1;
+                if is_rerun { open.push(cell) } else { kept_count += 1 }
+            }
+            Some(_) => kept_count += 1,
+        }
+    }
+    if other_count > 0 && !is_rerun {
+        warn(&[format!(
+            "{other_count} results are of another build of their plugin with the same version, and are kept; --rerun runs them again"
+        )]);
+    }
+    let interrupt = Interrupt::listen();
+    let bar = ProgressBar::new(ready.cells.len() as u64);
+    if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} runs, {eta} left: {msg}") {
+        bar.set_style(style);
+    }
+    bar.set_position(kept_count as u64);
+    let tally = ready.run(&open, results, &interrupt, |result| {
+        bar.inc(1);
+        bar.set_message(format!("{} on {}", result.key.strategy, result.key.problem));
+    });
+    bar.finish_and_clear();
+    Ok(Tally { kept_count, ..tally? })
+}
+
+/// Says what came of it.
+fn finish(
+    ready: &Ready,
+    _results: &Results,
+    tally: Tally,
+    folder: &PathBuf,
+    _arguments: &BenchArgs,
+) -> Result<Exit, Error> {
+    print(&format!(
+        "{}: {} of {} runs done ({} before); {}\n",
+        ready.arena.name,
+        tally.kept_count + tally.run_count,
+        ready.cells.len(),
+        tally.kept_count,
+        folder.join(FILE_NAME).display()
+    ))?;
+    Ok(if tally.is_interrupted { Exit::Interrupted } else { Exit::Success })
+}
+
+fn warn(notices: &[String]) {
+    for notice in notices {
+        let _ = writeln!(io::stderr(), "warning: {notice}");
+    }
+}

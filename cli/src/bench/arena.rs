@@ -1,0 +1,398 @@
+//! An arena with its plugins: which cells there are, and how they are run.
+
+use super::cell::{self, Task};
+use super::manifest::{Arena, ArenaProblem, Contender};
+use super::results::{Cell, CellResult, FORMAT, Failing, Key, Results, digest};
+use crate::clock::Clock;
+use crate::error::Error;
+use crate::executor::Evaluate;
+use crate::interrupt::Interrupt;
+use crate::manifest::{Diagnostics, Section};
+use crate::plan::{PluginChoice, StudyPlan};
+use crate::plugins::{LoadedStrategy, lone_objective, search_path};
+use ansatz_core::study::{Budget, Member, Mix};
+use ansatz_plugin_host::{FaultClass, Found, HostError, Origin, Role, SearchPath};
+use serde_json::json;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::channel;
+use std::time::Duration;
+
+/// What the command line says beyond the file.
+#[derive(Clone, Debug, Default)]
+pub struct Selection {
+    /// Only these strategies; a plugin that the file does not name competes under its own name.
+    pub strategies: Vec<String>,
+    /// Only these problems, or problems of these families.
+    pub problems: Vec<String>,
+    /// Another number of seeds.
+    pub seed_count: Option<u64>,
+    /// Another largest budget.
+    pub budget: Option<u64>,
+    /// Another number of jobs.
+    pub job_count: Option<usize>,
+}
+
+/// An arena whose plugins were found.
+pub struct Ready {
+    /// As it was read and selected.
+    pub arena: Arena,
+    /// Who competes.
+    pub strategies: Vec<ReadyStrategy>,
+    /// On what, with the objective where all seeds share it.
+    pub problems: Vec<ReadyProblem>,
+    /// Every cell.
+    pub cells: Vec<CellPlan>,
+}
+
+/// A strategy that was found.
+pub struct ReadyStrategy {
+    /// As the arena has it.
+    pub contender: Contender,
+    /// The version of the plugin.
+    pub version: String,
+    found: Found,
+    options_digest: String,
+}
+
+/// A problem whose objective was found.
+pub struct ReadyProblem {
+    /// As the arena has it.
+    pub problem: ArenaProblem,
+    objective: Found,
+    /// `None` where each seed has one of its own.
+    shared: Option<Arc<dyn Evaluate>>,
+    digest: String,
+}
+
+/// A cell before it is run.
+#[derive(Clone, Debug)]
+pub struct CellPlan {
+    /// Index of the strategy.
+    pub strategy: usize,
+    /// Index of the problem.
+    pub problem: usize,
+    /// What it is known by.
+    pub key: Key,
+}
+
+/// What a run of the arena did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tally {
+    /// Cells that were done before.
+    pub kept_count: usize,
+    /// Cells that were run.
+    pub run_count: usize,
+    /// Whether somebody interrupted it.
+    pub is_interrupted: bool,
+}
+
+impl Arena {
+    /// Leaves what was selected.
+    ///
+    /// # Errors
+    /// A name that is not there.
+    pub fn select(mut self, selection: &Selection) -> Result<Self, Error> {
+        if let Some(count) = selection.seed_count {
+            self.seed_count = count;
+        }
+        if let Some(count) = selection.job_count {
+            self.job_count = count;
+        }
+        if let Some(budget) = selection.budget {
+            self.budgets.retain(|known| *known < budget);
+            self.budgets.push(budget);
+        }
+        if !selection.problems.is_empty() {
+            let is_meant = |wanted: &String, problem: &ArenaProblem| {
+                problem.name == *wanted || problem.family.as_ref() == Some(wanted)
+            };
+            for wanted in &selection.problems {
+                if !self.problems.iter().any(|problem| is_meant(wanted, problem)) {
+                    let names: Vec<&str> =
+                        self.problems.iter().map(|problem| problem.name.as_str()).collect();
+                    let hint = ansatz_core::nearest::did_you_mean(wanted, names.iter().copied());
+                    return Err(Error::Usage(format!(
+                        "the arena {} has no problem and no family {wanted:?}{hint}; it has {}",
+                        self.name,
+                        names.join(", ")
+                    )));
+                }
+            }
+            self.problems.retain(|problem| selection.problems.iter().any(|wanted| is_meant(wanted, problem)));
+        }
+        if !selection.strategies.is_empty() {
+            let known = self.strategies.take().unwrap_or_default();
+            let meant = |wanted: &String| {
+                let named = known.iter().find(|contender| contender.name == *wanted);
+                named.cloned().unwrap_or_else(|| Contender::new(wanted))
+            };
+            self.strategies = Some(selection.strategies.iter().map(meant).collect());
+        }
+        Ok(self)
+    }
+
+    /// Finds the plugins, compares options with what they publish, and makes every objective once.
+    ///
+    /// # Errors
+    /// A plugin is missing, or options or a problem do not fit an objective. Strategies are judged in their cells.
+    pub fn prepare(self) -> Result<Ready, Error> {
+        let search = search_path(&self.plugin_folders);
+        let strategies = self.find_strategies(&search)?;
+        let mut problems = Vec::new();
+        for problem in &self.problems {
+            problems.push(ready_problem(problem, &self)?);
+        }
+        let mut ready = Ready { arena: self, strategies, problems, cells: Vec::new() };
+        ready.cells = ready.every_cell();
+        Ok(ready)
+    }
+
+    fn find_strategies(&self, search: &SearchPath) -> Result<Vec<ReadyStrategy>, Error> {
+        let contenders = match &self.strategies {
+            Some(contenders) => contenders.clone(),
+            None => shipped(search),
+        };
+        let mut ready: Vec<ReadyStrategy> = Vec::new();
+        let (mut wrong, mut missing) = (Diagnostics::default(), Diagnostics::default());
+        for contender in contenders {
+            let name = &contender.choice.plugin;
+            match search.find(Role::Strategy, name) {
+                Ok(found) => {
+                    if let Some(component) = found.plugin.metadata.component(Role::Strategy, name) {
+                        wrong.extend(self.check_options(&contender.name, &component.options_schema));
+                    }
+                    ready.push(ReadyStrategy {
+                        version: found.plugin.metadata.version.clone(),
+                        options_digest: digest(&contender.choice.options),
+                        found,
+                        contender,
+                    });
+                }
+                Err(error) => missing.extend(self.plugin_error(&contender.name, &error.to_string())),
+            }
+        }
+        if !missing.is_empty() {
+            return Err(Error::MissingPlugin(missing));
+        }
+        if !wrong.is_empty() {
+            return Err(wrong.into());
+        }
+        if ready.is_empty() {
+            return Err(Error::NotFound(
+                "no strategy ships beside this ansatz; name some in [strategies] or with --strategies".into(),
+            ));
+        }
+        Ok(ready)
+    }
+}
+
+/// Every strategy that ships with the host, by name. Theirs are the names without a vendor.
+fn shipped(search: &SearchPath) -> Vec<Contender> {
+    let (found, _) = search.all();
+    let beside = found.iter().filter(|found| found.origin == Origin::BesideHost);
+    let mut names: Vec<&str> = beside
+        .flat_map(|found| &found.plugin.metadata.components)
+        .filter(|component| component.role == Role::Strategy && !component.name.contains('.'))
+        .map(|component| component.name.as_str())
+        .collect();
+    names.sort_unstable();
+    names.dedup();
+    names.into_iter().map(Contender::new).collect()
+}
+
+fn ready_problem(problem: &ArenaProblem, arena: &Arena) -> Result<ReadyProblem, Error> {
+    let manifest = &problem.manifest;
+    let mut folders = problem.plan.plugin_folders.clone();
+    folders.extend(arena.plugin_folders.iter().cloned());
+    let Some(choice) = &problem.plan.objective else {
+        return Err(Error::Usage(format!("problem {} has no objective", problem.name)));
+    };
+    let found = search_path(&folders).find(Role::Objective, &choice.plugin).map_err(|error| {
+        let message = format!("problem {}: {error}", problem.name);
+        Error::MissingPlugin(manifest.plugin_error(Section::Objective, &message))
+    })?;
+    if let Some(component) = found.plugin.metadata.component(Role::Objective, &choice.plugin) {
+        let wrong = manifest.check_options(Section::Objective, &component.options_schema);
+        if !wrong.is_empty() {
+            return Err(wrong.into());
+        }
+    }
+    let mut plan = problem.plan.clone();
+    plan.rules.problem.trial_count = None;
+    let content = json!({
+        "problem": plan.rules.problem,
+        "objective": choice.plugin,
+        "version": found.plugin.metadata.version,
+        "options": choice.options,
+        "metric": problem.metric,
+        "instances": problem.has_instances,
+        "attempts": plan.rules.attempts_max,
+        "duplicates": plan.rules.duplicates,
+    });
+    let first = problem.has_instances.then_some(arena.first_seed);
+    let made = make_objective(&found, choice, &plan, first).map_err(|error| match &error {
+        HostError::Unfit(fault) if matches!(fault.kind, FaultClass::Invalid | FaultClass::Unsupported) => {
+            let message = format!("problem {}: {error}", problem.name);
+            Error::from(manifest.options_error(Section::Objective, &message))
+        }
+        _ => error.into(),
+    })?;
+    Ok(ReadyProblem {
+        problem: problem.clone(),
+        objective: found,
+        shared: (!problem.has_instances).then_some(made),
+        digest: digest(&content),
+    })
+}
+
+fn make_objective(
+    found: &Found,
+    choice: &PluginChoice,
+    plan: &StudyPlan,
+    instance: Option<u64>,
+) -> Result<Arc<dyn Evaluate>, HostError> {
+    let mut choice = choice.clone();
+    if let (Some(instance), Some(options)) = (instance, choice.options.as_object_mut()) {
+        options.insert("instance".to_owned(), instance.into());
+    }
+    Ok(Arc::new(lone_objective(found, &choice, plan)?))
+}
+
+impl Ready {
+    /// By problem, then seed, then strategy: what is compared with each other is done together.
+    fn every_cell(&self) -> Vec<CellPlan> {
+        let most = self.arena.budgets.last().copied().unwrap_or(1);
+        let least = |limits: [Option<u64>; 2], value: u64| limits.into_iter().flatten().fold(value, u64::min);
+        let mut cells = Vec::new();
+        for (problem_index, ReadyProblem { problem, digest, .. }) in self.problems.iter().enumerate() {
+            for number in 0..self.arena.seed_count {
+                for (strategy_index, strategy) in self.strategies.iter().enumerate() {
+                    let contender = &strategy.contender;
+                    let seed_limits = [problem.seed_count_max, contender.seed_count_max];
+                    if number >= least(seed_limits, self.arena.seed_count) {
+                        continue;
+                    }
+                    let key = Key {
+                        strategy: contender.name.clone(),
+                        plugin: contender.choice.plugin.clone(),
+                        plugin_version: strategy.version.clone(),
+                        options_digest: strategy.options_digest.clone(),
+                        problem: problem.name.clone(),
+                        problem_digest: digest.clone(),
+                        seed: self.arena.first_seed + number,
+                        budget: least([problem.budget_max, contender.budget_max], most),
+                    };
+                    cells.push(CellPlan { strategy: strategy_index, problem: problem_index, key });
+                }
+            }
+        }
+        cells
+    }
+
+    /// Whether a result is of another build of the plugin than the one that is here.
+    pub fn is_of_another_build(&self, cell: &CellPlan, result: &CellResult) -> bool {
+        self.strategies[cell.strategy].found.plugin.metadata.sha256 != result.plugin_sha256
+    }
+
+    /// Runs the cells of the list that are not done, and adds each to the results as it ends. `on_cell` hears of
+    /// each.
+    ///
+    /// # Errors
+    /// The results could not be written.
+    pub fn run(
+        &self,
+        cells: &[&CellPlan],
+        results: &mut Results,
+        interrupt: &Interrupt,
+        mut on_cell: impl FnMut(&CellResult),
+    ) -> Result<Tally, Error> {
+        let next = AtomicUsize::new(0);
+        let (sender, receiver) = channel();
+        let mut run_count = 0;
+        let written = std::thread::scope(|scope| {
+            for _ in 0..self.arena.job_count.min(cells.len()) {
+                let (sender, next) = (sender.clone(), &next);
+                scope.spawn(move || {
+                    while let Some(cell) = cells.get(next.fetch_add(1, Ordering::Relaxed)) {
+                        if interrupt.count() > 0 {
+                            break;
+                        }
+                        let Some(result) = self.run_cell(cell, interrupt) else { break };
+                        if sender.send(result).is_err() {
+                            break;
+                        }
+                    }
+                });
+            }
+            drop(sender);
+            for result in receiver {
+                on_cell(&result);
+                results.add(result)?;
+                run_count += 1;
+            }
+            Ok(())
+        });
+        // the receiver is gone by then, so that nobody goes on for nothing
+        written.map(|()| Tally { kept_count: 0, run_count, is_interrupted: interrupt.count() > 0 })
+    }
+
+    /// One cell; `None` if it was interrupted.
+    fn run_cell(&self, cell: &CellPlan, interrupt: &Interrupt) -> Option<CellResult> {
+        let strategy = &self.strategies[cell.strategy];
+        let ready = &self.problems[cell.problem];
+        let plan = self.plan_of(cell);
+        let objective = match (&ready.shared, &plan.objective) {
+            (Some(shared), _) => Ok(Arc::clone(shared)),
+            (None, Some(choice)) => make_objective(&ready.objective, choice, &plan, Some(cell.key.seed)),
+            (None, None) => return None,
+        };
+        let outcome = match objective {
+            Ok(objective) => {
+                let contender = &strategy.contender;
+                let task = Task {
+                    objective,
+                    strategy: LoadedStrategy::alone(
+                        &strategy.found,
+                        &contender.choice,
+                        &plan.rules.problem,
+                        cell.key.seed,
+                        &contender.name,
+                    ),
+                    plan,
+                    metric: &ready.problem.metric,
+                    budgets: &self.arena.budgets,
+                };
+                cell::run(task, interrupt)?
+            }
+            Err(error) => {
+                let mut outcome = Cell::default();
+                outcome.fail(Failing::Objective, error.to_string());
+                outcome
+            }
+        };
+        Some(CellResult {
+            format: FORMAT,
+            key: cell.key.clone(),
+            plugin_sha256: strategy.found.plugin.metadata.sha256.clone(),
+            metric: ready.problem.metric.clone(),
+            cell: outcome,
+            date: Clock::start(Duration::ZERO).unix_seconds(),
+            host_version: env!("CARGO_PKG_VERSION").to_owned(),
+        })
+    }
+
+    /// The study of a cell.
+    fn plan_of(&self, cell: &CellPlan) -> StudyPlan {
+        let contender = &self.strategies[cell.strategy].contender;
+        let mut plan = self.problems[cell.problem].problem.plan.clone();
+        plan.strategies = vec![contender.choice.clone()];
+        plan.rules.members =
+            vec![Member { label: contender.name.clone(), weight: 1.0, trial_count_max: None }];
+        plan.rules.mix = Mix::default();
+        plan.rules.seed = cell.key.seed;
+        plan.rules.budget = Budget { trial_count: Some(cell.key.budget), ..Budget::default() };
+        plan.rules.problem.trial_count = Some(cell.key.budget);
+        plan
+    }
+}

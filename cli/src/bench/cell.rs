@@ -1,0 +1,244 @@
+//! One cell of the arena: one strategy on one problem with one seed, by the engine that runs studies.
+//!
+//! One slot, so that what comes of it depends on the seed and on nothing else; a journal that keeps nothing; no
+//! restarts and no fallback, because what a strategy does wrong is its own result.
+
+use super::cpu::{Moment, Span};
+use super::results::{AskCpuMean, Cell, Failing, Seconds};
+use crate::clock::Clock;
+use crate::engine::{Ending, Engine};
+use crate::error::Error;
+use crate::executor::{Evaluate, Event, Executor, GRACE};
+use crate::interrupt::Interrupt;
+use crate::journal::{Entries, Journal, JournalError, Stamped, StudyHeader};
+use crate::plan::StudyPlan;
+use crate::plugins::LoadedStrategy;
+use ansatz_core::metric::Goal;
+use ansatz_core::study::{Step, StopReason, Study};
+use ansatz_core::{Assignment, TrialId};
+use ansatz_plugin_host::{FaultClass, HostError};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How often a cell looks whether it was interrupted, while a trial runs.
+const TICK: Duration = Duration::from_millis(200);
+
+/// What a cell is made of.
+pub(super) struct Task<'a> {
+    /// With the seed, the budget and the one member of this cell.
+    pub plan: StudyPlan,
+    pub objective: Arc<dyn Evaluate>,
+    pub strategy: LoadedStrategy,
+    /// Read at the trial that was observed to be best.
+    pub metric: &'a str,
+    /// Counts of trials at which the cost of asking is noted.
+    pub budgets: &'a [u64],
+}
+
+/// Runs a cell. `None` if it was interrupted: then it has no result.
+pub(super) fn run(task: Task<'_>, interrupt: &Interrupt) -> Option<Cell> {
+    let mut cell = Cell::default();
+    match trials(task, interrupt, &mut cell) {
+        Ok(true) => {}
+        Ok(false) => return None,
+        Err(error) => cell.fail(failing(&error), error.to_string()),
+    }
+    cell.trial_count = cell.trace.len() as u64;
+    Some(cell)
+}
+
+/// Trial after trial. False if it was interrupted.
+fn trials(task: Task<'_>, interrupt: &Interrupt, cell: &mut Cell) -> Result<bool, Error> {
+    let Task { plan, objective, strategy, metric, budgets } = task;
+    let header = StudyHeader { plan: plan.clone(), manifest: String::new(), created_at: 0.0 };
+    let study = Study::new(plan.rules.clone());
+    let journal = Box::new(NoJournal { header });
+    let mut engine = Engine::new(study, vec![strategy], 0, journal, Clock::start(Duration::ZERO))?;
+    let mut executor = Executor::new(objective, 1, GRACE)
+        .map_err(|error| Error::Io { path: "a thread for a slot".into(), error })?;
+    let mut again: Option<TrialId> = None;
+    let mut asks = Costs::default();
+    let mut tells = Costs::default();
+    loop {
+        let trial = match again.take() {
+            Some(trial) => trial,
+            None => {
+                let before = Moment::before(engine.process_id(0));
+                let (starts, step) = engine.fill(1)?;
+                let span = before.until_now(engine.process_id(0));
+                engine.commit()?;
+                match (starts.first(), step) {
+                    (Some(trial), _) => {
+                        asks.add(span);
+                        let number = trial.0 + 1;
+                        if budgets.contains(&number) {
+                            cell.ask_cpu_means.push(AskCpuMean { trials: number, seconds: asks.cpu_mean() });
+                        }
+                        *trial
+                    }
+                    (None, Step::Stop(reason)) => {
+                        end(cell, &mut engine, reason);
+                        break;
+                    }
+                    // it waits for results although it has heard all of them
+                    (None, _) => break,
+                }
+            }
+        };
+        if interrupt.count() > 0 {
+            return Ok(false);
+        }
+        let Some(entry) = engine.study().trial(trial) else { break };
+        let assignment = Assignment {
+            trial,
+            attempt: entry.attempt,
+            seed: engine.study().trial_seed(trial),
+            fidelity: entry.fidelity,
+            time_limit: plan.run.trial_timeout,
+            output_folder: None,
+        };
+        executor.start(entry.point.clone(), assignment);
+        while executor.running().len() > 0 {
+            for event in executor.wait(TICK, Duration::ZERO) {
+                match event {
+                    Event::Reported { trial, step, measurement } => {
+                        engine.report(trial, step, measurement)?;
+                    }
+                    Event::Ended { trial, outcome, duration } => {
+                        cell.evaluation_seconds += duration.as_secs_f64();
+                        let before = Moment::before(engine.process_id(0));
+                        let ending = engine.finish(trial, outcome, duration)?;
+                        tells.add(before.until_now(engine.process_id(0)));
+                        if ending == Ending::Retry {
+                            again = Some(trial);
+                        } else {
+                            match at_the_best(engine.study(), metric) {
+                                Ok(value) => cell.trace.push(value),
+                                Err(error) => {
+                                    cell.fail(Failing::Objective, error);
+                                    return Ok(true);
+                                }
+                            }
+                        }
+                        engine.commit()?;
+                    }
+                }
+            }
+            if interrupt.count() > 0 {
+                executor.stop_all();
+            }
+        }
+    }
+    cell.ask_seconds = asks.seconds();
+    cell.tell_seconds = tells.seconds();
+    Ok(true)
+}
+
+/// The metric at the trial that the study holds for its best, if there is one by now.
+fn at_the_best(study: &Study, metric: &str) -> Result<Option<f64>, String> {
+    let best = study.incumbent().first().and_then(|best| study.trial(best)?.outcome.as_ref()?.completed());
+    let Some(measurement) = best else { return Ok(None) };
+    if let Some(value) = measurement.value(metric) {
+        return Ok(Some(value).filter(|value| value.is_finite()));
+    }
+    let names = measurement.readings().iter().map(|reading| reading.metric.as_str());
+    let hint = ansatz_core::nearest::did_you_mean(metric, names.clone());
+    let reported: Vec<&str> = names.collect();
+    Err(format!(
+        "metric {metric} is to be read, and the objective does not report it{hint}; it reports {}",
+        reported.join(", ")
+    ))
+}
+
+/// Notes why a cell ended, where that is worth a word.
+fn end(cell: &mut Cell, engine: &mut Engine, reason: StopReason) {
+    match reason {
+        StopReason::Broken => {
+            let said = engine.take_notices().join("; ");
+            cell.fail(Failing::Broke, said);
+        }
+        StopReason::Failures => {
+            let last =
+                engine.study().trials().iter().rev().find_map(|trial| trial.outcome.as_ref()?.reason());
+            let last = last.unwrap_or("no reason given").to_owned();
+            cell.fail(Failing::Objective, format!("too many trials failed in a row, the last one: {last}"));
+        }
+        _ => {}
+    }
+}
+
+/// Whose fault an error is.
+fn failing(error: &Error) -> Failing {
+    match error {
+        Error::Plugin(HostError::Unfit(fault)) => match fault.kind {
+            FaultClass::Unsupported => Failing::Unsupported,
+            FaultClass::Invalid => Failing::Refused,
+            _ => Failing::Broke,
+        },
+        Error::Plugin(_) => Failing::Refused,
+        _ => Failing::Host,
+    }
+}
+
+/// The sum of what calls cost.
+#[derive(Default)]
+struct Costs {
+    count: u32,
+    wall: Duration,
+    cpu: Duration,
+    is_cpu_unknown: bool,
+}
+
+impl Costs {
+    fn add(&mut self, span: Span) {
+        self.count += 1;
+        self.wall += span.wall;
+        match span.cpu {
+            Some(cpu) => self.cpu += cpu,
+            None => self.is_cpu_unknown = true,
+        }
+    }
+
+    fn seconds(&self) -> Seconds {
+        let cpu = (!self.is_cpu_unknown).then(|| self.cpu.as_secs_f64());
+        Seconds { wall: self.wall.as_secs_f64(), cpu }
+    }
+
+    fn cpu_mean(&self) -> Option<f64> {
+        let is_known = !self.is_cpu_unknown && self.count > 0;
+        is_known.then(|| self.cpu.as_secs_f64() / f64::from(self.count))
+    }
+}
+
+/// Keeps nothing: the cell is the record.
+struct NoJournal {
+    header: StudyHeader,
+}
+
+impl Journal for NoJournal {
+    fn header(&self) -> &StudyHeader {
+        &self.header
+    }
+
+    fn entry_count(&self) -> Result<u64, JournalError> {
+        Ok(0)
+    }
+
+    fn entries(&self, _: u64) -> Entries<'_> {
+        Box::new(std::iter::empty())
+    }
+
+    fn append(&mut self, _: &[Stamped]) -> Result<(), JournalError> {
+        Ok(())
+    }
+
+    fn close(self: Box<Self>) -> Result<(), JournalError> {
+        Ok(())
+    }
+}
+
+/// Which direction of the metric that is read is better.
+pub(super) fn goal_of(plan: &StudyPlan, metric: &str) -> Goal {
+    let metrics = &plan.rules.problem.metrics;
+    metrics.iter().find(|known| known.name == metric).map_or(Goal::Minimise, |known| known.goal)
+}

@@ -1,0 +1,91 @@
+//! What a call of a strategy costs: time on the wall, and processor time of our thread and of the strategy's process.
+
+use std::time::{Duration, Instant};
+
+/// Clocks at one moment.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Moment {
+    wall: Instant,
+    thread: Option<Duration>,
+    /// Number and time of the strategy's process, where it has one.
+    process: Option<(u32, Option<Duration>)>,
+}
+
+/// A span of time.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Span {
+    pub wall: Duration,
+    /// `None` where this system cannot tell.
+    pub cpu: Option<Duration>,
+}
+
+impl Moment {
+    /// Before a call.
+    pub fn before(process_id: Option<u32>) -> Self {
+        let process = process_id.map(|id| (id, process_time(id)));
+        Self { wall: Instant::now(), thread: thread_time(), process }
+    }
+
+    /// What the call has cost that began here. A process that was replaced meanwhile counts from its start.
+    pub fn until_now(self, process_id: Option<u32>) -> Span {
+        let wall = self.wall.elapsed();
+        let own = thread_time().zip(self.thread).map(|(now, then)| now.saturating_sub(then));
+        let theirs = match (self.process, process_id) {
+            (_, None) => Some(Duration::ZERO),
+            (Some((before, then)), Some(id)) if before == id => {
+                process_time(id).zip(then).map(|(now, then)| now.saturating_sub(then))
+            }
+            (_, Some(id)) => process_time(id),
+        };
+        Span { wall, cpu: own.zip(theirs).map(|(own, theirs)| own + theirs) }
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn thread_time() -> Option<Duration> {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Some(Duration::new(u64::try_from(time.tv_sec).ok()?, u32::try_from(time.tv_nsec).ok()?))
+}
+
+/// Of the threads that a process has now, to the nanosecond; `None` if it is gone.
+#[cfg(target_os = "linux")]
+fn process_time(process_id: u32) -> Option<Duration> {
+    let threads = std::fs::read_dir(format!("/proc/{process_id}/task")).ok()?;
+    let mut nanoseconds = 0;
+    for thread in threads {
+        // one that ends meanwhile is not counted
+        let Ok(text) = std::fs::read_to_string(thread.ok()?.path().join("schedstat")) else { continue };
+        nanoseconds += text.split_whitespace().next()?.parse::<u64>().ok()?;
+    }
+    Some(Duration::from_nanos(nanoseconds))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn thread_time() -> Option<Duration> {
+    None
+}
+
+#[cfg(not(target_os = "linux"))]
+fn process_time(_: u32) -> Option<Duration> {
+    None
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn work_costs_processor_time_and_waiting_does_not() {
+        let before = Moment::before(None);
+        let mut sum = 0_u64;
+        while before.wall.elapsed() < Duration::from_millis(20) {
+            sum = std::hint::black_box(sum.wrapping_add(1));
+        }
+        let work = before.until_now(None);
+        assert!(work.cpu.unwrap() > Duration::from_millis(1), "{work:?}");
+        assert!(work.cpu.unwrap() <= work.wall, "{work:?}");
+        let before = Moment::before(Some(std::process::id()));
+        assert!(before.until_now(Some(std::process::id())).cpu.is_some());
+        assert!(Moment::before(Some(u32::MAX)).until_now(Some(u32::MAX)).cpu.is_none());
+    }
+}

@@ -1,0 +1,415 @@
+//! The file of an arena: which strategies meet on which problems, how often, and for how long.
+//!
+//! It is read by the machinery of study manifests, so that what is wrong is said in the same way: everything at once,
+//! where it stands, with what is allowed. A problem is a study manifest, in a file of its own or in a table of this one.
+
+use crate::error::Error;
+use crate::manifest::check::plugin_choice;
+use crate::manifest::diagnostics::{At, Diagnostic};
+use crate::manifest::keys::Need::{Default, Optional, Required};
+use crate::manifest::keys::{CALL_TIMEOUT_KEY, Form, GOAL, ISOLATION_KEY, Keys, MEMORY_KEY, key};
+use crate::manifest::tree::{Entry, Kind, Node, Table};
+use crate::manifest::{Diagnostics, Manifest, options};
+use crate::plan::{PluginChoice, StudyPlan};
+use ansatz_core::metric::Goal;
+use std::path::{Path, PathBuf};
+
+/// The arena that comes with Ansatz.
+const STANDARD: &str = include_str!("standard.toml");
+
+/// What a problem's manifest is read with: who proposes and for how long is for the arena to say.
+const OVERRIDES: [&str; 3] = ["strategy=[{ plugin = \"random\" }]", "budget={ trials = 1 }", "run.slots=1"];
+
+/// Runs of each strategy on each problem unless the file says otherwise.
+const SEED_COUNT: u64 = 10;
+
+/// The most trials of a run, and the most runs: a trace has a number for each.
+const TRIALS_MAX: i64 = 1_000_000;
+
+static ARENA: Keys = Keys {
+    keys: &[
+        key(
+            "name",
+            Form::Name,
+            Optional,
+            "What the arena is called. Default: the name of the file without its ending.",
+            "name = \"family\"",
+        ),
+        key(
+            "budgets",
+            Form::List(&Form::Whole(1, TRIALS_MAX)),
+            Default("[30, 60, 100]"),
+            "Counts of trials at which results are compared; each run makes as many as the largest.",
+            "budgets = [30, 60, 100]",
+        )
+        .also(&["budget", "trials"]),
+        key(
+            "seeds",
+            Form::Whole(1, TRIALS_MAX),
+            Default("10"),
+            "How often each strategy meets each problem, with a seed of its own each time.",
+            "seeds = 10",
+        )
+        .also(&["repeats", "runs"]),
+        key(
+            "first_seed",
+            Form::Whole(0, i64::MAX / 2),
+            Default("1"),
+            "The first of the seeds; the others follow it.",
+            "first_seed = 1",
+        )
+        .also(&["seed"]),
+        key("jobs", Form::Whole(1, 1_024), Default("1"), "How many runs go on at the same time.", "jobs = 2")
+            .also(&["parallel", "workers", "n_jobs"]),
+        key(
+            "strategies",
+            Form::Named(&Form::Table(&CONTENDER)),
+            Optional,
+            "Who competes, by the name that is shown. Default: every strategy that ships with Ansatz.",
+            "[strategies.bayesian]",
+        )
+        .also(&["strategy", "samplers"]),
+        key(
+            "problems",
+            Form::Named(&Form::Table(&PROBLEM)),
+            Required,
+            "On what, by the name that is shown.",
+            "[problems.branin]\nstudy = \"problems/branin.toml\"",
+        )
+        .also(&["problem", "functions"]),
+        key(
+            "plugins",
+            Form::Table(&PLUGINS),
+            Optional,
+            "Where plugins are looked for first.",
+            "[plugins]\npath = [\"plugins\"]",
+        ),
+    ],
+    one_of: &[],
+};
+
+static CONTENDER: Keys = Keys {
+    keys: &[
+        key(
+            "plugin",
+            Form::Name,
+            Optional,
+            "The strategy's name. Default: the name that is shown.",
+            "plugin = \"bayesian\"",
+        ),
+        key(
+            "options",
+            Form::Options,
+            Optional,
+            "As in a study; `ansatz plugins inspect NAME` lists them.",
+            "options = { }",
+        )
+        .also(&["params", "settings", "config"]),
+        key(
+            "seeds",
+            Form::Whole(1, TRIALS_MAX),
+            Optional,
+            "At most so many runs on each problem, for a slow one.",
+            "seeds = 5",
+        ),
+        key(
+            "budget_max",
+            Form::Whole(1, TRIALS_MAX),
+            Optional,
+            "At most so many trials in each run.",
+            "budget_max = 60",
+        )
+        .also(&["budget", "trials"]),
+        ISOLATION_KEY,
+        CALL_TIMEOUT_KEY,
+        MEMORY_KEY,
+    ],
+    one_of: &[],
+};
+
+static PROBLEM: Keys = Keys {
+    keys: &[
+        key("study", Form::OneOf(&[Form::Text, Form::Options]), Required, "A study manifest: a file, relative to the folder of this one, or the manifest itself as a table. Its strategies, budget, slots and seed are replaced.", "study = \"problems/branin.toml\"").also(&["manifest", "file", "path"]),
+        key("metric", Form::Text, Optional, "What is read at the best trial. Default: the metric that the study improves.", "metric = \"regret\""),
+        key("goal", Form::Choice(GOAL), Optional, "Which direction of that metric is better. Default: as the study has it, else minimise.", "goal = \"minimise\""),
+        key("optimum", Form::Number, Optional, "The best possible value of what is read.", "optimum = 0.0").also(&["best", "minimum"]),
+        key("instances", Form::Exactly(true), Optional, "Each seed has an instance of its own: the objective's option `instance` is set to the seed.", "instances = true").also(&["instance"]),
+        key("family", Form::Text, Optional, "Problems of a family are also summed up together.", "family = \"synthetic\"").also(&["group"]),
+        key("seeds", Form::Whole(1, TRIALS_MAX), Optional, "At most so many runs of each strategy, for a slow one.", "seeds = 5"),
+        key("budget_max", Form::Whole(1, TRIALS_MAX), Optional, "At most so many trials in each run.", "budget_max = 60").also(&["budget", "trials"]),
+    ],
+    one_of: &[],
+};
+
+static PLUGINS: Keys = Keys {
+    keys: &[key(
+        "path",
+        Form::List(&Form::Text),
+        Optional,
+        "Folders with plugins, relative to the folder of this file; searched before all others.",
+        "path = [\"plugins\"]",
+    )
+    .also(&["paths", "folder", "folders", "dir"])],
+    one_of: &[],
+};
+
+/// An arena that was read and checked, but for its plugins.
+#[derive(Clone, Debug)]
+pub struct Arena {
+    /// What it is called.
+    pub name: String,
+    /// Ascending, without repeats, at least one.
+    pub budgets: Vec<u64>,
+    /// Runs of each strategy on each problem.
+    pub seed_count: u64,
+    /// The first seed.
+    pub first_seed: u64,
+    /// Runs at the same time.
+    pub job_count: usize,
+    /// Who competes; `None`: whatever ships with the host.
+    pub strategies: Option<Vec<Contender>>,
+    /// On what.
+    pub problems: Vec<ArenaProblem>,
+    /// Folders that are searched before all others.
+    pub plugin_folders: Vec<PathBuf>,
+    manifest: Manifest,
+}
+
+/// A strategy in an arena.
+#[derive(Clone, Debug)]
+pub struct Contender {
+    /// As it is shown.
+    pub name: String,
+    /// The plugin with its options.
+    pub choice: PluginChoice,
+    /// At most so many seeds.
+    pub seed_count_max: Option<u64>,
+    /// At most so many trials.
+    pub budget_max: Option<u64>,
+}
+
+/// A problem in an arena.
+#[derive(Clone, Debug)]
+pub struct ArenaProblem {
+    /// As it is shown.
+    pub name: String,
+    /// What it is summed up with.
+    pub family: Option<String>,
+    /// Read at the best trial.
+    pub metric: String,
+    /// Of that metric.
+    pub goal: Goal,
+    /// Of that metric.
+    pub optimum: Option<f64>,
+    /// Whether each seed has an instance of its own.
+    pub has_instances: bool,
+    /// At most so many seeds.
+    pub seed_count_max: Option<u64>,
+    /// At most so many trials.
+    pub budget_max: Option<u64>,
+    /// The study; its members, budget and seed are those of no cell.
+    pub plan: StudyPlan,
+    /// What the plan was read from, for messages.
+    pub manifest: Manifest,
+}
+
+impl Arena {
+    /// The arena that comes with Ansatz.
+    ///
+    /// # Errors
+    /// None in a released host: a test reads it.
+    pub fn standard() -> Result<Self, Error> {
+        Self::parse(STANDARD.to_owned(), Path::new("standard.toml"))
+    }
+
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it; of the problems' own files, with the first that is not right.
+    pub fn read(path: &Path) -> Result<Self, Error> {
+        Self::from_manifest(Manifest::read(path, &[])?, path)
+    }
+
+    /// The same with the text at hand.
+    ///
+    /// # Errors
+    /// As for `read`.
+    pub fn parse(text: String, path: &Path) -> Result<Self, Error> {
+        Self::from_manifest(Manifest::parse(text, path, &[])?, path)
+    }
+
+    fn from_manifest(manifest: Manifest, path: &Path) -> Result<Self, Error> {
+        let (root, mut found) = manifest.document(&ARENA);
+        let whole =
+            |node: &Node, key: &str| node.get(key).and_then(Node::int).and_then(|n| u64::try_from(n).ok());
+        let mut budgets: Vec<u64> = match root.get("budgets") {
+            None => vec![30, 60, 100],
+            Some(list) => {
+                list.items().iter().filter_map(Node::int).filter_map(|n| u64::try_from(n).ok()).collect()
+            }
+        };
+        budgets.sort_unstable();
+        budgets.dedup();
+        if let Some(list) =
+            root.get("budgets").filter(|list| list.items_of_list().is_some_and(<[Node]>::is_empty))
+        {
+            found.push(
+                Diagnostic::at(&list.at, "budgets is empty: nothing would be run")
+                    .help("for example budgets = [30, 60, 100]"),
+            );
+        }
+        let strategies = root
+            .get("strategies")
+            .map(|section| section.entries().iter().filter_map(contender).collect::<Vec<_>>());
+        let mut problems = Vec::new();
+        let mut elsewhere: Option<Diagnostics> = None;
+        for entry in root.get("problems").map_or(&[][..], Node::entries) {
+            match problem(entry, &manifest, &mut found) {
+                Ok(problem) => problems.extend(problem),
+                // in a file of its own: one after the other, after what is wrong here
+                Err(wrong) => elsewhere = elsewhere.or(Some(wrong)),
+            }
+        }
+        if !found.is_empty() {
+            return Err(manifest.diagnostics(found).into());
+        }
+        if let Some(wrong) = elsewhere {
+            return Err(wrong.into());
+        }
+        let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let folders = root.get("plugins").and_then(|plugins| plugins.get("path"));
+        let folders = folders.map_or(&[][..], Node::items).iter().filter_map(Node::text);
+        Ok(Self {
+            name: root.get("name").and_then(Node::text).map_or(stem, str::to_owned),
+            budgets,
+            seed_count: whole(root, "seeds").unwrap_or(SEED_COUNT),
+            first_seed: whole(root, "first_seed").unwrap_or(1),
+            job_count: whole(root, "jobs").and_then(|n| usize::try_from(n).ok()).unwrap_or(1),
+            strategies,
+            problems,
+            plugin_folders: folders.map(|folder| manifest.folder().join(folder)).collect(),
+            manifest,
+        })
+    }
+
+    /// A message about the plugin of a contender, shown where it is named.
+    pub(super) fn plugin_error(&self, name: &str, message: &str) -> Diagnostics {
+        let entry = self.contender_entry(name);
+        let at = entry.map(|entry| entry.value.get("plugin").map_or(&entry.key_at, |node| &node.at));
+        self.manifest.diagnostics(vec![match at {
+            Some(at) => Diagnostic::at(at, message),
+            None => Diagnostic::nowhere(message),
+        }])
+    }
+
+    /// What is wrong with the options of a contender by the schema of its plugin.
+    pub(super) fn check_options(&self, name: &str, schema: &serde_json::Value) -> Diagnostics {
+        let mut found = Vec::new();
+        if let Some(entry) = self.contender_entry(name) {
+            let nothing = || Node { at: entry.key_at.clone(), kind: Kind::Table(Table::default()) };
+            let node = entry.value.get("options").cloned().unwrap_or_else(nothing);
+            options::check(&node, schema, schema, &format!("strategies.{name}.options"), &mut found);
+        }
+        self.manifest.diagnostics(found)
+    }
+
+    fn contender_entry(&self, name: &str) -> Option<&Entry> {
+        self.manifest.document(&ARENA).0.get("strategies")?.table()?.entry(name)
+    }
+}
+
+impl Contender {
+    /// A plugin under its own name.
+    pub fn new(plugin: &str) -> Self {
+        let choice = PluginChoice::new(plugin);
+        Self { name: plugin.to_owned(), choice, seed_count_max: None, budget_max: None }
+    }
+}
+
+fn contender(entry: &Entry) -> Option<Contender> {
+    let mut section = entry.value.clone();
+    if section.get("plugin").is_none()
+        && let Kind::Table(table) = &mut section.kind
+    {
+        let at = entry.key_at.clone();
+        let value = Node { at: at.clone(), kind: Kind::Text(entry.key.clone()) };
+        table.entries.push(Entry { key: "plugin".to_owned(), key_at: at, value });
+    }
+    Some(Contender {
+        name: entry.key.clone(),
+        choice: plugin_choice(&section)?,
+        seed_count_max: count(&section, "seeds"),
+        budget_max: count(&section, "budget_max"),
+    })
+}
+
+/// A problem; `None` where something is wrong with it here, `Err` where in a file of its own.
+fn problem(
+    entry: &Entry,
+    arena: &Manifest,
+    found: &mut Vec<Diagnostic>,
+) -> Result<Option<ArenaProblem>, Diagnostics> {
+    let section = &entry.value;
+    let overrides = OVERRIDES.map(str::to_owned);
+    let Some(study) = section.get("study") else { return Ok(None) };
+    let manifest = match &study.kind {
+        Kind::Text(file) => {
+            let path = arena.folder().join(file);
+            if !path.is_file() {
+                let message = format!("problems.{}: there is no file {}", entry.key, path.display());
+                found.push(
+                    Diagnostic::at(&study.at, message).help("the path is meant from the folder of this file"),
+                );
+                return Ok(None);
+            }
+            Manifest::read(&path, &overrides)?
+        }
+        Kind::Table(_) => arena.part(study, &overrides),
+        _ => return Ok(None),
+    };
+    let plan = match manifest.plan() {
+        Ok(plan) => plan,
+        Err(wrong) if study.text().is_some() => return Err(wrong),
+        Err(wrong) => {
+            // what is missing altogether is missing in this table
+            let placed = |finding: &Diagnostic| match finding.span {
+                Some(_) => finding.clone(),
+                None => Diagnostic { span: Some(entry.key_at.span.clone()), ..finding.clone() },
+            };
+            found.extend(wrong.iter().map(placed));
+            return Ok(None);
+        }
+    };
+    let wrong = |found: &mut Vec<Diagnostic>, at: &At, message: &str, help: &str| {
+        found.push(Diagnostic::at(at, format!("problems.{} {message}", entry.key)).help(help));
+        Ok(None)
+    };
+    if plan.objective.is_none() {
+        return wrong(found, &study.at, "has no objective", "add [objective] to its study");
+    }
+    let [metric] = &plan.rules.problem.metrics[..] else {
+        let help = "an arena compares by one number: leave the goal of the other metrics out";
+        return wrong(found, &study.at, "improves several metrics at once", help);
+    };
+    let read = section.get("metric").and_then(Node::text).unwrap_or(&metric.name).to_owned();
+    let goal = section
+        .get("goal")
+        .and_then(Node::text)
+        .and_then(|word| serde_json::from_value(serde_json::Value::String(word.to_owned())).ok());
+    Ok(Some(ArenaProblem {
+        name: entry.key.clone(),
+        family: section.get("family").and_then(Node::text).map(str::to_owned),
+        goal: goal.unwrap_or_else(|| super::cell::goal_of(&plan, &read)),
+        metric: read,
+        optimum: section.get("optimum").and_then(Node::number),
+        has_instances: section.get("instances").and_then(Node::truth).unwrap_or(false),
+        seed_count_max: count(section, "seeds"),
+        budget_max: count(section, "budget_max"),
+        plan,
+        manifest,
+    }))
+}
+
+fn count(section: &Node, key: &str) -> Option<u64> {
+    section.get(key).and_then(Node::int).and_then(|number| u64::try_from(number).ok())
+}
