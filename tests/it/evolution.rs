@@ -272,6 +272,20 @@ fn a_plugin_of_the_first_release_describes_itself_and_runs_a_study() {
 }
 
 #[test]
+fn an_older_plugin_that_is_loaded_first_keeps_no_newer_one_out() {
+    let library = first();
+    let scenario = scenario();
+    // what lies beside the host is loaded into the host's own process, by name
+    let beside = scenario.binary().with_file_name("liba_first.so");
+    std::fs::copy(&library, &beside).unwrap();
+    let listed = scenario.ansatz(&["plugins", "list"]).expect(0);
+    for name in ["com.acme.first", "random", "sobol", "synthetic"] {
+        assert!(listed.stdout.contains(&format!("  {name} ")), "{name} is missing: {listed}");
+    }
+    assert!(!listed.stdout.contains("passed over"), "{listed}");
+}
+
+#[test]
 fn a_plugin_of_the_next_minor_runs_a_study_here() {
     if !slow_tests_run() {
         return;

@@ -3,7 +3,7 @@
 
 use ansatz_core::abi::abi_stable::StableAbi;
 use ansatz_core::abi::abi_stable::abi_stability::abi_checking::{
-    AbiInstability, AbiInstabilityErrors, check_layout_compatibility,
+    AbiInstability, AbiInstabilityErrors, CheckingGlobals, check_layout_compatibility_with_globals,
 };
 use ansatz_core::abi::abi_stable::library::AbiHeaderRef;
 use ansatz_core::abi::abi_stable::prefix_type::PrefixTypeTrait;
@@ -46,7 +46,10 @@ pub fn open(path: &Path) -> Result<Root, String> {
     // Prefix types know at run time which fields they have, so the older side is the interface,
     // whichever it is; abi_stable's own loader takes the program for the older one.
     let (older, newer) = if minor < our_minor { (theirs, ours) } else { (ours, theirs) };
-    check_layout_compatibility(older, newer).map_err(|errors| short(&abi, &errors))?;
+    // Plugins exchange types with us, never with each other. abi_stable would remember the types of every library and
+    // hold the next one against them: then an older plugin, loaded first, keeps newer ones out.
+    let alone = CheckingGlobals::new();
+    check_layout_compatibility_with_globals(older, newer, &alone).map_err(|errors| short(&abi, &errors))?;
     // SAFETY: the layouts were checked in the line above.
     let plugin: PluginRef =
         unsafe { header.unchecked_layout() }.map_err(|error| format!("its root function failed: {error}"))?;
