@@ -9,7 +9,7 @@ use ansatz_surrogate::{
 };
 
 use crate::history::{Lesson, Told, select};
-use crate::options::Options;
+use crate::options::{LossWarp, Options};
 use crate::representation::Representation;
 
 /// Observations from which hyperparameters are fitted at most; more would cost time and change them little.
@@ -33,6 +33,37 @@ pub(crate) struct Ensemble {
     /// Points of the design, in its order.
     points: Vec<Point>,
     features: Vec<Vec<f64>>,
+    /// Which member models the losses as they are, and how they were standardised for it.
+    scale: Option<(usize, Scale)>,
+}
+
+/// How losses were standardised: `loss = centre + unit * target`.
+#[derive(Clone, Copy, Debug)]
+struct Scale {
+    centre: f64,
+    unit: f64,
+}
+
+impl Scale {
+    /// From losses and what became of them. `None` if they are too large for a difference.
+    fn between(losses: &[f64], targets: &[f64]) -> Option<Self> {
+        let pairs = || losses.iter().zip(targets).map(|(loss, target)| (*loss, *target));
+        let low = pairs().min_by(|a, b| a.1.total_cmp(&b.1))?;
+        let high = pairs().max_by(|a, b| a.1.total_cmp(&b.1))?;
+        let unit = (high.0 - low.0) / (high.1 - low.1);
+        let centre = low.0 - unit * low.1;
+        (unit.is_finite() && centre.is_finite()).then_some(Self { centre, unit })
+    }
+}
+
+/// What is expected of the loss at a point, in its own unit.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Forecast {
+    pub(crate) mean: f64,
+    /// Standard deviation of the loss without noise.
+    pub(crate) deviation: f64,
+    /// The same with the noise of a measurement.
+    pub(crate) noisy_deviation: f64,
 }
 
 impl Ensemble {
@@ -54,9 +85,15 @@ impl Ensemble {
         let features: Vec<Vec<f64>> = points.iter().map(|point| representation.features(point)).collect();
         let design = Design::from_rows(representation.columns(), &features)?;
         let noise_max = if options.deterministic { NOISE_MIN } else { 1.0 };
-        let fit_options = FitOptions { noise_min: NOISE_MIN, noise_max, ..FitOptions::default() };
+        // A fit begins where the last one ended. The usual start is tried too, lest a model stay in a bad mode, but by
+        // turns: where one model is stuck the others are not.
+        let turn = told.len() % options.warps.len().max(1);
         let mut members = Vec::new();
-        for (warp, stored) in options.warps.iter().zip(hyperparameters) {
+        let mut scale = None;
+        for (index, (warp, stored)) in options.warps.iter().zip(hyperparameters).enumerate() {
+            let start_count = usize::from(index == turn);
+            let fit_options =
+                FitOptions { noise_min: NOISE_MIN, noise_max, start_count, ..FitOptions::default() };
             let Some(warped) = warp.warp().apply(&losses) else { continue };
             // Bad points count as the worst loss, in the warped scale: they never define the spread of the others.
             let worst = warped.iter().copied().fold(f64::NEG_INFINITY, f64::max);
@@ -87,12 +124,15 @@ impl Ensemble {
                 }
             };
             *stored = Some(process.hyperparameters().clone());
+            if *warp == LossWarp::Identity {
+                scale = Scale::between(&losses, &warped).map(|scale| (members.len(), scale));
+            }
             members.push(Member { process, best: f64::INFINITY });
         }
         if members.is_empty() {
             return Ok(None);
         }
-        let mut ensemble = Self { members, points, features };
+        let mut ensemble = Self { members, points, features, scale };
         ensemble.update_best();
         for told in selected.iter().filter(|told| told.lesson == Lesson::Unfinished) {
             ensemble.believe(representation, &told.point)?;
@@ -123,6 +163,19 @@ impl Ensemble {
         self.points.push(point.clone());
         self.features.push(features);
         Ok(())
+    }
+
+    /// What the model of the losses as they are expects at a row of features; `None` without such a model.
+    pub(crate) fn forecast(&self, features: &[f64]) -> Option<Forecast> {
+        let (index, scale) = self.scale?;
+        let process = &self.members.get(index)?.process;
+        let posterior = process.predict(features);
+        let noise = libm::exp(process.hyperparameters().log_noise);
+        Some(Forecast {
+            mean: scale.centre + scale.unit * posterior.mean,
+            deviation: scale.unit * posterior.deviation(),
+            noisy_deviation: scale.unit * (posterior.variance + noise).sqrt(),
+        })
     }
 
     /// Up to `count` points of the design, least posterior mean of the first model first.

@@ -18,7 +18,8 @@ pub use options::{LossWarp, Options};
 use ansatz_core::rng::Rng;
 use ansatz_core::strategy::{decode_state, encode_state};
 use ansatz_core::{
-    Capability, Descriptor, Observation, Pending, Point, Problem, Strategy, StrategyError, Suggestion,
+    Capability, Descriptor, Observation, Pending, Point, Prediction, Problem, Recommendation, Strategy,
+    StrategyError, Suggestion,
 };
 use ansatz_sampling::Sobol;
 use ansatz_surrogate::Hyperparameters;
@@ -104,16 +105,20 @@ impl Bayesian {
         self.ensemble = fitted.ok().flatten();
     }
 
-    /// One new point, given those that have no result yet.
-    fn next_point(&mut self, seen: &Seen, unfinished: &[Point]) -> Result<Option<Point>, StrategyError> {
+    /// One new point, given those that have no result yet, with what the models expect there.
+    fn next_suggestion(
+        &mut self,
+        seen: &Seen,
+        unfinished: &[Point],
+    ) -> Result<Option<Suggestion>, StrategyError> {
         let losses = self.state.told.iter().filter(|told| matches!(told.lesson, Lesson::Loss(_))).count();
         let initial_count = self.options.initial_count(self.representation.space().parameter_count());
         if self.state.told.len() + unfinished.len() < initial_count || losses < LOSS_COUNT_MIN {
-            return Ok(self.design_point(seen));
+            return Ok(self.design_point(seen).map(Suggestion::new));
         }
         self.update_ensemble();
         let Some(mut ensemble) = self.ensemble.clone() else {
-            return Ok(self.design_point(seen));
+            return Ok(self.design_point(seen).map(Suggestion::new));
         };
         for point in unfinished {
             ensemble.believe(&self.representation, point).map_err(|error| {
@@ -128,7 +133,19 @@ impl Bayesian {
             rng: &mut self.state.rng,
         };
         let found = maximiser.propose();
-        Ok(found.or_else(|| draw_unseen(&self.representation, seen, &mut self.state.rng)))
+        let Some(point) = found.or_else(|| draw_unseen(&self.representation, seen, &mut self.state.rng))
+        else {
+            return Ok(None);
+        };
+        let features = self.representation.features(&point);
+        let suggestion = Suggestion::new(point);
+        Ok(Some(match ensemble.forecast(&features) {
+            Some(forecast) => suggestion.with_prediction(
+                Prediction::new(forecast.mean, forecast.noisy_deviation)
+                    .with_acquisition(ensemble.acquisition(&features)),
+            ),
+            None => suggestion,
+        }))
     }
 }
 
@@ -179,10 +196,10 @@ impl Strategy for Bayesian {
         }
         let mut suggestions = Vec::with_capacity(count);
         for _ in 0..count {
-            let Some(point) = self.next_point(&seen, &unfinished)? else { break };
-            seen.insert(&self.representation, &point);
-            unfinished.push(point.clone());
-            suggestions.push(Suggestion::new(point));
+            let Some(suggestion) = self.next_suggestion(&seen, &unfinished)? else { break };
+            seen.insert(&self.representation, &suggestion.point);
+            unfinished.push(suggestion.point.clone());
+            suggestions.push(suggestion);
         }
         if suggestions.is_empty() && count > 0 {
             if self.state.told.is_empty() && pending.is_empty() {
@@ -206,6 +223,27 @@ impl Strategy for Bayesian {
             .extend(observations.iter().map(|observation| Told::new(observation, self.full_fidelity)));
         self.ensemble = None;
         Ok(())
+    }
+
+    /// The evaluated point of least posterior mean, which under noise is more to be trusted than the least loss.
+    fn recommend(&mut self) -> Result<Vec<Recommendation>, StrategyError> {
+        // Of a copy: a fit moves where the next one begins, and whoever only looks must change nothing.
+        let mut hyperparameters = self.state.hyperparameters.clone();
+        let told = &self.state.told;
+        let fitted = Ensemble::fit(&self.representation, told, &self.options, &mut hyperparameters, true);
+        let Some(ensemble) = fitted.ok().flatten() else { return Ok(Vec::new()) };
+        let best = told
+            .iter()
+            .filter(|told| matches!(told.lesson, Lesson::Loss(_)))
+            .filter_map(|told| {
+                let forecast = ensemble.forecast(&self.representation.features(&told.point))?;
+                Some((forecast, &told.point))
+            })
+            .min_by(|a, b| a.0.mean.total_cmp(&b.0.mean));
+        Ok(best
+            .map(|(forecast, point)| Recommendation::new(point.clone(), forecast.mean, forecast.deviation))
+            .into_iter()
+            .collect())
     }
 
     fn snapshot(&self) -> Result<Option<Vec<u8>>, StrategyError> {

@@ -29,6 +29,15 @@ const CENTRE_COUNT: usize = 5;
 const START_SQUARED_DISTANCE_MIN: f64 = 0.01;
 /// Rounds of gradient climb and discrete moves.
 const ROUND_COUNT_MAX: usize = 3;
+/// Climbs that are taken to their ends.
+const FINISH_COUNT: usize = 3;
+/// How far all others go.
+const APPROACH: OptimiseOptions = OptimiseOptions {
+    iteration_count_max: 8,
+    gradient_tolerance: 1e-3,
+    value_tolerance: 1e-4,
+    first_step_max: 0.3,
+};
 /// Choices of one categorical parameter that a climb tries at most.
 const CHOICE_COUNT_MAX: u64 = 64;
 
@@ -90,8 +99,10 @@ impl Maximiser<'_> {
             let mut climbed: Vec<(f64, Candidate)> = self
                 .starts(&candidates, &values, &order)
                 .into_iter()
-                .map(|start| self.climb(start))
+                .map(|start| self.climb(start, &APPROACH))
                 .collect();
+            climbed.sort_by(|a, b| b.0.total_cmp(&a.0));
+            self.finish(&mut climbed);
             climbed.sort_by(|a, b| b.0.total_cmp(&a.0));
             if let Some((_, best)) = climbed.into_iter().find(|(_, found)| !self.seen.contains_nearly(found))
             {
@@ -228,8 +239,25 @@ impl Maximiser<'_> {
         starts
     }
 
+    /// Takes the best climbs to their ends, one for each maximum that they approach: most approach the same few.
+    fn finish(&self, climbed: &mut [(f64, Candidate)]) {
+        let mut finished: Vec<Vec<f64>> = Vec::with_capacity(FINISH_COUNT);
+        for (value, candidate) in climbed {
+            if finished.len() == FINISH_COUNT {
+                break;
+            }
+            let far = |other: &Vec<f64>| {
+                self.ensemble.squared_distance(other, &candidate.features) > START_SQUARED_DISTANCE_MIN
+            };
+            if finished.iter().all(far) {
+                finished.push(candidate.features.clone());
+                (*value, *candidate) = self.climb(candidate.clone(), &OptimiseOptions::default());
+            }
+        }
+    }
+
     /// A local maximum near the start, with its value.
-    fn climb(&self, start: Candidate) -> (f64, Candidate) {
+    fn climb(&self, start: Candidate, options: &OptimiseOptions) -> (f64, Candidate) {
         let mut value = self.ensemble.acquisition(&start.features);
         let mut current = start;
         let has_levels = self
@@ -239,7 +267,7 @@ impl Maximiser<'_> {
             .any(|search| matches!(search, Search::Levels(_) | Search::RoundedGradient(_)));
         for _ in 0..if has_levels { ROUND_COUNT_MAX } else { 1 } {
             let before = value;
-            self.climb_gradient(&mut current, &mut value);
+            self.climb_gradient(&mut current, &mut value, options);
             if has_levels {
                 self.climb_levels(&mut current, &mut value);
             }
@@ -251,7 +279,7 @@ impl Maximiser<'_> {
     }
 
     /// Projected L-BFGS over the active columns with a gradient, each in units of its length scale.
-    fn climb_gradient(&self, current: &mut Candidate, value: &mut f64) {
+    fn climb_gradient(&self, current: &mut Candidate, value: &mut f64, options: &OptimiseOptions) {
         let encoding = self.representation.encoding();
         let active = encoding.activity(&current.point);
         let length_scales = self.ensemble.length_scales();
@@ -287,7 +315,7 @@ impl Maximiser<'_> {
             }
             -value
         };
-        let found = minimise(objective, &start, &lower, &upper, &OptimiseOptions::default());
+        let found = minimise(objective, &start, &lower, &upper, options);
         let row = encoding.encode(&current.point);
         // A straight way back towards the start leads into the feasible region.
         let mut share = 1.0;

@@ -84,7 +84,8 @@ pub struct FitOptions {
     pub noise_min: f64,
     /// Upper bound of the noise variance; equal to the lower one it fixes the noise.
     pub noise_max: f64,
-    /// Starts besides a warm one, 1..=4, from a fixed list: the usual one, then short, long and noisy ones.
+    /// Starts besides a warm one, 0..=4, from a fixed list: the usual one, then short, long and noisy ones. Without a
+    /// warm start there is always the usual one.
     pub start_count: usize,
     /// Iterations per start.
     pub iteration_count_max: usize,
@@ -322,7 +323,9 @@ impl GaussianProcess {
             .collect();
         // Shift of the log length scales and the noise of each start.
         let variants = [(0.0, 1e-4), (-1.0, 1e-3), (1.0, 1e-6), (0.0, 0.1)];
-        for (shift, noise) in variants.into_iter().take(options.start_count.max(1)) {
+        for (shift, noise) in
+            variants.into_iter().take(options.start_count.max(usize::from(starts.is_empty())))
+        {
             let mut start = initial.clone();
             start.log_length_scales.iter_mut().for_each(|scale| *scale += shift);
             start.log_noise = libm::log(noise);
@@ -331,7 +334,7 @@ impl GaussianProcess {
         let optimise_options = OptimiseOptions {
             iteration_count_max: options.iteration_count_max,
             gradient_tolerance: 1e-2,
-            value_tolerance: 1e-6,
+            value_tolerance: 1e-5,
             first_step_max: 0.3,
         };
         let mut best: Option<(Vec<f64>, f64)> = None;
