@@ -30,12 +30,12 @@ const START_SQUARED_DISTANCE_MIN: f64 = 0.01;
 /// Rounds of gradient climb and discrete moves.
 const ROUND_COUNT_MAX: usize = 3;
 /// Climbs that are taken to their ends.
-const FINISH_COUNT: usize = 3;
+const FINISH_COUNT: usize = 4;
 /// How far all others go.
 const APPROACH: OptimiseOptions = OptimiseOptions {
-    iteration_count_max: 8,
+    iteration_count_max: 16,
     gradient_tolerance: 1e-3,
-    value_tolerance: 1e-4,
+    value_tolerance: 1e-5,
     first_step_max: 0.3,
 };
 /// Choices of one categorical parameter that a climb tries at most.
