@@ -119,7 +119,7 @@ fn shift(domain: &Domain, centre: f64, rng: &mut Rng) -> f64 {
 /// A value folded back into the bounds, as a ball comes back from walls.
 fn reflect(value: f64, lower: f64, upper: f64) -> f64 {
     let width = upper - lower;
-    if (lower..=upper).contains(&value) || !(width > 0.0) {
+    if (lower..=upper).contains(&value) || width <= 0.0 {
         return value.clamp(lower, upper);
     }
     let folded = (value - lower).rem_euclid(2.0 * width);
