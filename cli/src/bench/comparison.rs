@@ -443,3 +443,6 @@ impl<'a> Field<'a> {
 fn is_taking_part(result: &CellResult) -> bool {
     matches!(result.cell.failing, None | Some(Failing::Broke))
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,7 +8,7 @@ use std::fmt::Write;
 
 /// Colours that differ for most eyes in both modes; beyond them, dashes tell strategies apart.
 const COLOURS: [&str; 8] =
-    ["#3b82f6", "#f97316", "#10b981", "#d946ef", "#eab308", "#06b6d4", "#ef4444", "#8b5cf6"];
+    ["#3b82f6", "#f97316", "#10b981", "#d946ef", "#ca8a04", "#06b6d4", "#ef4444", "#8b5cf6"];
 const DASHES: [&str; 3] = ["", "6 3", "2 3"];
 
 /// Of a chart, with its margins.
@@ -419,7 +419,7 @@ fn ticks(bottom: f64, top: f64) -> Vec<(f64, String)> {
             (first - 1..=last + 1).flat_map(|power| [1.0, 2.0, 5.0].map(|step| step * 10_f64.powi(power)));
         ticks = steps
             .filter(|value| (bottom..=top).contains(&value.log10()))
-            .map(|value| (value, number(value).trim_end_matches('0').trim_end_matches('.').to_owned()))
+            .map(|value| (value, format!("{value}")))
             .collect();
     }
     ticks
