@@ -198,12 +198,12 @@ fn a_bad_arena_is_told_where_and_what_is_allowed() {
     check(
         &good.replace("\"levy\", rotate", "\"levi\", rotate"),
         3,
-        &["problem levy", "\"levi\"", "arena.toml:16:"],
+        &["problem levy", "\"levi\"", "arena.toml:17:"],
     );
     check(
         &good.replace("x2 = { float = [0.0,", "x2 = { float = [99.0,"),
         3,
-        &["parameter x2", "arena.toml:30:"],
+        &["parameter x2", "arena.toml:31:"],
     );
     check(&good.replace("regret = {", "regret = \"minimise\" #"), 3, &["several metrics", "arena.toml:"]);
     let file = "seeds = 1\n[problems.branin]\nstudy = \"nowhere.toml\"\n";

@@ -5,6 +5,7 @@
 //! and definition in [`crate::pipeline`].
 
 use crate::formulas;
+use crate::mixed;
 use crate::pipeline;
 use std::f64::consts::PI;
 
@@ -36,6 +37,13 @@ pub enum Kind {
         optimum: f64,
         /// Where it is reached.
         optimiser: pipeline::Pipeline,
+    },
+    /// One metric of a space without conditions, with parameters of several types: [`crate::mixed`].
+    Unconditional {
+        /// The least value.
+        optimum: f64,
+        /// Where it is reached, without an instance.
+        optimiser: mixed::Mixed,
     },
 }
 
@@ -421,6 +429,13 @@ pub static FUNCTIONS: &[Function] = &[
         }),
         noise: 0.0,
         source: VIRTUAL_LIBRARY,
+    },
+    Function {
+        name: "mixed",
+        summary: "numbers and choices, and the choices move the best numbers",
+        kind: Kind::Unconditional { optimum: mixed::OPTIMUM, optimiser: mixed::OPTIMISER },
+        noise: 0.0,
+        source: "own definition, see the README; the optimum is known by construction",
     },
     Function {
         name: "noisy_branin",

@@ -58,15 +58,13 @@ impl Placement {
             single.optimisers(d).into_iter().next().ok_or("the place of the optimum is not known")?;
         let streams = Streams::new(instance.unwrap_or(0));
         let stream = |purpose: &str| streams.stream(&format!("synthetic/{name}/{purpose}"));
-        let (mut translation, mut constant) = (vec![0.0; d], 0.0);
+        let constant = instance.map_or(0.0, |instance| constant(name, instance));
+        let mut translation = vec![0.0; d];
         if instance.is_some() {
             let mut rng = stream("translation");
             for (index, domain) in domains.iter().enumerate() {
                 translation[index] = shift(domain, centre[index], &mut rng);
             }
-            let mut rng = stream("constant");
-            let size = CONSTANT.0 + (CONSTANT.1 - CONSTANT.0) * rng.random::<f64>();
-            constant = if rng.random::<bool>() { size } else { -size };
         }
         let reflection = (single.beyond == Beyond::Undefined)
             .then(|| (0..d).map_while(|index| single.bounds.of(index)).collect());
@@ -99,6 +97,13 @@ impl Placement {
     pub fn optimiser(&self) -> Vec<f64> {
         self.centre.iter().zip(&self.translation).map(|(c, t)| c + t).collect()
     }
+}
+
+/// What an instance adds to the value.
+pub(crate) fn constant(function: &str, instance: u64) -> f64 {
+    let mut rng = Streams::new(instance).stream(&format!("synthetic/{function}/constant"));
+    let size = CONSTANT.0 + (CONSTANT.1 - CONSTANT.0) * rng.random::<f64>();
+    if rng.random::<bool>() { size } else { -size }
 }
 
 /// A translation along one parameter: the optimum comes to lie within the range, `MARGIN` away from its ends. Whole
