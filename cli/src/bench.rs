@@ -16,7 +16,7 @@ mod table;
 
 pub use arena::{CellPlan, Ready, Selection, Tally};
 pub use comparison::{Comparison, Entrant, Ground, compare};
-pub use manifest::{Arena, ArenaProblem, Contender};
+pub use manifest::{Arena, ArenaProblem, Contender, json_schema};
 pub use results::{AskCpuMean, Cell, CellResult, FILE_NAME, FORMAT, Failing, Key, Results, Seconds};
 
 use crate::args::BenchArgs;

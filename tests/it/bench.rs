@@ -5,6 +5,7 @@ use crate::scenario;
 use ansatz_tests::scenario::PATIENCE;
 use ansatz_tests::{Running, Scenario};
 use serde_json::Value;
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -203,7 +204,7 @@ fn a_bad_arena_is_told_where_and_what_is_allowed() {
     check(
         &good.replace("x2 = { float = [0.0,", "x2 = { float = [99.0,"),
         3,
-        &["parameter x2", "arena.toml:31:"],
+        &["parameter x2", "arena.toml:33:"],
     );
     check(&good.replace("regret = {", "regret = \"minimise\" #"), 3, &["several metrics", "arena.toml:"]);
     let file = "seeds = 1\n[problems.branin]\nstudy = \"nowhere.toml\"\n";
@@ -222,4 +223,22 @@ fn the_arena_that_ships_is_right_and_may_be_narrowed() {
     assert_eq!(json["failures"], Value::Array(Vec::new()));
     assert_eq!(json["budgets"], serde_json::json!([3]));
     assert!(json["problems"].as_array().unwrap().len() >= 30);
+}
+
+#[test]
+fn the_arena_of_the_documentation_runs() {
+    let scenario = scenario();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let text = std::fs::read_to_string(root.join("docs/bench.md")).unwrap();
+    let block = text.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    scenario.write("family.toml", block);
+    std::fs::create_dir_all(scenario.path("work/problems")).unwrap();
+    let study = std::fs::read_to_string(root.join("plugins/synthetic/examples/branin.toml")).unwrap();
+    scenario.write("problems/branin.toml", &study);
+    let json = scenario
+        .ansatz(&["bench", "family.toml", "--seeds", "1", "--budget", "8", "--json"])
+        .expect(0)
+        .json();
+    assert_eq!(json["failures"], Value::Array(Vec::new()));
+    assert_eq!((&json["name"], &json["run_count"]), (&"family".into(), &2.into()));
 }

@@ -378,7 +378,8 @@ impl Ready {
                         &contender.choice,
                         &plan.rules.problem,
                         cell.key.seed,
-                        &contender.name,
+                        // not by the name that is shown: variants of a plugin have the same random numbers
+                        &contender.choice.plugin,
                     ),
                     plan,
                     metric: &ready.problem.metric,

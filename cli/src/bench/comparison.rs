@@ -157,6 +157,8 @@ pub struct Line {
 pub struct Regret {
     /// Trials.
     pub budget: u64,
+    /// Runs that were meant to get there.
+    pub run_count: usize,
     /// Lower quartile.
     pub low: Option<f64>,
     /// Half of the runs are better.
@@ -416,8 +418,10 @@ impl<'a> Field<'a> {
             _ => None,
         };
         let at = |budget: &u64| {
-            let [low, median, high] = quartiles(self.regrets(who, *budget).into_iter());
-            Regret { budget: *budget, low, median, high, score: self.mean_score(who, *budget) }
+            let regrets = self.regrets(who, *budget);
+            let run_count = regrets.len();
+            let [low, median, high] = quartiles(regrets.into_iter());
+            Regret { budget: *budget, run_count, low, median, high, score: self.mean_score(who, *budget) }
         };
         Line { run_count, absent, by_budget: budgets.iter().map(at).collect(), curve: self.curve(&own) }
     }

@@ -7,7 +7,9 @@ use crate::error::Error;
 use crate::manifest::check::plugin_choice;
 use crate::manifest::diagnostics::{At, Diagnostic};
 use crate::manifest::keys::Need::{Default, Optional, Required};
-use crate::manifest::keys::{CALL_TIMEOUT_KEY, Form, GOAL, ISOLATION_KEY, Keys, MEMORY_KEY, key};
+use crate::manifest::keys::{
+    CALL_TIMEOUT_KEY, Form, GOAL, ISOLATION_KEY, Keys, MEMORY_KEY, document_schema, key,
+};
 use crate::manifest::tree::{Entry, Kind, Node, Table};
 use crate::manifest::{Diagnostics, Manifest, options};
 use crate::plan::{PluginChoice, StudyPlan};
@@ -152,6 +154,11 @@ static PLUGINS: Keys = Keys {
     .also(&["paths", "folder", "folders", "dir"])],
     one_of: &[],
 };
+
+/// The JSON Schema of arenas, for editors that complete and check TOML as one writes.
+pub fn json_schema() -> serde_json::Value {
+    document_schema(&ARENA, "Ansatz arena")
+}
 
 /// An arena that was read and checked, but for its plugins.
 #[derive(Clone, Debug)]

@@ -57,7 +57,7 @@ pub(super) fn render(comparison: &Comparison) -> String {
     problems(&mut page, comparison);
     failures(&mut page, comparison);
     definitions(&mut page, comparison);
-    let _ = write!(page, "</main><script>{SCRIPT}</script></body></html>\n");
+    let _ = writeln!(page, "</main><script>{SCRIPT}</script></body></html>");
     page
 }
 
@@ -156,7 +156,9 @@ fn ranks(page: &mut String, comparison: &Comparison) {
         return;
     }
     let largest = comparison.budgets.last().copied().unwrap_or(0);
-    let label = 150.0;
+    let letters =
+        comparison.strategies.iter().map(|strategy| strategy.name.chars().count()).max().unwrap_or(0);
+    let label = (letters as f64 * 7.5).clamp(60.0, 300.0);
     let (width, row) = (720.0, 26.0);
     let height = 34.0 + row * count as f64;
     let x = |rank: f64| label + 14.0 + (width - label - 34.0) * (rank - 1.0) / (count as f64 - 1.0);
@@ -323,6 +325,7 @@ fn numbers(page: &mut String, line: &Line) {
     let text = |value: Option<f64>| value.map_or("–".to_owned(), number);
     for regret in &line.by_budget {
         match regret.median {
+            None if regret.run_count > 0 => page.push_str("<td class=\"none\">nothing found</td>"),
             Some(median) => {
                 let (low, high) = (text(regret.low), text(regret.high));
                 let _ = write!(page, "<td>{} <small>{low}–{high}</small></td>", number(median));

@@ -181,15 +181,15 @@ mod tests {
 
     #[test]
     fn equal_ones_share_ranks_and_absent_ones_have_none() {
-        let cases: [(&[Option<f64>], &[Option<f64>]); 5] = [
-            (&[Some(2.0), Some(1.0), Some(3.0)], &[Some(2.0), Some(1.0), Some(3.0)]),
-            (&[Some(1.0), Some(1.0), Some(3.0)], &[Some(1.5), Some(1.5), Some(3.0)]),
-            (&[Some(INFINITE), Some(INFINITE), Some(0.0)], &[Some(2.5), Some(2.5), Some(1.0)]),
-            (&[Some(1.0), None, Some(2.0)], &[Some(1.0), None, Some(3.0)]),
-            (&[None, Some(7.0), None], &[None, Some(2.0), None]),
+        let cases: [[Block; 2]; 5] = [
+            [vec![Some(2.0), Some(1.0), Some(3.0)], vec![Some(2.0), Some(1.0), Some(3.0)]],
+            [vec![Some(1.0), Some(1.0), Some(3.0)], vec![Some(1.5), Some(1.5), Some(3.0)]],
+            [vec![Some(INFINITE), Some(INFINITE), Some(0.0)], vec![Some(2.5), Some(2.5), Some(1.0)]],
+            [vec![Some(1.0), None, Some(2.0)], vec![Some(1.0), None, Some(3.0)]],
+            [vec![None, Some(7.0), None], vec![None, Some(2.0), None]],
         ];
-        for (block, expected) in cases {
-            assert_eq!(ranks(block), expected, "{block:?}");
+        for [block, expected] in cases {
+            assert_eq!(ranks(&block), expected, "{block:?}");
         }
     }
 
@@ -219,7 +219,7 @@ mod tests {
     fn intervals_are_those_of_the_mean() {
         let values: Vec<f64> = (0..100).map(f64::from).collect();
         let blocks: Vec<Block> = values.iter().map(|value| vec![Some(*value), None]).collect();
-        let found = estimates(&[blocks.clone()], 2);
+        let found = estimates(std::slice::from_ref(&blocks), 2);
         assert_eq!(found[1], None);
         let Estimate { mean, low, high } = found[0].unwrap();
         let deviation = (values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / 100.0).sqrt();
@@ -227,6 +227,10 @@ mod tests {
         assert_eq!(mean, 49.5);
         assert!((mean - low - error).abs() < 0.1 * error, "{low}");
         assert!((high - mean - error).abs() < 0.1 * error, "{high}");
-        assert_eq!(estimates(&[blocks], 2), found, "the same results have the same intervals");
+        assert_eq!(
+            estimates(std::slice::from_ref(&blocks), 2),
+            found,
+            "the same results have the same intervals"
+        );
     }
 }

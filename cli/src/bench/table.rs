@@ -49,15 +49,17 @@ pub(super) fn render(comparison: &Comparison) -> String {
     );
     let order: Vec<usize> = order(comparison).collect();
     let mut rows = vec![vec![String::new()]];
-    rows[0].extend(order.iter().map(|index| comparison.strategies[*index].name.clone()));
+    rows[0].extend(order.iter().map(|index| format!("{} ", comparison.strategies[*index].name)));
     for problem in &comparison.problems {
-        let medians: Vec<Option<f64>> = (problem.strategies.iter())
-            .map(|line| line.by_budget.get(last).and_then(|regret| regret.median))
+        let regrets: Vec<(usize, Option<f64>)> = (problem.strategies.iter())
+            .map(|line| {
+                line.by_budget.get(last).map_or((0, None), |regret| (regret.run_count, regret.median))
+            })
             .collect();
-        let best = medians.iter().copied().flatten().fold(f64::INFINITY, f64::min);
-        let cell = |index: &usize| match (problem.strategies[*index].run_count, medians[*index]) {
-            (0, _) => "-".to_owned(),
-            (_, None) => "nothing".to_owned(),
+        let best = regrets.iter().filter_map(|(_, median)| *median).fold(f64::INFINITY, f64::min);
+        let cell = |index: &usize| match regrets[*index] {
+            (0, _) => "- ".to_owned(),
+            (_, None) => "nothing ".to_owned(),
             (_, Some(median)) if median == best => format!("{}*", number(median)),
             // in line with those that have a star
             (_, Some(median)) => format!("{} ", number(median)),

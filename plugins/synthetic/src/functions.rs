@@ -84,7 +84,7 @@ pub struct Multi {
     pub(crate) hypervolume: fn(usize) -> f64,
 }
 
-/// What a function is like outside of its bounds. See [`crate::instance`].
+/// What a function is like outside of its bounds. The README says what instances make of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Beyond {
     /// Nowhere less than the optimum: it may be moved and turned at will.
