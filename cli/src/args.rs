@@ -153,6 +153,9 @@ pub enum Command {
         /// Print the JSON Schema of the plugin protocol instead, one line of which is a message.
         #[arg(long)]
         protocol: bool,
+        /// Print the JSON Schema of arenas (`ansatz bench`) instead.
+        #[arg(long, conflicts_with = "protocol")]
+        arena: bool,
     },
     /// Serve a plugin to a host; started by hosts only.
     #[command(name = crate::plugins::WORKER_SUBCOMMAND, hide = true)]

@@ -6,24 +6,32 @@
 
 mod arena;
 mod cell;
+mod comparison;
 mod cpu;
 mod manifest;
+mod page;
 mod results;
+pub mod statistics;
+mod table;
 
 pub use arena::{CellPlan, Ready, Selection, Tally};
-pub use manifest::{Arena, ArenaProblem, Contender};
+pub use comparison::{Comparison, Entrant, Ground, compare};
+pub use manifest::{Arena, ArenaProblem, Contender, json_schema};
 pub use results::{AskCpuMean, Cell, CellResult, FILE_NAME, FORMAT, Failing, Key, Results, Seconds};
 
 use crate::args::BenchArgs;
-use crate::commands::print;
+use crate::commands::{print, print_json};
 use crate::error::{Error, Exit};
 use crate::interrupt::Interrupt;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Where results go that are given no folder, with the arena's name after it.
 const FOLDER: &str = "bench";
+
+/// The report for people, beside the results.
+pub const PAGE: &str = "report.html";
 
 /// Carries the command out.
 pub fn execute(arguments: &BenchArgs) -> Result<Exit, Error> {
@@ -46,7 +54,7 @@ pub fn execute(arguments: &BenchArgs) -> Result<Exit, Error> {
     let mut results = Results::open(&folder)?;
     warn(&std::mem::take(&mut results.notices));
     let tally = fill(&ready, &mut results, arguments.rerun)?;
-    finish(&ready, &results, tally, &folder, arguments)
+    finish(&ready, &results, tally, &folder, arguments.json)
 }
 
 /// Runs what is not done yet.
@@ -85,19 +93,26 @@ fn fill(ready: &Ready, results: &mut Results, is_rerun: bool) -> Result<Tally, E
 /// Says what came of it.
 fn finish(
     ready: &Ready,
-    _results: &Results,
+    results: &Results,
     tally: Tally,
-    folder: &PathBuf,
-    _arguments: &BenchArgs,
+    folder: &Path,
+    is_json: bool,
 ) -> Result<Exit, Error> {
-    print(&format!(
-        "{}: {} of {} runs done ({} before); {}\n",
-        ready.arena.name,
-        tally.kept_count + tally.run_count,
-        ready.cells.len(),
-        tally.kept_count,
-        folder.join(FILE_NAME).display()
-    ))?;
+    let comparison = ready.compare(results);
+    warn(&comparison.notices);
+    let page = folder.join(PAGE);
+    std::fs::write(&page, page::render(&comparison))
+        .map_err(|error| Error::Io { path: page.clone(), error })?;
+    if is_json {
+        let json = serde_json::to_value(&comparison);
+        print_json(&json.map_err(|error| Error::Io { path: "the report".into(), error: error.into() })?)?;
+    } else {
+        let end = match tally.is_interrupted {
+            true => "interrupted: run it again to go on",
+            false => "run it again for more seeds, strategies or problems; what is done is kept",
+        };
+        print(&format!("{}\n{} ({end})\n", table::render(&comparison), page.display()))?;
+    }
     Ok(if tally.is_interrupted { Exit::Interrupted } else { Exit::Success })
 }
 

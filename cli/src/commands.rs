@@ -65,8 +65,9 @@ pub fn execute(args: Args) -> Result<Exit, Error> {
             ask_tell::serve(&session.plan.name, &mut session.engine, again, input, answers)?;
             Ok(Exit::Success)
         }
-        Command::Schema { protocol: false } => print_json(&manifest::json_schema()),
-        Command::Schema { protocol: true } => print_json(&ansatz_plugin_host::worker::json_schema()),
+        Command::Schema { protocol: true, .. } => print_json(&ansatz_plugin_host::worker::json_schema()),
+        Command::Schema { arena: true, .. } => print_json(&crate::bench::json_schema()),
+        Command::Schema { .. } => print_json(&manifest::json_schema()),
         // `main` has served it before it came here
         Command::PluginWorker(_) => Ok(Exit::Usage),
         Command::Completions { shell } => {

@@ -8,6 +8,7 @@
 mod abi;
 mod ask_tell;
 mod bad_input;
+mod bench;
 mod conformance;
 mod determinism;
 mod evolution;

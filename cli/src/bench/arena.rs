@@ -1,6 +1,7 @@
 //! An arena with its plugins: which cells there are, and how they are run.
 
 use super::cell::{self, Task};
+use super::comparison::{Comparison, Entrant, Ground, compare};
 use super::manifest::{Arena, ArenaProblem, Contender};
 use super::results::{Cell, CellResult, FORMAT, Failing, Key, Results, digest};
 use crate::clock::Clock;
@@ -295,6 +296,26 @@ impl Ready {
         self.strategies[cell.strategy].found.plugin.metadata.sha256 != result.plugin_sha256
     }
 
+    /// What the results say of the cells that are done.
+    pub fn compare(&self, results: &Results) -> Comparison {
+        let entrant = |strategy: &ReadyStrategy| Entrant {
+            name: strategy.contender.name.clone(),
+            plugin: strategy.contender.choice.plugin.clone(),
+            version: strategy.version.clone(),
+        };
+        let entrants: Vec<Entrant> = self.strategies.iter().map(entrant).collect();
+        let grounds: Vec<Ground> = self.problems.iter().map(|ready| Ground::from(&ready.problem)).collect();
+        let placed = |cell: &CellPlan| (cell.strategy, cell.problem, results.get(&cell.key));
+        let cells: Vec<_> = self
+            .cells
+            .iter()
+            .map(placed)
+            .filter_map(|(strategy, problem, result)| Some((strategy, problem, result?)))
+            .collect();
+        let (name, budgets) = (&self.arena.name, &self.arena.budgets);
+        compare(name, budgets, &entrants, &grounds, &cells, self.cells.len())
+    }
+
     /// Runs the cells of the list that are not done, and adds each to the results as it ends. `on_cell` hears of
     /// each.
     ///
@@ -357,7 +378,8 @@ impl Ready {
                         &contender.choice,
                         &plan.rules.problem,
                         cell.key.seed,
-                        &contender.name,
+                        // not by the name that is shown: variants of a plugin have the same random numbers
+                        &contender.choice.plugin,
                     ),
                     plan,
                     metric: &ready.problem.metric,

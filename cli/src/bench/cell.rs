@@ -200,7 +200,7 @@ impl Costs {
     }
 
     fn seconds(&self) -> Seconds {
-        let cpu = (!self.is_cpu_unknown).then(|| self.cpu.as_secs_f64());
+        let cpu = (!self.is_cpu_unknown).then_some(self.cpu.as_secs_f64());
         Seconds { wall: self.wall.as_secs_f64(), cpu }
     }
 

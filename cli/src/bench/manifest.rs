@@ -7,7 +7,9 @@ use crate::error::Error;
 use crate::manifest::check::plugin_choice;
 use crate::manifest::diagnostics::{At, Diagnostic};
 use crate::manifest::keys::Need::{Default, Optional, Required};
-use crate::manifest::keys::{CALL_TIMEOUT_KEY, Form, GOAL, ISOLATION_KEY, Keys, MEMORY_KEY, key};
+use crate::manifest::keys::{
+    CALL_TIMEOUT_KEY, Form, GOAL, ISOLATION_KEY, Keys, MEMORY_KEY, document_schema, key,
+};
 use crate::manifest::tree::{Entry, Kind, Node, Table};
 use crate::manifest::{Diagnostics, Manifest, options};
 use crate::plan::{PluginChoice, StudyPlan};
@@ -152,6 +154,11 @@ static PLUGINS: Keys = Keys {
     .also(&["paths", "folder", "folders", "dir"])],
     one_of: &[],
 };
+
+/// The JSON Schema of arenas, for editors that complete and check TOML as one writes.
+pub fn json_schema() -> serde_json::Value {
+    document_schema(&ARENA, "Ansatz arena")
+}
 
 /// An arena that was read and checked, but for its plugins.
 #[derive(Clone, Debug)]
@@ -412,4 +419,36 @@ fn problem(
 
 fn count(section: &Node, key: &str) -> Option<u64> {
     section.get(key).and_then(Node::int).and_then(|number| u64::try_from(number).ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_arena_that_ships_is_right() {
+        let arena = Arena::standard().unwrap();
+        assert_eq!((arena.name.as_str(), &arena.budgets[..]), ("standard", &[30, 60, 100][..]));
+        assert!(arena.strategies.is_none(), "whatever ships competes");
+        let known = arena.problems.iter().filter(|problem| problem.optimum.is_some()).count();
+        assert_eq!(known + 1, arena.problems.len(), "all but digits");
+        assert!(arena.problems.iter().all(|problem| problem.plan.objective.is_some()));
+    }
+
+    #[test]
+    fn what_a_study_says_of_strategies_and_budget_does_not_count() {
+        let text = r#"
+[problems.p.study]
+strategy = [{ plugin = "bayesian" }, { plugin = "random" }]
+study = { mix = "phases" }
+objective = { plugin = "synthetic" }
+metrics = { accuracy = "maximise" }
+space = { x = { float = [0.0, 1.0] } }
+"#;
+        let arena = Arena::parse(text.to_owned(), Path::new("some/small.toml")).unwrap();
+        let [problem] = &arena.problems[..] else { panic!("one problem") };
+        assert_eq!((arena.name.as_str(), arena.seed_count, arena.first_seed), ("small", 10, 1));
+        assert_eq!((problem.metric.as_str(), problem.goal), ("accuracy", Goal::Maximise));
+        assert_eq!(problem.plan.rules.members.len(), 1);
+    }
 }

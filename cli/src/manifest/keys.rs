@@ -588,8 +588,13 @@ pub(crate) fn either(names: &[String]) -> String {
 
 /// The JSON Schema of manifests, for editors that complete and check TOML as one writes.
 pub fn json_schema() -> Value {
-    let mut schema = MANIFEST.schema();
+    document_schema(&MANIFEST, "Ansatz study manifest")
+}
+
+/// The JSON Schema of a document of ours.
+pub(crate) fn document_schema(keys: &Keys, title: &str) -> Value {
+    let mut schema = keys.schema();
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema".into();
-    schema["title"] = "Ansatz study manifest".into();
+    schema["title"] = title.into();
     schema
 }

@@ -5,6 +5,7 @@
 //! and definition in [`crate::pipeline`].
 
 use crate::formulas;
+use crate::mixed;
 use crate::pipeline;
 use std::f64::consts::PI;
 
@@ -36,6 +37,13 @@ pub enum Kind {
         optimum: f64,
         /// Where it is reached.
         optimiser: pipeline::Pipeline,
+    },
+    /// One metric of a space without conditions, with parameters of several types: [`crate::mixed`].
+    Unconditional {
+        /// The least value.
+        optimum: f64,
+        /// Where it is reached, without an instance.
+        optimiser: mixed::Mixed,
     },
 }
 
@@ -76,7 +84,7 @@ pub struct Multi {
     pub(crate) hypervolume: fn(usize) -> f64,
 }
 
-/// What a function is like outside of its bounds. See [`crate::instance`].
+/// What a function is like outside of its bounds. The README says what instances make of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Beyond {
     /// Nowhere less than the optimum: it may be moved and turned at will.
@@ -421,6 +429,13 @@ pub static FUNCTIONS: &[Function] = &[
         }),
         noise: 0.0,
         source: VIRTUAL_LIBRARY,
+    },
+    Function {
+        name: "mixed",
+        summary: "numbers and choices, and the choices move the best numbers",
+        kind: Kind::Unconditional { optimum: mixed::OPTIMUM, optimiser: mixed::OPTIMISER },
+        noise: 0.0,
+        source: "own definition, see the README; the optimum is known by construction",
     },
     Function {
         name: "noisy_branin",

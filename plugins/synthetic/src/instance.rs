@@ -58,15 +58,13 @@ impl Placement {
             single.optimisers(d).into_iter().next().ok_or("the place of the optimum is not known")?;
         let streams = Streams::new(instance.unwrap_or(0));
         let stream = |purpose: &str| streams.stream(&format!("synthetic/{name}/{purpose}"));
-        let (mut translation, mut constant) = (vec![0.0; d], 0.0);
+        let constant = instance.map_or(0.0, |instance| constant(name, instance));
+        let mut translation = vec![0.0; d];
         if instance.is_some() {
             let mut rng = stream("translation");
             for (index, domain) in domains.iter().enumerate() {
                 translation[index] = shift(domain, centre[index], &mut rng);
             }
-            let mut rng = stream("constant");
-            let size = CONSTANT.0 + (CONSTANT.1 - CONSTANT.0) * rng.random::<f64>();
-            constant = if rng.random::<bool>() { size } else { -size };
         }
         let reflection = (single.beyond == Beyond::Undefined)
             .then(|| (0..d).map_while(|index| single.bounds.of(index)).collect());
@@ -101,6 +99,13 @@ impl Placement {
     }
 }
 
+/// What an instance adds to the value.
+pub(crate) fn constant(function: &str, instance: u64) -> f64 {
+    let mut rng = Streams::new(instance).stream(&format!("synthetic/{function}/constant"));
+    let size = CONSTANT.0 + (CONSTANT.1 - CONSTANT.0) * rng.random::<f64>();
+    if rng.random::<bool>() { size } else { -size }
+}
+
 /// A translation along one parameter: the optimum comes to lie within the range, `MARGIN` away from its ends. Whole
 /// for whole numbers, a multiple of the step for steps: an optimum that was one of the values stays one.
 fn shift(domain: &Domain, centre: f64, rng: &mut Rng) -> f64 {
@@ -119,7 +124,7 @@ fn shift(domain: &Domain, centre: f64, rng: &mut Rng) -> f64 {
 /// A value folded back into the bounds, as a ball comes back from walls.
 fn reflect(value: f64, lower: f64, upper: f64) -> f64 {
     let width = upper - lower;
-    if (lower..=upper).contains(&value) || !(width > 0.0) {
+    if (lower..=upper).contains(&value) || width <= 0.0 {
         return value.clamp(lower, upper);
     }
     let folded = (value - lower).rem_euclid(2.0 * width);

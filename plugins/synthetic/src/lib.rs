@@ -8,6 +8,7 @@
 mod formulas;
 pub mod functions;
 mod instance;
+pub mod mixed;
 mod objective;
 pub mod pipeline;
 

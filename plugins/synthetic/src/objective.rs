@@ -1,7 +1,8 @@
 //! One function of the table as an objective: it finds its arguments in the study's space, and measures.
 
 use crate::functions::{FUNCTIONS, Function, Kind, Multi, Single, find};
-use crate::instance::{Placement, standard_normal};
+use crate::instance::{Placement, constant as instance_constant, standard_normal};
+use crate::mixed::{self, Mixed, SHAPES, SIDES};
 use crate::pipeline::{self, BATCH_SIZES, Model, Pipeline};
 use ansatz_core::nearest::did_you_mean;
 use ansatz_core::rng::Rng;
@@ -47,9 +48,26 @@ pub struct Synthetic {
 /// What to compute from a point. `arguments[i]` is the parameter index of argument i.
 #[derive(Debug)]
 enum Measure {
-    Single { function: Single, optimum: f64, arguments: Vec<usize>, placement: Option<Placement> },
-    Multi { function: Multi, metric_count: usize, arguments: Vec<usize> },
-    Mixed { optimum: f64 },
+    Single {
+        function: Single,
+        optimum: f64,
+        arguments: Vec<usize>,
+        placement: Option<Placement>,
+    },
+    Multi {
+        function: Multi,
+        metric_count: usize,
+        arguments: Vec<usize>,
+    },
+    Mixed {
+        optimum: f64,
+    },
+    /// `constant` is added to the value, not to the regret.
+    Unconditional {
+        optimum: f64,
+        best: Mixed,
+        constant: f64,
+    },
 }
 
 impl Objective for Synthetic {
@@ -109,6 +127,12 @@ impl Objective for Synthetic {
                 noise.measure("value", value, &mut measurement);
                 measurement.set("regret", (value - optimum).max(0.0), None);
             }
+            Measure::Unconditional { optimum, best, constant } => {
+                let point = read_mixed(context.space(), point).map_err(EvaluationError::Failed)?;
+                let value = mixed::value(&point, best);
+                noise.measure("value", value + constant, &mut measurement);
+                measurement.set("regret", value - optimum, None);
+            }
         }
         Ok(measurement)
     }
@@ -117,9 +141,13 @@ impl Objective for Synthetic {
 impl Measure {
     fn new(function: &Function, problem: &Problem, options: &Options) -> Result<Self, ObjectiveError> {
         let name = function.name;
-        if !matches!(function.kind, Kind::Single(_)) && (options.instance.is_some() || options.rotate) {
+        let has_instances = matches!(function.kind, Kind::Single(_) | Kind::Unconditional { .. });
+        if options.instance.is_some() && !has_instances {
+            return Err(format!("{name} has no instances; drop instance").into());
+        }
+        if options.rotate && !matches!(function.kind, Kind::Single(_)) {
             return Err(format!(
-                "{name} has no instances and is not rotated: that is for functions of numbers with one metric"
+                "{name} cannot be rotated: that is for functions of numbers with one metric; drop rotate"
             )
             .into());
         }
@@ -152,13 +180,21 @@ impl Measure {
                 check_pipeline(name, &problem.space)?;
                 Ok(Self::Mixed { optimum })
             }
+            Kind::Unconditional { optimum, .. } => {
+                check_mixed(name, &problem.space)?;
+                let best = mixed::optimiser(options.instance);
+                let constant = options.instance.map_or(0.0, |instance| instance_constant(name, instance));
+                Ok(Self::Unconditional { optimum, best, constant })
+            }
         }
     }
 
     /// The names of what is measured, in the order reported.
     fn metrics(&self) -> Vec<String> {
         match self {
-            Self::Single { .. } | Self::Mixed { .. } => vec!["value".into(), "regret".into()],
+            Self::Single { .. } | Self::Mixed { .. } | Self::Unconditional { .. } => {
+                vec!["value".into(), "regret".into()]
+            }
             Self::Multi { metric_count, .. } => {
                 (1..=*metric_count).map(|number| format!("f{number}")).collect()
             }
@@ -253,10 +289,9 @@ fn is_within(found: &Domain, wanted: &Domain) -> bool {
     }
 }
 
-/// Checks that the space has the parameters of the mixed function, with values it knows, and active where needed.
-fn check_pipeline(function: &str, space: &Space) -> Result<(), ObjectiveError> {
-    let reference = pipeline::parameters();
-    for wanted in &reference {
+/// Checks that the space has exactly these parameters, with values that the function knows.
+fn check_parameters(function: &str, space: &Space, reference: &[Parameter]) -> Result<(), ObjectiveError> {
+    for wanted in reference {
         let name = &wanted.name;
         let Some(index) = space.index_of(name) else {
             let names = space.parameters().iter().map(|parameter| parameter.name.as_str());
@@ -274,6 +309,41 @@ fn check_pipeline(function: &str, space: &Space) -> Result<(), ObjectiveError> {
             return Err(format!("{function} has no parameter {}{hint}", parameter.name).into());
         }
     }
+    Ok(())
+}
+
+/// Checks that the space has the parameters of the function `mixed`, all of them always active.
+fn check_mixed(function: &str, space: &Space) -> Result<(), ObjectiveError> {
+    check_parameters(function, space, &mixed::parameters())?;
+    match space.parameters().iter().find(|parameter| !parameter.conditions.is_empty()) {
+        Some(Parameter { name, .. }) => {
+            Err(format!("{function} needs all its parameters; {name} is not always active").into())
+        }
+        None => Ok(()),
+    }
+}
+
+/// The argument of the function `mixed`.
+fn read_mixed(space: &Space, point: &Point) -> Result<Mixed, String> {
+    let value = |name: &str| space.value(point, name).ok_or_else(|| format!("{name} must be active here"));
+    let float = |name: &str| value(name)?.as_f64().ok_or_else(|| format!("{name} must be a number"));
+    let choice = |name: &str, choices: &[&str]| {
+        let chosen = value(name)?;
+        let index = choices.iter().position(|choice| chosen.as_str() == Some(choice));
+        index.ok_or_else(|| format!("{name} is never {chosen}"))
+    };
+    Ok(Mixed {
+        x: [float("x1")?, float("x2")?],
+        count: float("count")? as i64,
+        level: float("level")? as i64,
+        shape: choice("shape", &SHAPES)?,
+        side: choice("side", &SIDES)?,
+    })
+}
+
+/// Checks that the space has the parameters of `pipeline`, with values it knows, and active where needed.
+fn check_pipeline(function: &str, space: &Space) -> Result<(), ObjectiveError> {
+    check_parameters(function, space, &pipeline::parameters())?;
     // What is active depends on these two alone; every other parameter is at its lowest value.
     let lowest: Vec<f64> = space.parameters().iter().map(|parameter| parameter.domain.lower()).collect();
     let count = |name: &str| {
@@ -307,7 +377,7 @@ fn describe(domain: &Domain) -> String {
     }
 }
 
-/// The mixed function's argument; `Err` names the parameter that should be active and is not.
+/// The argument of `pipeline`; `Err` names the parameter that should be active and is not.
 fn read_pipeline(space: &Space, point: &Point) -> Result<Pipeline, String> {
     let value = |name: &str| space.value(point, name).ok_or_else(|| format!("{name} must be active here"));
     let float = |name: &str| value(name)?.as_f64().ok_or_else(|| format!("{name} must be a number"));

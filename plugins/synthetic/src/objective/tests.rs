@@ -1,5 +1,6 @@
 use super::{Options, Synthetic};
 use crate::functions::{FUNCTIONS, Kind, find};
+use crate::mixed;
 use crate::pipeline;
 use ansatz_core::objective::{Assignment, Reporter, Verdict};
 use ansatz_core::rng::Rng;
@@ -92,6 +93,18 @@ fn every_function_reaches_its_optimum_as_an_objective() {
                     ("learning_rate", 10f64.powf(-2.5).into()),
                     ("regularise", true.into()),
                     ("dropout", 0.3.into()),
+                ]);
+                (problem, vec![point.unwrap()], optimum)
+            }
+            Kind::Unconditional { optimum, .. } => {
+                let problem = problem(mixed::parameters(), &["value"]);
+                let point = problem.space.point_from_values([
+                    ("x1", 1.25.into()),
+                    ("x2", Value::Float(-2.5)),
+                    ("count", Value::Int(37)),
+                    ("level", Value::Int(4)),
+                    ("shape", "wavy".into()),
+                    ("side", "left".into()),
                 ]);
                 (problem, vec![point.unwrap()], optimum)
             }
@@ -330,7 +343,7 @@ fn what_has_no_instances_or_rotations_says_so() {
     let two = problem(floats("x", 2, 0.0, 1.0), &["f1", "f2"]);
     check_refused(&two, Options { instance: Some(1), ..options("zdt1") }, &["zdt1 has no instances"]);
     let mixed = problem(pipeline::parameters(), &["value"]);
-    check_refused(&mixed, Options { rotate: true, ..options("pipeline") }, &["pipeline has no instances"]);
+    check_refused(&mixed, Options { rotate: true, ..options("pipeline") }, &["pipeline cannot be rotated"]);
     let steep = problem(floats("x", 2, 0.0, 3.0), &["value"]);
     check_refused(
         &steep,
@@ -339,4 +352,33 @@ fn what_has_no_instances_or_rotations_says_so() {
     );
     let whole = problem(vec![Parameter::int("a", -5, 5), Parameter::float("b", -5.0, 5.0)], &["value"]);
     check_refused(&whole, Options { rotate: true, ..options("levy") }, &["float parameters"]);
+}
+
+#[test]
+fn the_choices_of_an_instance_are_elsewhere_too() {
+    let problem = problem(mixed::parameters(), &["value"]);
+    let mut rng = Rng::new(4);
+    for number in [1, 2] {
+        let options = Options { instance: Some(number), ..options("mixed") };
+        let objective = create(&problem, options).unwrap();
+        let best = mixed::optimiser(Some(number));
+        let point = problem.space.point_from_values([
+            ("x1", Value::Float(best.x[0])),
+            ("x2", Value::Float(best.x[1])),
+            ("count", Value::Int(best.count)),
+            ("level", Value::Int(best.level)),
+            ("shape", mixed::SHAPES[best.shape].into()),
+            ("side", mixed::SIDES[best.side].into()),
+        ]);
+        let measured = evaluate(&objective, &problem, &point.unwrap(), 1).unwrap();
+        assert_eq!(measured.value("regret"), Some(0.0));
+        assert!(measured.value("value").unwrap().abs() >= 1.0);
+        for _ in 0..200 {
+            let point = problem.space.sample(&mut rng).unwrap();
+            assert!(evaluate(&objective, &problem, &point, 1).unwrap().value("regret").unwrap() > 0.0);
+        }
+    }
+    let fewer: Vec<Parameter> = mixed::parameters().into_iter().skip(1).collect();
+    let fewer = self::problem(fewer, &["value"]);
+    check_refused(&fewer, options("mixed"), &["mixed needs a parameter x1"]);
 }

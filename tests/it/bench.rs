@@ -1,0 +1,244 @@
+//! `ansatz bench` from a file to a report: what is done is kept, what breaks is recorded, and results depend on seeds
+//! alone.
+
+use crate::scenario;
+use ansatz_tests::scenario::PATIENCE;
+use ansatz_tests::{Running, Scenario};
+use serde_json::Value;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+/// Two problems: one with instances, and one whose space has conditions and whose trials must keep a bound.
+const PROBLEMS: &str = r#"
+[problems.levy]
+metric = "regret"
+optimum = 0.0
+instances = true
+family = "moved"
+[problems.levy.study.objective]
+plugin = "synthetic"
+options = { function = "levy", rotate = true }
+[problems.levy.study.metrics]
+value = "minimise"
+[problems.levy.study.space]
+x1 = { float = [-10.0, 10.0] }
+x2 = { float = [-10.0, 10.0] }
+
+[problems.bounded]
+[problems.bounded.study.objective]
+plugin = "synthetic"
+options = { function = "branin" }
+[problems.bounded.study.metrics]
+value = "minimise"
+regret = { at_most = 100 }
+[problems.bounded.study.space]
+x1 = { float = [-5.0, 10.0] }
+x2 = { float = [0.0, 15.0] }
+"#;
+
+const STRATEGIES: &str =
+    "[strategies.random]\n[strategies.sobol]\n[strategies.annealing]\noptions = { chains = 2 }\n";
+
+fn arena(head: &str, strategies: &str) -> String {
+    format!("budgets = [5, 12]\nseeds = 3\n{head}\n{strategies}\n{PROBLEMS}")
+}
+
+/// Every line of the results, by strategy, problem and seed, without what time decides.
+fn results(scenario: &Scenario, folder: &str) -> Vec<Value> {
+    let path = scenario.path("work").join(folder).join("results.jsonl");
+    let text = std::fs::read_to_string(path).unwrap();
+    let mut lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    for line in &mut lines {
+        for key in ["ask_seconds", "tell_seconds", "ask_cpu_means", "evaluation_seconds", "date"] {
+            assert!(line.as_object_mut().unwrap().remove(key).is_some(), "no {key}: {line}");
+        }
+    }
+    lines.sort_by_key(|line| format!("{} {} {}", line["problem"], line["seed"], line["strategy"]));
+    lines
+}
+
+#[test]
+fn results_depend_on_the_seeds_and_not_on_the_jobs() {
+    let scenario = scenario();
+    scenario.write("arena.toml", &arena("", STRATEGIES));
+    for (jobs, folder) in [("1", "one"), ("3", "three")] {
+        scenario.ansatz(&["bench", "arena.toml", "--jobs", jobs, "--output", folder]).expect(0);
+    }
+    let one = results(&scenario, "one");
+    assert_eq!(one.len(), 3 * 2 * 3);
+    assert_eq!(one, results(&scenario, "three"));
+    // instances differ, and each has its optimum within reach
+    let first: Vec<&Value> =
+        one.iter().filter(|line| line["problem"] == "levy").map(|line| &line["trace"][0]).collect();
+    assert!(first.iter().any(|value| *value != first[0]));
+    let page = std::fs::read_to_string(scenario.path("work/one/report.html")).unwrap();
+    assert!(page.contains("<svg") && !page.contains("http"), "the page needs nothing else");
+}
+
+#[test]
+fn what_is_done_is_kept_and_a_torn_line_is_run_again() {
+    let scenario = scenario();
+    scenario.write("arena.toml", &arena("", STRATEGIES));
+    let bench = |more: &[&str]| {
+        let arguments = [&["bench", "arena.toml", "--output", "out"], more].concat();
+        scenario.ansatz(&arguments).expect(0)
+    };
+    bench(&["--problems", "moved", "--seeds", "2"]);
+    let before = results(&scenario, "out");
+    assert_eq!(before.len(), 3 * 2);
+    let path = scenario.path("work/out/results.jsonl");
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, &text[..text.len() - 40]).unwrap();
+    let ended = bench(&["--problems", "levy"]);
+    assert!(ended.stderr.contains("torn"), "{ended}");
+    let after = results(&scenario, "out");
+    assert_eq!(after.len(), 3 * 3);
+    assert!(before.iter().all(|line| after.contains(line)));
+    let kept = std::fs::read_to_string(&path).unwrap();
+    assert!(kept.starts_with(&text[..text.len() / 2]), "what was done was not touched");
+    let json = bench(&["--problems", "levy", "--json"]).json();
+    assert_eq!(kept, std::fs::read_to_string(&path).unwrap(), "nothing was run");
+    assert_eq!(json["run_count"], 9);
+    assert_eq!(json["strategies"][0]["by_budget"][1]["budget"], 12);
+}
+
+#[test]
+fn what_cannot_or_breaks_is_recorded_and_takes_nothing_down() {
+    let scenario = scenario().with("ansatz-fault-misbehaving");
+    let faulty = |name: &str, options: &str| {
+        format!(
+            "[strategies.{name}]\nplugin = \"com.example.misbehaving-strategy\"\noptions = {{ {options} }}\n"
+        )
+    };
+    let strategies = STRATEGIES.to_owned()
+        + &faulty("panics", "misdeed = \"panic-in-ask\", after = 4")
+        + &faulty("aborts", "misdeed = \"abort\", after = 6")
+        + &faulty("lies", "misdeed = \"outside\"")
+        + &faulty("refuses", "misdeed = \"panic-in-new\"")
+        + &faulty("waits", "misdeed = \"waits\"");
+    scenario.write("arena.toml", &arena("jobs = 2", &strategies));
+    let json = scenario.ansatz(&["bench", "arena.toml", "--seeds", "1", "--json"]).expect(0).json();
+    let lines = results(&scenario, "bench/arena");
+    assert_eq!(lines.len(), 8 * 2);
+    let of = |strategy: &str, problem: &str| {
+        lines.iter().find(|line| line["strategy"] == strategy && line["problem"] == problem).unwrap()
+    };
+    let cases = [
+        ("random", "bounded", None, 12, ""),
+        ("annealing", "levy", None, 12, ""),
+        ("annealing", "bounded", Some("unsupported"), 0, "outcome"),
+        ("panics", "levy", Some("broke"), 4, "panic"),
+        ("aborts", "levy", Some("broke"), 6, "signal"),
+        ("lies", "levy", Some("broke"), 0, ""),
+        ("refuses", "levy", Some("broke"), 0, "panic"),
+        ("waits", "levy", None, 0, ""),
+    ];
+    for (strategy, problem, failing, trial_count, said) in cases {
+        let line = of(strategy, problem);
+        assert_eq!(line["failing"].as_str(), failing, "{line}");
+        assert_eq!(line["failed"], failing.is_some(), "{line}");
+        assert_eq!(line["trial_count"], trial_count, "{line}");
+        assert!(line["error"].as_str().unwrap_or_default().contains(said), "{line}");
+    }
+    // what could not take part is not compared, what broke is
+    let bounded = &json["problems"][1]["strategies"];
+    assert_eq!((&bounded[2]["run_count"], &bounded[3]["run_count"]), (&0.into(), &1.into()));
+    assert!(json["failures"].as_array().unwrap().iter().any(|failure| failure["strategy"] == "annealing"));
+}
+
+#[test]
+fn interrupted_it_keeps_what_is_done_and_goes_on() {
+    let scenario = scenario();
+    let slow = PROBLEMS.replace("rotate = true", "delay_ms = 20");
+    scenario.write("arena.toml", &format!("budgets = [12]\nseeds = 20\n{STRATEGIES}\n{slow}"));
+    let arguments = ["bench", "arena.toml", "--output", "out", "--problems", "levy"];
+    let mut child = Running::start(&mut scenario.command(&arguments));
+    let started = Instant::now();
+    let path = scenario.path("work/out/results.jsonl");
+    while std::fs::read_to_string(&path).map_or(0, |text| text.lines().count()) < 2 {
+        assert!(started.elapsed() < PATIENCE, "nothing happened");
+        child = match child.wait(Duration::from_millis(20)) {
+            Ok(ended) => panic!("it ended too early: {ended}"),
+            Err(running) => running,
+        };
+    }
+    Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
+    let Ok(ended) = child.wait(PATIENCE) else { panic!("it does not end") };
+    assert!(ended.expect(130).stdout.contains("to go"));
+    let before = results(&scenario, "out");
+    assert!(before.len() < 60);
+    scenario.ansatz(&[&arguments[..], &["--seeds", "2"]].concat()).expect(0);
+    assert!(before.iter().all(|line| results(&scenario, "out").contains(line)));
+}
+
+#[test]
+fn a_bad_arena_is_told_where_and_what_is_allowed() {
+    let scenario = scenario();
+    let check = |text: &str, code: i32, parts: &[&str]| {
+        scenario.write("arena.toml", text);
+        scenario.ansatz(&["bench", "arena.toml"]).expect(code).expect_message(parts);
+    };
+    let good = arena("", STRATEGIES);
+    check(
+        &good.replace("seeds = 3", "seed_s = 3"),
+        3,
+        &["no section \"seed_s\"", "did you mean \"seeds\"", "arena.toml:2:1"],
+    );
+    check(&good.replace("[5, 12]", "[]"), 3, &["budgets is empty", "arena.toml:1:11"]);
+    check(
+        &good.replace("chains", "chians"),
+        3,
+        &["strategies.annealing.options", "did you mean \"chains\"", "arena.toml:7:"],
+    );
+    check(
+        &good.replace("[strategies.sobol]", "[strategies.sobbol]"),
+        4,
+        &["\"sobbol\"", "sobol", "arena.toml:5:"],
+    );
+    check(
+        &good.replace("\"levy\", rotate", "\"levi\", rotate"),
+        3,
+        &["problem levy", "\"levi\"", "arena.toml:17:"],
+    );
+    check(
+        &good.replace("x2 = { float = [0.0,", "x2 = { float = [99.0,"),
+        3,
+        &["parameter x2", "arena.toml:33:"],
+    );
+    check(&good.replace("regret = {", "regret = \"minimise\" #"), 3, &["several metrics", "arena.toml:"]);
+    let file = "seeds = 1\n[problems.branin]\nstudy = \"nowhere.toml\"\n";
+    check(file, 3, &["there is no file", "nowhere.toml", "arena.toml:3:9"]);
+    scenario
+        .ansatz(&["bench", "--problems", "brannin"])
+        .expect(2)
+        .expect_message(&["did you mean \"branin\""]);
+}
+
+#[test]
+fn the_arena_that_ships_is_right_and_may_be_narrowed() {
+    let scenario = scenario();
+    let arguments = ["bench", "--strategies", "random,grid", "--seeds", "1", "--budget", "3", "--json"];
+    let json = scenario.ansatz(&arguments).expect(0).json();
+    assert_eq!(json["failures"], Value::Array(Vec::new()));
+    assert_eq!(json["budgets"], serde_json::json!([3]));
+    assert!(json["problems"].as_array().unwrap().len() >= 30);
+}
+
+#[test]
+fn the_arena_of_the_documentation_runs() {
+    let scenario = scenario();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let text = std::fs::read_to_string(root.join("docs/bench.md")).unwrap();
+    let block = text.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    scenario.write("family.toml", block);
+    std::fs::create_dir_all(scenario.path("work/problems")).unwrap();
+    let study = std::fs::read_to_string(root.join("plugins/synthetic/examples/branin.toml")).unwrap();
+    scenario.write("problems/branin.toml", &study);
+    let json = scenario
+        .ansatz(&["bench", "family.toml", "--seeds", "1", "--budget", "8", "--json"])
+        .expect(0)
+        .json();
+    assert_eq!(json["failures"], Value::Array(Vec::new()));
+    assert_eq!((&json["name"], &json["run_count"]), (&"family".into(), &2.into()));
+}
