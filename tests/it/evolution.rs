@@ -9,6 +9,7 @@ use ansatz_core::Capability;
 use ansatz_plugin_host::{HostError, Library, Role};
 use ansatz_tests::stranger::{Profile, Stranger, repository};
 use ansatz_tests::{Ended, Running, Scenario, StoredStudy, layout, scenario::finish, slow_tests_run};
+use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -276,7 +277,7 @@ fn an_older_plugin_that_is_loaded_first_keeps_no_newer_one_out() {
     let library = first();
     let scenario = scenario();
     // what lies beside the host is loaded into the host's own process, by name
-    let beside = scenario.binary().with_file_name("liba_first.so");
+    let beside = scenario.binary().with_file_name(format!("{DLL_PREFIX}ansatz_strategy_a_first{DLL_SUFFIX}"));
     std::fs::copy(&library, &beside).unwrap();
     let listed = scenario.ansatz(&["plugins", "list"]).expect(0);
     for name in ["com.acme.first", "random", "sobol", "synthetic"] {
