@@ -36,8 +36,9 @@ def hyperparameter(name, parameter):
 
 
 class Smac(Adapter):
+    """Values are the coordinates here and in ConfigSpace, but for numbers with a step, which are counted."""
+
     facade = None
-    #: Numbers as SMAC has them are the coordinates, but for those with a step, which are counted.
 
     def __init__(self, space, seed, trial_count):
         super().__init__(space, seed, trial_count)
