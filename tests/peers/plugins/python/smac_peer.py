@@ -8,8 +8,10 @@ import tempfile
 from pathlib import Path
 
 import ConfigSpace as cs
+from ansatz_plugin import Exhausted
 from peer import Adapter
 from smac import BlackBoxFacade, HyperparameterOptimizationFacade, Scenario
+from smac.main.exceptions import ConfigurationSpaceExhaustedException
 from smac.runhistory.dataclasses import TrialInfo, TrialValue
 from smac.runhistory.enumerations import StatusType
 
@@ -108,7 +110,10 @@ class Smac(Adapter):
     # -- Ask and tell ----------------------------------------------------------------------------------------------
 
     def propose(self):
-        info = self.smac.ask()
+        try:
+            info = self.smac.ask()
+        except (ConfigurationSpaceExhaustedException, StopIteration):  # the second if it is asked again
+            raise Exhausted("SMAC has tried every point") from None
         found = dict(info.config)
         coordinates = [
             self.coordinate(index, found[name]) if name in found else self.space.parameters[index].from_unit(0.5)
