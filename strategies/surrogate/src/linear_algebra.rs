@@ -2,7 +2,7 @@
 //!
 //! Everything is a sum of products of two contiguous rows, four at a time, which is what vectorises and stays in the
 //! cache without tuning. General matrices, pivoting and threads are left out: a covariance of a few hundred rows
-//! needs none of them. Inside [`crate::vectorised`] they use wide registers.
+//! needs none of them. What is called in a loop runs with the widest registers there are.
 
 use crate::vectorised::{Lanes, Portable, vectorised};
 
