@@ -71,6 +71,8 @@ class Host:
             stdout=subprocess.PIPE,
             stderr=self.errors,
             start_new_session=True,
+            # tests that a shell runs in the background ignore Ctrl-C, and so would the program
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
             bufsize=0,
         )
         self.rest = b""
