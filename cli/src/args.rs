@@ -125,6 +125,9 @@ pub enum Command {
         /// The format.
         #[arg(long, short, value_enum, default_value_t = Format::Csv)]
         format: Format,
+        /// Leave out what differs each time a study is run: how long trials took, and how often they were tried.
+        #[arg(long)]
+        repeatable: bool,
         /// The file to write, instead of standard output.
         #[arg(long, short)]
         output: Option<PathBuf>,

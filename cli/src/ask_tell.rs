@@ -173,6 +173,9 @@ fn ask(engine: &mut Engine, again: &mut Vec<TrialId>, count: usize) -> Result<Va
     if trials.len() < count {
         let (fresh, step) = engine.fill(count - trials.len())?;
         trials.extend(fresh);
+        // with a window more may have been asked ahead
+        let early = trials.split_off(trials.len().min(count));
+        again.extend(early);
         match step {
             Step::Stop(reason) if trials.is_empty() => {
                 answer = json!({"state": "done", "reason": reason.to_string()});
@@ -201,7 +204,7 @@ fn ask(engine: &mut Engine, again: &mut Vec<TrialId>, count: usize) -> Result<Va
 
 fn tell(engine: &mut Engine, again: &mut Vec<TrialId>, told: Told) -> Result<Value, Refusal> {
     let trial = TrialId(told.trial);
-    let ended = engine.study().trial(trial).and_then(|trial| trial.outcome.as_ref()).map(Outcome::kind);
+    let ended = outcome_of(engine, trial).map(Outcome::kind);
     if let Some(kind) = ended {
         // who did not get the answer tells again: that is no mistake
         return Ok(json!({"ok": true, "trial": trial, "outcome": kind, "repeated": true}));
@@ -236,8 +239,7 @@ fn tell(engine: &mut Engine, again: &mut Vec<TrialId>, told: Told) -> Result<Val
         again.push(trial);
         return Ok(json!({"ok": true, "trial": trial, "outcome": "retry"}));
     }
-    let trial = engine.study().trial(trial);
-    let outcome = trial.and_then(|trial| trial.outcome.as_ref());
+    let outcome = outcome_of(engine, trial);
     let mut answer = json!({"ok": true, "trial": told.trial, "outcome": outcome.map(Outcome::kind)});
     if let Some(reason) = outcome.and_then(Outcome::reason) {
         answer["reason"] = reason.into();
@@ -245,9 +247,15 @@ fn tell(engine: &mut Engine, again: &mut Vec<TrialId>, told: Told) -> Result<Val
     Ok(answer)
 }
 
+/// How a trial ended, whether it counts already or waits for its turn.
+fn outcome_of(engine: &Engine, trial: TrialId) -> Option<&Outcome> {
+    let study = engine.study();
+    study.trial(trial)?.outcome.as_ref().or_else(|| study.arrived(trial))
+}
+
 fn known_pending(engine: &Engine, trial: TrialId) -> Result<(), Refusal> {
     match engine.study().trial(trial) {
-        Some(known) if known.outcome.is_none() => Ok(()),
+        Some(_) if outcome_of(engine, trial).is_none() => Ok(()),
         Some(_) => Err(Refusal::Request(format!("trial {trial} has ended already"))),
         None => Err(Refusal::Request(format!("trial {trial} was never asked for"))),
     }

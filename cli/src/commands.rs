@@ -14,6 +14,7 @@ use crate::output;
 use crate::plan::StudyPlan;
 use crate::plugins::{Locking, PluginSet, PluginUse};
 use crate::report::explain::Witness;
+use crate::report::export::Extent;
 use crate::report::recommend::Advice;
 use crate::report::{export, json, text};
 use crate::run::{SessionEnd, run};
@@ -53,7 +54,7 @@ pub fn execute(args: Args) -> Result<Exit, Error> {
         Command::Explain { study, trial, json } => explain(&study, TrialId(trial), json),
         Command::Best { study, json } => best(&study, json),
         Command::Recommend { study, lock, json } => recommend(&study, lock.locking(), json),
-        Command::Export { study, format, output } => export(&study, format, output),
+        Command::Export { study, format, repeatable, output } => export(&study, format, repeatable, output),
         Command::Bench(arguments) => crate::bench::execute(&arguments),
         Command::Plugins { command } => plugins::execute(command),
         Command::PluginCase(arguments) => check_plugin::run_case(&arguments),
@@ -295,11 +296,17 @@ fn recommend(reference: &StudyRef, locking: Locking, as_json: bool) -> Result<Ex
     if as_json { print_json(&advice.json(name, study)) } else { print(&advice.text(study)) }
 }
 
-fn export(reference: &StudyRef, format: Format, output: Option<PathBuf>) -> Result<Exit, Error> {
+fn export(
+    reference: &StudyRef,
+    format: Format,
+    is_repeatable: bool,
+    output: Option<PathBuf>,
+) -> Result<Exit, Error> {
+    let extent = if is_repeatable { Extent::Repeatable } else { Extent::All };
     let read = session::read(&reference.journal.journal, reference.study.as_deref())?;
     let write = |out: &mut dyn Write| match format {
-        Format::Csv => export::csv(&read.study, out),
-        Format::Json => export::json(&read.study, out),
+        Format::Csv => export::csv(&read.study, extent, out),
+        Format::Json => export::json(&read.study, extent, out),
     };
     match output {
         None => quiet_on_closed_pipe(write(&mut BufWriter::new(output::stdout()))),

@@ -213,9 +213,10 @@ impl Engine {
         is_another_build: impl Fn(usize) -> bool,
     ) -> Result<Vec<TrialId>, Error> {
         self.renew_strategies(is_another_build)?;
-        let pending: Vec<TrialId> = self.study.pending().iter().map(|(trial, _)| trial).collect();
+        let pending = self.study.pending().iter().map(|(trial, _)| trial);
+        let running: Vec<TrialId> = pending.filter(|trial| self.study.arrived(*trial).is_none()).collect();
         let mut again = Vec::new();
-        for trial in pending {
+        for trial in running {
             let reason = "the host ended while it ran".to_owned();
             let outcome = Outcome::Failed { failure: Failure::Lost, reason };
             match on_interrupt {
@@ -225,8 +226,7 @@ impl Engine {
                     }
                 }
                 OnInterrupt::Fail => {
-                    self.take(Record::Finished { trial, outcome, duration: Duration::ZERO, reused: None })?;
-                    self.tell(trial)?;
+                    self.end(trial, outcome, Duration::ZERO, None)?;
                 }
             }
         }
@@ -234,20 +234,58 @@ impl Engine {
         Ok(again)
     }
 
-    /// Asks strategies for as many trials as there are free slots. Gives the trials to start, after
-    /// `commit`, and why no more.
+    /// Asks strategies for as many trials as there are free slots, or as the window has room for. Gives the trials to
+    /// start, after `commit`, and why no more. With a window they may be more than there are free slots.
     pub fn fill(&mut self, free_slot_count: usize) -> Result<(Vec<TrialId>, Step), Error> {
         let mut starts: Vec<TrialId> = Vec::new();
         loop {
-            let step = self.study.next(free_slot_count - starts.len(), self.clock.elapsed());
-            let Step::Ask { member, count } = step else { return Ok((starts, step)) };
+            let free = free_slot_count.saturating_sub(starts.len());
+            let step = self.study.next(free, self.clock.elapsed());
+            let Step::Ask { member, count } = step else {
+                // with a window: what waited for this ask, and then what that leaves room for
+                match self.settle()? {
+                    true => continue,
+                    false => return Ok((starts, step)),
+                }
+            };
             for trial in self.ask(member, count)? {
-                match self.reuse(trial)? {
-                    true => self.tell(trial)?,
-                    false => starts.push(trial),
+                if !self.reuse(trial)? {
+                    starts.push(trial);
                 }
             }
         }
+    }
+
+    /// Lets outcomes that waited for their turn count, until one has to wait for an ask. Whether any did.
+    fn settle(&mut self) -> Result<bool, Error> {
+        let mut any = false;
+        while let Some(Record::Finished { trial, .. }) = self.study.due() {
+            let trial = *trial;
+            if self.study.has_to_wait(trial, self.clock.elapsed()) {
+                break;
+            }
+            let Some(record) = self.study.due().cloned() else { break };
+            self.take(record)?;
+            self.tell(trial)?;
+            any = true;
+        }
+        Ok(any)
+    }
+
+    /// Ends a trial: it counts at once, or with a window when it is its turn.
+    fn end(
+        &mut self,
+        trial: TrialId,
+        outcome: Outcome,
+        duration: Duration,
+        reused: Option<TrialId>,
+    ) -> Result<(), Error> {
+        if self.study.has_to_wait(trial, self.clock.elapsed()) {
+            return self.take(Record::Arrived { trial, outcome, duration, reused });
+        }
+        self.take(Record::Finished { trial, outcome, duration, reused })?;
+        self.tell(trial)?;
+        self.settle().map(drop)
     }
 
     /// Asks one member, and records what came of it.
@@ -341,14 +379,14 @@ impl Engine {
         Ok(())
     }
 
-    /// Ends a trial whose point was evaluated before, where the rules say so.
+    /// Ends a trial whose point was evaluated before, where the rules say so. Whether it did.
     fn reuse(&mut self, trial: TrialId) -> Result<bool, Error> {
         let earlier = self.study.trial(trial).and_then(|trial| self.study.earlier(trial));
         let Some((reused, Some(outcome))) = earlier.map(|earlier| (earlier.id, earlier.outcome.clone()))
         else {
             return Ok(false);
         };
-        self.take(Record::Finished { trial, outcome, duration: Duration::ZERO, reused: Some(reused) })?;
+        self.end(trial, outcome, Duration::ZERO, Some(reused))?;
         Ok(true)
     }
 
@@ -359,13 +397,13 @@ impl Engine {
 
     /// Takes the end of an attempt.
     pub fn finish(&mut self, trial: TrialId, outcome: Outcome, duration: Duration) -> Result<Ending, Error> {
-        let record = self.study.conclude(trial, outcome, duration);
-        let is_final = matches!(record, Record::Finished { .. });
-        self.take(record)?;
-        if is_final {
-            self.tell(trial)?;
+        match self.study.conclude(trial, outcome, duration) {
+            Record::Finished { trial, outcome, duration, reused } => {
+                self.end(trial, outcome, duration, reused)?;
+                Ok(Ending::Finished)
+            }
+            retried => self.take(retried).map(|()| Ending::Retry),
         }
-        Ok(if is_final { Ending::Finished } else { Ending::Retry })
     }
 
     /// Notes an entry that is not the study's: the begin or end of a session.

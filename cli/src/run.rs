@@ -9,6 +9,7 @@ use crate::plan::StudyPlan;
 use crate::watch::Watch;
 use ansatz_core::study::{Step, StopReason};
 use ansatz_core::{Assignment, Outcome, TrialId};
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -68,24 +69,23 @@ fn turns(
     engine: &mut Engine,
     executor: &mut Executor,
     plan: &StudyPlan,
-    mut again: Vec<TrialId>,
+    again: Vec<TrialId>,
     interrupt: &Interrupt,
     watch: &mut Watch,
 ) -> Result<SessionEnd, Error> {
+    // trials to start, the next first: those to run again, and with a window those that found no slot yet
+    let mut queue = VecDeque::from(again);
     let output_folder = trial_output_folder(&plan.journal.path, &plan.name);
     loop {
         let is_draining = interrupt.count() > 0;
         let mut starts: Vec<TrialId> = Vec::new();
         let mut stop = None;
         if !is_draining {
-            let again_count = again.len().min(executor.free_slot_count());
-            starts.extend(again.drain(..again_count));
-            if again.is_empty() {
-                let (fresh, step) = engine.fill(executor.free_slot_count() - starts.len())?;
-                starts.extend(fresh);
-                if let Step::Stop(reason) = step {
-                    stop = Some(SessionEnd::Done(reason));
-                }
+            let (fresh, step) = engine.fill(executor.free_slot_count().saturating_sub(queue.len()))?;
+            queue.extend(fresh);
+            starts.extend(queue.drain(..queue.len().min(executor.free_slot_count())));
+            if let Step::Stop(reason) = step {
+                stop = Some(SessionEnd::Done(reason));
             }
         } else if executor.running().len() == 0 {
             stop = Some(SessionEnd::Interrupted);
@@ -114,7 +114,7 @@ fn turns(
                     if interrupt.count() > 1 => {}
                 Event::Ended { trial, outcome, duration } => {
                     if engine.finish(trial, outcome, duration)? == Ending::Retry {
-                        again.push(trial);
+                        queue.push_back(trial);
                     }
                 }
             }

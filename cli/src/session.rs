@@ -340,6 +340,17 @@ fn only_budget_and_run_differ(stored: &StudyPlan, plan: &StudyPlan) -> Result<()
         () if same == *stored => return Ok(()),
         () if same.rules.problem != stored.rules.problem => "the search space or the metrics differ",
         () if same.rules.seed != stored.rules.seed => "the seed differs",
+        () if same.rules.window != stored.rules.window => {
+            return Err(Error::Usage(match stored.rules.window {
+                Some(window) => format!(
+                    "study {} asks {window} trials ahead, which is fixed when it begins: add --set run.deterministic={window}",
+                    plan.name
+                ),
+                None => {
+                    format!("study {} did not begin as a deterministic one, and cannot become one", plan.name)
+                }
+            }));
+        }
         () if same.objective != stored.objective => "the objective differs",
         () => "the strategies differ",
     };

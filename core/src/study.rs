@@ -14,7 +14,7 @@ use crate::space::Point;
 use crate::strategy::{Losses, Observation, ObservedResult, Pending, Suggestion};
 use crate::trial::{Failure, Outcome, TrialId};
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::time::Duration;
 
@@ -37,6 +37,10 @@ pub struct StudyRules {
     pub duplicates: Duplicates,
     /// Stop after this many failed trials in a row: the objective is probably broken.
     pub consecutive_failures_max: Option<u64>,
+    /// If set, outcomes count in the order of their trials, and so many trials are asked ahead of the oldest that
+    /// has not counted yet. Then the study does not depend on how long trials take. `None`: each counts as it comes.
+    #[serde(default)]
+    pub window: Option<u64>,
 }
 
 /// One strategy of a study.
@@ -144,7 +148,18 @@ pub enum Record {
         /// In words.
         reason: String,
     },
-    /// A trial ended.
+    /// A trial ended before one that was asked for earlier, and waits for its turn to count. Only with a window.
+    Arrived {
+        /// Which trial.
+        trial: TrialId,
+        /// How it ended.
+        outcome: Outcome,
+        /// How long the last attempt took.
+        duration: Duration,
+        /// The earlier trial whose outcome was taken over.
+        reused: Option<TrialId>,
+    },
+    /// A trial ended, and counts from here on.
     Finished {
         /// Which trial.
         trial: TrialId,
@@ -315,6 +330,8 @@ pub struct Study {
     /// Numbers and flat points of the pending trials, oldest first.
     pending: Vec<u64>,
     pending_flat: Vec<f64>,
+    /// Of these, the ones that have ended and wait for their turn to count, as the record that will make them.
+    arrived: BTreeMap<u64, Record>,
     incumbent: Incumbent,
     spent_cost: f64,
     failures_in_a_row: u64,
@@ -333,6 +350,7 @@ impl Study {
             members,
             pending: Vec::new(),
             pending_flat: Vec::new(),
+            arrived: BTreeMap::new(),
             incumbent: Incumbent::default(),
             spent_cost: 0.0,
             failures_in_a_row: 0,
@@ -366,6 +384,25 @@ impl Study {
         Pending::new(&self.pending, &self.pending_flat)
     }
 
+    /// How a pending trial ended that waits for its turn to count.
+    pub fn arrived(&self, trial: TrialId) -> Option<&Outcome> {
+        match self.arrived.get(&trial.0)? {
+            Record::Finished { outcome, .. } => Some(outcome),
+            _ => None,
+        }
+    }
+
+    /// The record by which the oldest pending trial counts, if it has arrived: whose turn it is next.
+    pub fn due(&self) -> Option<&Record> {
+        self.arrived.get(self.pending.first()?)
+    }
+
+    /// Whether an outcome has to wait for those of earlier trials, or for an ask that comes before it.
+    pub fn has_to_wait(&self, trial: TrialId, elapsed: Duration) -> bool {
+        self.rules.window.is_some()
+            && (self.pending.first() != Some(&trial.0) || matches!(self.next(0, elapsed), Step::Ask { .. }))
+    }
+
     /// How many trials have ended.
     pub fn finished_count(&self) -> usize {
         self.trials.len() - self.pending.len()
@@ -390,7 +427,8 @@ impl Study {
         }
     }
 
-    /// What to do, given how many trials can be started now and how long the study has been running.
+    /// What to do, given how many trials can be started now and how long the study has been running. With a window the
+    /// former does not matter: what is asked ahead depends on nothing but what has counted.
     pub fn next(&self, free_slot_count: usize, elapsed: Duration) -> Step {
         let stop = self.limit_reached(elapsed).or_else(|| self.nothing_left());
         match stop {
@@ -398,14 +436,18 @@ impl Study {
             Some(_) => return Step::Wait,
             None => {}
         }
-        if free_slot_count == 0 {
+        let room = match self.rules.window {
+            Some(window) => window.saturating_sub(self.pending.len() as u64),
+            None => free_slot_count as u64,
+        };
+        if room == 0 {
             return Step::Wait;
         }
         match self.member_in_turn() {
             Some((member, allowance)) => {
                 let left =
                     self.rules.budget.trial_count.map_or(u64::MAX, |max| max - self.trials.len() as u64);
-                let count = (free_slot_count as u64).min(left).min(allowance);
+                let count = room.min(left).min(allowance);
                 Step::Ask { member, count: count as usize }
             }
             // a strategy that waits while nothing is pending would wait for ever
@@ -586,12 +628,22 @@ impl Study {
                 self.apply_asked(*member, *count, trials, *is_exhausted)
             }
             Record::Broke { member, remedy, .. } => self.apply_broke(*member, *remedy),
-            Record::Reported { trial, .. } => self.pending_index(*trial).map(|_| ()),
+            Record::Reported { trial, .. } => self.running_index(*trial).map(|_| ()),
             Record::Retried { trial, attempt, failure, .. } => {
-                self.pending_index(*trial)?;
+                self.running_index(*trial)?;
                 let entry = &mut self.trials[trial.0 as usize];
                 entry.attempt = *attempt;
                 entry.lost_count += u32::from(*failure == Failure::Lost);
+                Ok(())
+            }
+            Record::Arrived { trial, outcome, duration, reused } => {
+                self.running_index(*trial)?;
+                if self.rules.window.is_none() {
+                    return Err(RecordError(format!("trial {trial} arrived in a study without a window")));
+                }
+                self.check_outcome(*trial, outcome)?;
+                let (trial, outcome, duration, reused) = (*trial, outcome.clone(), *duration, *reused);
+                self.arrived.insert(trial.0, Record::Finished { trial, outcome, duration, reused });
                 Ok(())
             }
             Record::Finished { trial, outcome, duration, reused } => {
@@ -689,10 +741,8 @@ impl Study {
         reused: Option<TrialId>,
     ) -> Result<(), RecordError> {
         let row = self.pending_index(trial)?;
-        if let Outcome::Completed { measurement } = outcome {
-            let check = self.rules.problem.check_measurement(measurement);
-            check.map_err(|reason| RecordError(format!("trial {trial} is completed, but {reason}")))?;
-        }
+        self.check_outcome(trial, outcome)?;
+        self.arrived.remove(&trial.0);
         let width = self.rules.problem.space.parameter_count();
         self.pending.remove(row);
         self.pending_flat.drain(row * width..(row + 1) * width);
@@ -734,6 +784,20 @@ impl Study {
             self.finished_by_point.entry(key).or_insert(trial);
         }
         Ok(())
+    }
+
+    fn check_outcome(&self, trial: TrialId, outcome: &Outcome) -> Result<(), RecordError> {
+        let Outcome::Completed { measurement } = outcome else { return Ok(()) };
+        let check = self.rules.problem.check_measurement(measurement);
+        check.map_err(|reason| RecordError(format!("trial {trial} is completed, but {reason}")))
+    }
+
+    /// As `pending_index`, of a trial that has not arrived.
+    fn running_index(&self, trial: TrialId) -> Result<usize, RecordError> {
+        if self.arrived.contains_key(&trial.0) {
+            return Err(RecordError(format!("trial {trial} has arrived already")));
+        }
+        self.pending_index(trial)
     }
 
     fn pending_index(&self, trial: TrialId) -> Result<usize, RecordError> {

@@ -64,6 +64,7 @@ fn plan(
             attempts_max: 1,
             duplicates: Duplicates::Replicate,
             consecutive_failures_max: None,
+            window: None,
         },
         objective: None,
         strategies: vec![PluginChoice::new(strategy)],

@@ -35,7 +35,11 @@ struct Talk {
 
 impl Talk {
     fn begin(scenario: &Scenario) -> Self {
-        scenario.write("study.toml", MANIFEST);
+        Self::begin_with(scenario, MANIFEST)
+    }
+
+    fn begin_with(scenario: &Scenario, manifest: &str) -> Self {
+        scenario.write("study.toml", manifest);
         let mut command = scenario.command(&["ask-tell", "study.toml"]);
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let (sender, answers) = channel();
@@ -214,4 +218,38 @@ fn a_study_that_is_being_driven_can_be_read_and_not_be_run() {
     assert_eq!(best[0]["metrics"]["loss"], loss(&given));
     scenario.ansatz(&["resume"]).expect(5).expect_message(&["driven"]);
     talk.leave();
+}
+
+/// Whoever asks and tells in whatever order and numbers: with `deterministic` the trials are the same.
+#[test]
+fn a_deterministic_study_does_not_depend_on_who_tells_first() {
+    let manifest = format!("{MANIFEST}[run]\ndeterministic = 4\n");
+    // how many are asked for at once, and which of those at work is told next
+    let styles: [(usize, fn(usize) -> usize); 3] =
+        [(1, |_| 0), (3, |count| count - 1), (9, |count| count / 2)];
+    let exports = styles.map(|(ask, choose)| {
+        let scenario = scenario();
+        let mut talk = Talk::begin_with(&scenario, &manifest);
+        let mut at_work: Vec<Value> = Vec::new();
+        loop {
+            let answer = talk.request(&json!({"ask": ask}));
+            at_work.extend(answer["trials"].as_array().unwrap().iter().cloned());
+            assert!(at_work.len() <= 4, "more than the window");
+            if at_work.is_empty() {
+                assert_eq!(answer["state"], "done", "{answer}");
+                break;
+            }
+            let trial = at_work.remove(choose(at_work.len()));
+            let loss = trial["parameters"]["x"].as_f64().unwrap();
+            let tell = json!({"tell": {"trial": trial["trial"], "metrics": {"loss": loss}}});
+            let told = talk.request(&tell);
+            assert_eq!(told["outcome"], "completed");
+            assert_eq!(talk.request(&tell)["repeated"], true);
+        }
+        talk.leave();
+        scenario.ansatz(&["export", "--repeatable"]).expect(0).stdout
+    });
+    assert_eq!(exports[0], exports[1]);
+    assert_eq!(exports[0], exports[2]);
+    assert_eq!(exports[0].lines().count(), 11);
 }

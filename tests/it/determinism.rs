@@ -1,5 +1,5 @@
-//! The same manifest and seed give the same study, also when it was interrupted. With one slot, that is:
-//! with more, trials end in the order that the machine likes.
+//! The same manifest and seed give the same study, also when it was interrupted. With one slot, or with
+//! `deterministic`: else trials end in the order that the machine likes, and count in that order.
 
 use crate::scenario;
 use ansatz_cli::journal;
@@ -103,6 +103,96 @@ fn a_study_that_was_killed_and_resumed_equals_one_that_was_not() {
     }
     assert!(lost_count(&scenario) > Some(0), "no kill hit a running trial");
     expect_same(&trials(&scenario), &undisturbed());
+}
+
+/// The same study with outcomes that count in the order of trials, eight asked ahead. Some trials take ten times as
+/// long as others.
+fn deterministic(slots: usize) -> String {
+    let delays = "delay_ms = 4, delay_spread = 1.0";
+    manifest(0).replace("delay_ms = 0", delays) + &format!("run = {{ slots = {slots}, deterministic = 8 }}\n")
+}
+
+fn export(scenario: &Scenario) -> String {
+    scenario.ansatz(&["export", "--repeatable"]).expect(0).stdout
+}
+
+fn records(scenario: &Scenario) -> Vec<Record> {
+    StoredStudy::read(&scenario.journal(), None).records()
+}
+
+#[test]
+fn with_deterministic_the_number_of_slots_does_not_matter() {
+    let exports: Vec<String> = [1, 2, 8]
+        .into_iter()
+        .map(|slots| {
+            let scenario = scenario();
+            scenario.run(&deterministic(slots)).expect(0);
+            trials(&scenario);
+            let arrived = records(&scenario).iter().filter(|r| matches!(r, Record::Arrived { .. })).count();
+            assert!(slots == 1 || arrived > 10, "hardly anything ended out of order: {arrived}");
+            export(&scenario)
+        })
+        .collect();
+    assert_eq!(exports[0].lines().count() as u64, 1 + TRIAL_COUNT);
+    assert_eq!(exports[0], exports[1]);
+    assert_eq!(exports[0], exports[2]);
+    // where the order of the ends counts, it is another study: had it been the same, the above would say nothing
+    let scenario = scenario();
+    scenario.run(&deterministic(8).replace("deterministic = 8", "deterministic = false")).expect(0);
+    assert_ne!(export(&scenario), exports[0]);
+}
+
+#[test]
+fn a_deterministic_study_on_many_slots_that_was_killed_equals_one_that_was_not() {
+    let (calm, stormy) = (scenario(), scenario());
+    calm.run(&deterministic(1)).expect(0);
+    stormy.write("study.toml", &deterministic(4));
+    let mut rng = Rng::new(5);
+    let started = Instant::now();
+    stormy.ansatz(&["check", "study.toml"]).expect(0);
+    let mut patience = started.elapsed();
+    let mut kill_count = 0;
+    loop {
+        let lost = lost_count(&stormy);
+        let arguments: &[&str] = match lost {
+            Some(_) => &["resume", "--quiet", "--set", "run.slots=8"],
+            None => &["run", "study.toml", "--quiet"],
+        };
+        let child = Running::start(&mut stormy.command(arguments));
+        if kill_count >= KILL_COUNT {
+            finish(child).expect(0);
+            break;
+        }
+        match child.wait(patience + Duration::from_secs_f64(rng.random_range(0.0..0.1))) {
+            Ok(ended) => {
+                ended.expect(0);
+                break;
+            }
+            Err(running) => drop(running.kill()),
+        }
+        match lost_count(&stormy) == lost {
+            // it never got as far as to run a trial: on this machine it needs longer
+            true => patience = patience.mul_f64(1.1),
+            false => kill_count += 1,
+        }
+    }
+    assert!(lost_count(&stormy) > Some(0), "no kill hit a running trial");
+    trials(&stormy);
+    assert_eq!(export(&stormy), export(&calm));
+}
+
+/// Kills that find a trial running, at most.
+const KILL_COUNT: u32 = 20;
+
+#[test]
+fn the_window_of_a_deterministic_study_is_fixed_when_it_begins() {
+    let scenario = scenario();
+    let begun = deterministic(2).replace("deterministic = 8", "deterministic = true").replace("= 60", "= 9");
+    scenario.run(&begun).expect(0);
+    let other = ["resume", "--quiet", "--set", "run.slots=4", "--set", "budget.trials=12"];
+    scenario.ansatz(&other).expect(2).expect_message(&["2 trials ahead", "--set run.deterministic=2"]);
+    let same = [&other[..], &["--set", "run.deterministic=2"]].concat();
+    scenario.ansatz(&same).expect(0);
 }
 
 #[test]

@@ -63,6 +63,7 @@ pub fn regret(strategy: &str, function: &Function, trial_count: u64, seed: u64) 
         attempts_max: 1,
         duplicates: Duplicates::Replicate,
         consecutive_failures_max: None,
+        window: None,
     });
     let mut regret = f64::INFINITY;
     while let Step::Ask { member, count } = study.next(1, Duration::ZERO) {

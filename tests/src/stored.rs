@@ -58,6 +58,7 @@ impl StoredStudy {
     #[track_caller]
     pub fn expect_each_trial_once(&self, count: u64) {
         let (mut asked, mut finished) = (HashMap::<u64, u32>::new(), HashMap::<u64, u32>::new());
+        let mut arrived: Vec<u64> = Vec::new();
         for record in self.records() {
             match record {
                 Record::Asked { trials, .. } => {
@@ -69,6 +70,10 @@ impl StoredStudy {
                         );
                         *asked.entry(trial.trial.0).or_default() += 1;
                     }
+                }
+                Record::Arrived { trial, .. } => {
+                    assert!(!arrived.contains(&trial.0), "{trial} arrived twice");
+                    arrived.push(trial.0);
                 }
                 Record::Finished { trial, .. } => *finished.entry(trial.0).or_default() += 1,
                 Record::Broke { .. } | Record::Reported { .. } | Record::Retried { .. } => {}

@@ -102,6 +102,7 @@ pub(super) fn plan(name: &str) -> StudyPlan {
             attempts_max: 2,
             duplicates: Duplicates::Replicate,
             consecutive_failures_max: None,
+            window: None,
         },
         objective: Some(choice("digits")),
         strategies: vec![choice("random"), choice("com.acme.cma")],

@@ -24,13 +24,22 @@ pub enum Kind {
     Broke,
     Reported,
     Retried,
+    Arrived,
     Finished,
     Closed,
 }
 
 impl Kind {
-    pub const ALL: [Kind; 7] =
-        [Kind::Opened, Kind::Asked, Kind::Broke, Kind::Reported, Kind::Retried, Kind::Finished, Kind::Closed];
+    pub const ALL: [Kind; 8] = [
+        Kind::Opened,
+        Kind::Asked,
+        Kind::Broke,
+        Kind::Reported,
+        Kind::Retried,
+        Kind::Arrived,
+        Kind::Finished,
+        Kind::Closed,
+    ];
 
     /// The word in store.
     pub fn word(self) -> &'static str {
@@ -40,6 +49,7 @@ impl Kind {
             Kind::Broke => "broke",
             Kind::Reported => "reported",
             Kind::Retried => "retried",
+            Kind::Arrived => "arrived",
             Kind::Finished => "finished",
             Kind::Closed => "closed",
         }
@@ -85,6 +95,10 @@ pub fn encode(entry: &Entry, space: &Space, body: &mut Vec<u8>) -> Result<(Kind,
             let (failure, reason) = ((*failure).into(), reason.into());
             write(body, &RetriedBody { trial: trial.0, attempt: *attempt, failure, reason })?;
             Ok((Kind::Retried, Some(trial.0)))
+        }
+        Entry::Study(Record::Arrived { trial, outcome, duration, reused }) => {
+            write(body, &FinishedBody::of(*trial, outcome, *duration, *reused))?;
+            Ok((Kind::Arrived, Some(trial.0)))
         }
         Entry::Study(Record::Finished { trial, outcome, duration, reused }) => {
             write(body, &FinishedBody::of(*trial, outcome, *duration, *reused))?;
@@ -146,7 +160,14 @@ pub fn decode(kind: Kind, body: &str, space: &Space) -> Result<Entry, String> {
             let (failure, reason) = (failure.into(), reason.into_owned());
             Entry::Study(Record::Retried { trial: TrialId(trial), attempt, failure, reason })
         }
-        Kind::Finished => Entry::Study(read::<FinishedBody<'_>>(body)?.into_domain()?),
+        Kind::Arrived => {
+            let Ended { trial, outcome, duration, reused } = read::<FinishedBody<'_>>(body)?.into_domain()?;
+            Entry::Study(Record::Arrived { trial, outcome, duration, reused })
+        }
+        Kind::Finished => {
+            let Ended { trial, outcome, duration, reused } = read::<FinishedBody<'_>>(body)?.into_domain()?;
+            Entry::Study(Record::Finished { trial, outcome, duration, reused })
+        }
     })
 }
 
@@ -429,6 +450,14 @@ impl ReadTrial {
     }
 }
 
+/// What a finished body says.
+struct Ended {
+    trial: TrialId,
+    outcome: Outcome,
+    duration: Duration,
+    reused: Option<TrialId>,
+}
+
 impl<'a> FinishedBody<'a> {
     fn of(trial: TrialId, outcome: &'a Outcome, duration: Duration, reused: Option<TrialId>) -> Self {
         let (word, measurement, failure) = match outcome {
@@ -448,7 +477,7 @@ impl<'a> FinishedBody<'a> {
         }
     }
 
-    fn into_domain(self) -> Result<Record, String> {
+    fn into_domain(self) -> Result<Ended, String> {
         let measurement = self.measurement.map(|readings| readings.0.into_owned());
         let reason = self.reason.map(Cow::into_owned).unwrap_or_default();
         let outcome = match self.outcome {
@@ -462,7 +491,7 @@ impl<'a> FinishedBody<'a> {
             },
             OutcomeWord::Stopped => Outcome::Stopped { reason, measurement },
         };
-        Ok(Record::Finished {
+        Ok(Ended {
             trial: TrialId(self.trial),
             outcome,
             duration: Duration::from_nanos(self.duration_ns),

@@ -50,6 +50,19 @@ pub(super) fn plan(root: &Node, source: &PlanSource<'_>, found: &mut Vec<Diagnos
     let objective = checker.get(&["objective"]).and_then(plugin_choice);
     let run = checker.get(&["run"]);
     let number = |key| run.and_then(|run| run.get(key)).and_then(Node::int);
+    let slot_count = number("slots").and_then(|count| usize::try_from(count).ok()).unwrap_or(1);
+    let is_deterministic = run.and_then(|run| run.get("deterministic")?.truth()).unwrap_or(false);
+    let window = number("deterministic")
+        .and_then(|count| u64::try_from(count).ok())
+        .or(is_deterministic.then_some(slot_count as u64));
+    if let Some(node) = run.and_then(|run| run.get("on_interrupt")).filter(|_| window.is_some())
+        && node.text() == Some("fail")
+    {
+        let message = "run.deterministic cannot go with on_interrupt = \"fail\": then it would matter when the host died";
+        checker.report(
+            Diagnostic::at(&node.at, message).help("leave on_interrupt out: such trials are run again"),
+        );
+    }
     let consecutive_failures_max = match run.and_then(|run| run.get("stop_after_failures")) {
         Some(node) if node.truth() == Some(false) => None,
         Some(node) => node.int().and_then(|count| u64::try_from(count).ok()),
@@ -86,11 +99,12 @@ pub(super) fn plan(root: &Node, source: &PlanSource<'_>, found: &mut Vec<Diagnos
             attempts_max: number("retries").and_then(|count| u32::try_from(count).ok()).unwrap_or(0) + 1,
             duplicates: checker.word(&["run", "duplicates"]),
             consecutive_failures_max,
+            window,
         },
         objective,
         strategies,
         run: RunRules {
-            slot_count: number("slots").and_then(|count| usize::try_from(count).ok()).unwrap_or(1),
+            slot_count,
             trial_timeout: checker.duration(&["run", "trial_timeout"]),
             on_interrupt: checker.word::<OnInterrupt>(&["run", "on_interrupt"]),
         },

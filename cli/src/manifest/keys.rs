@@ -63,6 +63,8 @@ pub(crate) enum Form {
     Duration,
     /// See `size`.
     Size,
+    /// True or false.
+    Truth,
     /// True or false, and only this one.
     Exactly(bool),
     /// A text, number, true or false.
@@ -387,6 +389,15 @@ static RUN: Keys = Keys {
         )
         .also(&["parallel", "workers", "n_jobs", "jobs", "concurrency"]),
         key(
+            "deterministic",
+            Form::OneOf(&[Form::Whole(1, 1_024), Form::Truth]),
+            Default("false"),
+            "Outcomes count in the order of the trials, so that the study repeats bit for bit, however long its trials \
+             take. A number says how many trials are asked ahead; true: as many as there are slots.",
+            "deterministic = true",
+        )
+        .also(&["reproducible", "window", "synchronous"]),
+        key(
             "trial_timeout",
             Form::Duration,
             Optional,
@@ -520,6 +531,7 @@ impl Form {
             Form::Positive => "a number above 0".into(),
             Form::Duration => duration::FORM.into(),
             Form::Size => size::FORM.into(),
+            Form::Truth => "true or false".into(),
             Form::Exactly(truth) => truth.to_string(),
             Form::Value => "a text, a number, true or false".into(),
             Form::List(Form::Text) => "a list of texts".into(),
@@ -561,6 +573,7 @@ impl Form {
                 { "type": "integer", "minimum": 1, "description": "In bytes." },
                 { "type": "string", "pattern": size::PATTERN, "description": "With a unit." },
             ] }),
+            Form::Truth => json!({ "type": "boolean" }),
             Form::Exactly(truth) => json!({ "const": truth }),
             Form::Value => json!({ "type": ["string", "number", "boolean"] }),
             Form::List(form) => json!({ "type": "array", "items": form.schema() }),

@@ -189,7 +189,7 @@ fn fits(form: &Form, node: &Node) -> bool {
         (Form::Number | Form::Positive, kind) => matches!(kind, Kind::Int(_) | Kind::Float(_)),
         (Form::Duration, kind) => matches!(kind, Kind::Int(_) | Kind::Float(_) | Kind::Text(_)),
         (Form::Size, kind) => matches!(kind, Kind::Int(_) | Kind::Text(_)),
-        (Form::Exactly(_), kind) => matches!(kind, Kind::Bool(_)),
+        (Form::Truth | Form::Exactly(_), kind) => matches!(kind, Kind::Bool(_)),
         (Form::Value, kind) => {
             matches!(kind, Kind::Text(_) | Kind::Int(_) | Kind::Float(_) | Kind::Bool(_))
         }
@@ -212,6 +212,9 @@ fn wrong(form: &Form, node: &Node, path: &str) -> Diagnostic {
         (Form::Whole(..) | Form::Number | Form::Positive, Kind::Text(text))
             if text.parse::<f64>().is_ok() =>
         {
+            finding.help(format!("write {text} without quotes"))
+        }
+        (Form::Truth, Kind::Text(text)) if text == "true" || text == "false" => {
             finding.help(format!("write {text} without quotes"))
         }
         (Form::Exactly(truth), Kind::Text(text)) if *text == truth.to_string() => {

@@ -267,6 +267,15 @@ fn what_is_left_out_has_its_documented_default() {
 }
 
 #[test]
+fn deterministic_is_a_window() {
+    let window = |run: &str| plan(&format!("{SMALL}[run]\nslots = 3\n{run}\n")).rules.window;
+    assert_eq!(window(""), None);
+    assert_eq!(window("deterministic = false"), None);
+    assert_eq!(window("deterministic = true"), Some(3));
+    assert_eq!(window("deterministic = 8"), Some(8));
+}
+
+#[test]
 fn every_spelling_of_a_word_is_understood() {
     for (word, goal) in [("maximise", Goal::Maximise), ("maximize", Goal::Maximise), ("max", Goal::Maximise)]
     {
@@ -599,6 +608,18 @@ fn wrong_forms_say_what_is_allowed() {
             "[run]\nstop_after_failures = true\n[metrics]",
             "2:23 run.stop_after_failures must be false",
             "",
+        ),
+        (
+            "[metrics]",
+            "[run]\ndeterministic = \"true\"\n[metrics]",
+            "2:17 run.deterministic must be a whole number from 1 to 1024 or true or false, found the text \"true\"",
+            "",
+        ),
+        (
+            "[metrics]",
+            "[run]\ndeterministic = 4\non_interrupt = \"fail\"\n[metrics]",
+            "3:16 run.deterministic cannot go with on_interrupt",
+            "leave on_interrupt out",
         ),
         (
             "[metrics]",

@@ -6,11 +6,23 @@ use ansatz_core::study::Study;
 use ansatz_core::{Measurement, Outcome};
 use std::io::{self, Write};
 
+/// How much of a trial is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// Everything.
+    All,
+    /// Not what differs each time that a study is run: how long trials took, and how often they were tried.
+    Repeatable,
+}
+
+/// What `Extent::Repeatable` leaves out.
+const UNREPEATABLE: [&str; 2] = ["attempt", "duration_s"];
+
 /// One line per trial: number, strategy, state, attempt, duration, fidelity, the trial whose outcome it took
 /// over, parameters, metrics, their standard errors and what was predicted where there are any, reason. An inactive
 /// parameter and a metric that was not measured are empty cells. Columns of parameters and metrics carry
 /// the prefixes `parameters.` and `metrics.`, so that no name can clash.
-pub fn csv(study: &Study, mut out: impl Write) -> io::Result<()> {
+pub fn csv(study: &Study, extent: Extent, mut out: impl Write) -> io::Result<()> {
     let space = &study.rules().problem.space;
     let mut metrics: Vec<&str> = Vec::new();
     for trial in study.trials() {
@@ -37,7 +49,13 @@ pub fn csv(study: &Study, mut out: impl Write) -> io::Result<()> {
         header.extend(["mean", "deviation", "acquisition"].map(|what| format!("prediction_{what}")));
     }
     header.push("reason".to_owned());
-    line(&mut out, &header)?;
+    let left_out: &[&str] = if extent == Extent::Repeatable { &UNREPEATABLE } else { &[] };
+    let is_kept: Vec<bool> = header.iter().map(|name| !left_out.contains(&name.as_str())).collect();
+    let mut line = |cells: Vec<String>| {
+        let kept = cells.into_iter().zip(&is_kept).filter(|(_, is_kept)| **is_kept);
+        write_line(&mut out, &kept.map(|(cell, _)| cell).collect::<Vec<_>>())
+    };
+    line(header)?;
     for trial in study.trials() {
         let mut cells = vec![
             trial.id.to_string(),
@@ -69,7 +87,7 @@ pub fn csv(study: &Study, mut out: impl Write) -> io::Result<()> {
             cells.extend(numbers.map(|number| number.map(|number| number.to_string()).unwrap_or_default()));
         }
         cells.push(trial.outcome.as_ref().and_then(Outcome::reason).unwrap_or_default().to_owned());
-        line(&mut out, &cells)?;
+        line(cells)?;
     }
     Ok(())
 }
@@ -83,7 +101,7 @@ fn measurement(outcome: &Option<Outcome>) -> Option<&Measurement> {
 }
 
 /// One record of RFC 4180.
-fn line(out: &mut impl Write, cells: &[String]) -> io::Result<()> {
+fn write_line(out: &mut impl Write, cells: &[String]) -> io::Result<()> {
     for (index, cell) in cells.iter().enumerate() {
         if index > 0 {
             out.write_all(b",")?;
@@ -98,11 +116,15 @@ fn line(out: &mut impl Write, cells: &[String]) -> io::Result<()> {
 }
 
 /// A JSON list with one object per trial, one per line.
-pub fn json(study: &Study, mut out: impl Write) -> io::Result<()> {
+pub fn json(study: &Study, extent: Extent, mut out: impl Write) -> io::Result<()> {
     out.write_all(b"[")?;
     for (index, trial) in study.trials().iter().enumerate() {
         let separator = if index == 0 { "\n" } else { ",\n" };
-        write!(out, "{separator}{}", json::trial(study, trial))?;
+        let mut object = json::trial(study, trial);
+        if let (Extent::Repeatable, Some(fields)) = (extent, object.as_object_mut()) {
+            UNREPEATABLE.iter().for_each(|name| drop(fields.remove(*name)));
+        }
+        write!(out, "{separator}{object}")?;
     }
     out.write_all(b"\n]\n")
 }

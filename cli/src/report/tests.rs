@@ -26,6 +26,7 @@ fn empty(goal: Goal) -> Study {
         attempts_max: 1,
         duplicates: Duplicates::Replicate,
         consecutive_failures_max: None,
+        window: None,
     })
 }
 
@@ -69,7 +70,7 @@ fn predictions_are_columns_where_there_are_any() {
     let trials = [(0.25, None, completed(0.5)), (0.5, predicted, completed(0.75))];
     let table = |trials: &[Scripted]| {
         let mut text = Vec::new();
-        super::export::csv(&study_of(Goal::Maximise, trials), &mut text).unwrap();
+        super::export::csv(&study_of(Goal::Maximise, trials), super::export::Extent::All, &mut text).unwrap();
         String::from_utf8(text).unwrap()
     };
     let expected = "trial,strategy,state,attempt,duration_s,fidelity,reused,parameters.x,metrics.accuracy,\

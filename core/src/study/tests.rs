@@ -18,6 +18,7 @@ fn rules(members: usize, mix: Mix, trial_count: u64) -> StudyRules {
         attempts_max: 2,
         duplicates: Duplicates::Replicate,
         consecutive_failures_max: None,
+        window: None,
     }
 }
 
@@ -298,4 +299,98 @@ fn what_was_predicted_is_kept_and_makes_no_other_trial() {
     let record = Record::Asked { member: 0, count: 2, trials, is_exhausted: false };
     study.apply(&record).unwrap();
     assert_eq!(study.trials()[0].prediction, Some(Prediction::new(0.5, 0.1)));
+}
+
+fn windowed(window: u64) -> Study {
+    let mut rules = rules(2, Mix::InTurn, 60);
+    rules.window = Some(window);
+    rules.duplicates = Duplicates::Reuse;
+    Study::new(rules)
+}
+
+/// Asks and counts, in their order, of a study whose trials end in the order that the dice like, on so many slots.
+fn events(window: u64, slots: usize, seed: u64) -> Vec<(&'static str, u64)> {
+    let mut dice = Rng::new(seed);
+    let mut study = windowed(window);
+    let mut events = Vec::new();
+    let end = |study: &mut Study, events: &mut Vec<(&'static str, u64)>, record: Record| {
+        let Record::Finished { trial, outcome, duration, reused } = record else { panic!("no end") };
+        if study.has_to_wait(trial, Duration::ZERO) {
+            return study.apply(&Record::Arrived { trial, outcome, duration, reused }).unwrap();
+        }
+        study.apply(&Record::Finished { trial, outcome, duration, reused }).unwrap();
+        events.push(("counts", trial.0));
+    };
+    loop {
+        match study.next(slots, Duration::ZERO) {
+            Step::Ask { member, count } => {
+                // as a strategy would: from what it knows
+                let x = (31 * study.finished_count() + 7 * study.trials().len()) % 50;
+                for trial in ask(&mut study, member, count, &vec![x as f64; count]) {
+                    events.push(("asked", trial.0));
+                }
+            }
+            Step::Wait => match study.due().cloned() {
+                Some(record) => end(&mut study, &mut events, record),
+                None => {
+                    let running = study.pending().iter().map(|(trial, _)| trial);
+                    let running = running.filter(|trial| study.arrived(*trial).is_none());
+                    let running: Vec<TrialId> = running.take(slots).collect();
+                    let trial = running[dice.random_range(0..running.len())];
+                    let record = study.conclude(trial, completed(trial.0 as f64), Duration::ZERO);
+                    end(&mut study, &mut events, record);
+                }
+            },
+            Step::Stop(reason) => {
+                assert_eq!(reason, StopReason::TrialCount);
+                return events;
+            }
+        }
+    }
+}
+
+#[test]
+fn with_a_window_neither_the_order_of_arrival_nor_the_number_of_slots_matters() {
+    let expected = events(6, 1, 0);
+    assert_eq!(expected.len(), 120);
+    for seed in 0..30 {
+        for slots in [1, 2, 5, 6, 9] {
+            assert_eq!(events(6, slots, seed), expected, "{slots} slots, seed {seed}");
+        }
+    }
+    assert_ne!(events(5, 5, 0), expected, "another window is another study");
+    let counted: Vec<u64> =
+        expected.iter().filter(|(what, _)| *what == "counts").map(|(_, id)| *id).collect();
+    assert_eq!(counted, (0..60).collect::<Vec<_>>());
+}
+
+#[test]
+fn what_arrived_is_pending_until_it_counts() {
+    let mut study = windowed(3);
+    assert_eq!(study.next(1, Duration::ZERO), Step::Ask { member: 0, count: 1 });
+    let trials: Vec<TrialId> = (0..3).map(|_| ask(&mut study, 0, 1, &[1.0])[0]).collect();
+    assert_eq!(study.next(9, Duration::ZERO), Step::Wait, "the window is full");
+    let (duration, reused) = (Duration::ZERO, None);
+    let arrived = |trial, value| Record::Arrived { trial, outcome: completed(value), duration, reused };
+    let useless = Outcome::Completed { measurement: Measurement::new() };
+    let unmeasured = Record::Arrived { trial: trials[1], outcome: useless, duration, reused };
+    assert!(study.apply(&unmeasured).is_err());
+    study.apply(&arrived(trials[1], 0.5)).unwrap();
+    assert_eq!(study.arrived(trials[1]), Some(&completed(0.5)));
+    assert_eq!((study.finished_count(), study.incumbent().first(), study.due()), (0, None, None));
+    assert_eq!(study.observation(trials[1]), None);
+    assert!(study.apply(&arrived(trials[1], 0.6)).unwrap_err().0.contains("has arrived already"));
+    let report = Record::Reported { trial: trials[1], step: 1, measurement: Measurement::new() };
+    assert!(study.apply(&report).is_err());
+    finish(&mut study, trials[0], completed(0.1));
+    let due = study.due().cloned().unwrap();
+    assert!(study.has_to_wait(trials[1], Duration::ZERO), "an ask comes before it");
+    ask(&mut study, 0, 1, &[2.0]);
+    assert!(!study.has_to_wait(trials[1], Duration::ZERO));
+    study.apply(&due).unwrap();
+    assert_eq!((study.incumbent().first(), study.arrived(trials[1])), (Some(trials[1]), None));
+
+    let mut other = Study::new(rules(1, Mix::InTurn, 9));
+    let trial = ask(&mut other, 0, 1, &[1.0])[0];
+    assert!(other.apply(&arrived(trial, 0.5)).unwrap_err().0.contains("without a window"));
 }

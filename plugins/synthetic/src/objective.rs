@@ -28,6 +28,10 @@ pub struct Options {
     /// How long each evaluation pretends to take, in milliseconds.
     #[serde(default)]
     pub delay_ms: u64,
+    /// How much that differs between trials: the standard deviation of the logarithm, drawn from the trial's seed.
+    #[serde(default)]
+    #[schemars(range(min = 0.0, max = 10.0))]
+    pub delay_spread: f64,
     /// Moves the optimum to a place of its own in the space, and adds a constant to the value: the same number, the same
     /// place. For functions of numbers with one metric.
     #[serde(default)]
@@ -43,6 +47,7 @@ pub struct Synthetic {
     measure: Measure,
     noise: f64,
     delay: Duration,
+    delay_spread: f64,
 }
 
 /// What to compute from a point. `arguments[i]` is the parameter index of argument i.
@@ -91,16 +96,25 @@ impl Objective for Synthetic {
                 format!("noise is a standard deviation: a finite number of at least 0, not {noise}").into()
             );
         }
+        if !(0.0..=10.0).contains(&options.delay_spread) {
+            let found = options.delay_spread;
+            return Err(format!("delay_spread is a number from 0 to 10, not {found}").into());
+        }
         if problem.fidelity.is_some() {
             return Err(format!("{} has no fidelity: every evaluation is a full one", function.name).into());
         }
         let measure = Measure::new(function, problem, &options)?;
         measure.check_metrics(function.name, problem)?;
-        Ok(Self { measure, noise, delay: Duration::from_millis(options.delay_ms) })
+        Ok(Self {
+            measure,
+            noise,
+            delay: Duration::from_millis(options.delay_ms),
+            delay_spread: options.delay_spread,
+        })
     }
 
     fn evaluate(&self, point: &Point, context: &mut Context<'_>) -> Result<Measurement, EvaluationError> {
-        wait(self.delay, context)?;
+        wait(self.delay_of(context.assignment.seed), context)?;
         let mut noise = Noise { deviation: self.noise, rng: Rng::new(context.assignment.seed) };
         let mut measurement = Measurement::new();
         match &self.measure {
@@ -423,6 +437,18 @@ impl Noise {
                 Some(self.deviation),
             );
         }
+    }
+}
+
+impl Synthetic {
+    /// How long a trial pretends to take.
+    fn delay_of(&self, seed: u64) -> Duration {
+        if self.delay_spread == 0.0 {
+            return self.delay;
+        }
+        // another stream than that of the noise
+        let mut rng = Rng::new(seed ^ u64::from_be_bytes(*b"duration"));
+        self.delay.mul_f64(libm::exp(self.delay_spread * standard_normal(&mut rng)).min(1e3))
     }
 }
 

@@ -33,12 +33,9 @@ fn what_is_encoded_is_decoded() {
             }));
             let outcome = Outcome::Failed { failure, reason: dice.text() };
             let duration = dice.duration();
-            entries.push(Entry::Study(Record::Finished {
-                trial,
-                outcome,
-                duration,
-                reused: Some(TrialId(0)),
-            }));
+            let reused = Some(TrialId(0));
+            entries.push(Entry::Study(Record::Arrived { trial, outcome: outcome.clone(), duration, reused }));
+            entries.push(Entry::Study(Record::Finished { trial, outcome, duration, reused }));
         }
         for entry in entries {
             let (kind, trial, body) = encoded(&entry);
@@ -122,7 +119,7 @@ fn the_format_is_what_it_was() {
     };
     let failure = Failure::Timeout;
     let measurement = Measurement::new().with("loss", 0.25).with_error("accuracy", 1.0, 0.5);
-    let golden: [(Entry, Kind, Option<u64>, &str); 11] = [
+    let golden: [(Entry, Kind, Option<u64>, &str); 12] = [
         (
             Entry::Opened(session),
             Kind::Opened,
@@ -183,6 +180,17 @@ fn the_format_is_what_it_was() {
             r#"{"trial":3,"outcome":"failed","failure":"timeout","reason":"late","duration_ns":500000000}"#,
         ),
         (
+            Entry::Study(Record::Arrived {
+                trial: TrialId(3),
+                outcome: Outcome::Infeasible { reason: "too hot".into() },
+                duration: second,
+                reused: None,
+            }),
+            Kind::Arrived,
+            Some(3),
+            r#"{"trial":3,"outcome":"infeasible","reason":"too hot","duration_ns":1000000000}"#,
+        ),
+        (
             finished(Outcome::Stopped { reason: "by hand".into(), measurement: None }, None),
             Kind::Finished,
             Some(3),
@@ -209,7 +217,7 @@ fn the_format_is_what_it_was() {
             assert!(decode(kind, &body[..end], &space()).is_err());
         }
     }
-    let words = ["opened", "asked", "broke", "reported", "retried", "finished", "closed"];
+    let words = ["opened", "asked", "broke", "reported", "retried", "arrived", "finished", "closed"];
     assert_eq!(Kind::ALL.map(Kind::word), words);
     assert_eq!(words.map(Kind::of), Kind::ALL.map(Some));
     assert_eq!(Kind::of("dreamt"), None);
