@@ -118,6 +118,16 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Ask the strategies of a study again, in the order on record, and compare. Runs no trial and writes nothing.
+    Replay {
+        #[command(flatten)]
+        study: StudyRef,
+        #[command(flatten)]
+        lock: LockArgs,
+        /// Print the result as JSON.
+        #[arg(long)]
+        json: bool,
+    },
     /// Write all trials of a study as a table.
     Export {
         #[command(flatten)]

@@ -16,7 +16,7 @@ use crate::plugins::{Locking, PluginSet, PluginUse};
 use crate::report::explain::Witness;
 use crate::report::export::Extent;
 use crate::report::recommend::Advice;
-use crate::report::{export, json, text};
+use crate::report::{export, json, replay, text};
 use crate::run::{SessionEnd, run};
 use crate::session::{self, ReadStudy, Session};
 use crate::watch::{Detail, Watch};
@@ -54,6 +54,7 @@ pub fn execute(args: Args) -> Result<Exit, Error> {
         Command::Explain { study, trial, json } => explain(&study, TrialId(trial), json),
         Command::Best { study, json } => best(&study, json),
         Command::Recommend { study, lock, json } => recommend(&study, lock.locking(), json),
+        Command::Replay { study, lock, json } => replay(&study, lock.locking(), json),
         Command::Export { study, format, repeatable, output } => export(&study, format, repeatable, output),
         Command::Bench(arguments) => crate::bench::execute(&arguments),
         Command::Plugins { command } => plugins::execute(command),
@@ -294,6 +295,22 @@ fn recommend(reference: &StudyRef, locking: Locking, as_json: bool) -> Result<Ex
         }
     }
     if as_json { print_json(&advice.json(name, study)) } else { print(&advice.text(study)) }
+}
+
+fn replay(reference: &StudyRef, locking: Locking, as_json: bool) -> Result<Exit, Error> {
+    let (journal, name) = (&reference.journal.journal, reference.study.as_deref());
+    let (mut consulted, _) = session::retrace(journal, name, locking)?;
+    let (study, differences) = (consulted.engine.study(), consulted.engine.differences());
+    let is_same = differences.is_empty();
+    if as_json {
+        print_json(&replay::json(&consulted.plan.name, study, differences))?;
+    } else {
+        print(&replay::text(study, differences))?;
+    }
+    for notice in consulted.engine.take_notices() {
+        let _ = writeln!(io::stderr(), "warning: {notice}");
+    }
+    Ok(if is_same { Exit::Success } else { Exit::Plugin })
 }
 
 fn export(

@@ -12,7 +12,7 @@ use crate::journal::{Entry, Journal, Stamped};
 use crate::plan::OnInterrupt;
 use crate::plugins::LoadedStrategy;
 use ansatz_core::study::{AskedTrial, Record, Remedy, Step, Study};
-use ansatz_core::{Failure, Measurement, Observation, Outcome, Recommendation, TrialId};
+use ansatz_core::{Failure, Measurement, Observation, Outcome, Point, Recommendation, TrialId};
 use ansatz_plugin_host::{Asked, ForeignStrategy, PluginFault};
 use std::time::Duration;
 
@@ -26,7 +26,21 @@ pub struct Engine {
     gathered: Vec<Stamped>,
     clock: Clock,
     notices: Vec<String>,
+    differences: Vec<Difference>,
     last_commit_time: Duration,
+}
+
+/// Where a strategy that relives a study first answered differently than recorded.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Difference {
+    /// Index of the member.
+    pub member: usize,
+    /// The first trial that came of that ask, as recorded, or would have followed.
+    pub trial: TrialId,
+    /// What came of the ask, as recorded: the points.
+    pub recorded: Vec<Point>,
+    /// What comes of it now; or how the strategy broke.
+    pub now: Result<Vec<Point>, String>,
 }
 
 struct MemberPlugin {
@@ -70,6 +84,7 @@ impl Engine {
             gathered: Vec::new(),
             clock,
             notices: Vec::new(),
+            differences: Vec::new(),
             last_commit_time: Duration::ZERO,
         })
     }
@@ -97,6 +112,11 @@ impl Engine {
     /// What a person should know, since the last call.
     pub fn take_notices(&mut self) -> Vec<String> {
         std::mem::take(&mut self.notices)
+    }
+
+    /// Where strategies answered differently than recorded while the study was read back; the first of each in turn.
+    pub fn differences(&self) -> &[Difference] {
+        &self.differences
     }
 
     /// Starts the clock anew: reading a journal back is not running.
@@ -149,20 +169,28 @@ impl Engine {
         if plugin.has_diverged {
             return;
         }
-        let mut fault = String::new();
-        let same = match strategy.ask(count, &self.study.pending()) {
-            Ok(Asked::Suggestions(suggestions)) => self.study.admit(count, suggestions).is_ok_and(|again| {
-                let is_same = |(again, before): (&AskedTrial, &AskedTrial)| again.is_same_as(before);
-                !is_exhausted && again.len() == trials.len() && again.iter().zip(trials).all(is_same)
-            }),
-            Ok(Asked::Exhausted) => is_exhausted && trials.is_empty(),
-            Err(broke) => {
-                fault = format!(" ({broke})");
-                false
+        let now = match strategy.ask(count, &self.study.pending()) {
+            Ok(Asked::Suggestions(suggestions)) => {
+                self.study.admit(count, suggestions).map(|trials| (trials, false))
             }
+            Ok(Asked::Exhausted) => Ok((Vec::new(), true)),
+            Err(broke) => Err(broke.to_string()),
         };
-        if !same {
+        let is_same = now.as_ref().is_ok_and(|(again, is_exhausted_now)| {
+            *is_exhausted_now == is_exhausted
+                && again.len() == trials.len()
+                && again.iter().zip(trials).all(|(again, before)| again.is_same_as(before))
+        });
+        if !is_same {
             plugin.has_diverged = true;
+            let fault = now.as_ref().err().map_or(String::new(), |broke| format!(" ({broke})"));
+            let points = |trials: &[AskedTrial]| trials.iter().map(|trial| trial.point.clone()).collect();
+            self.differences.push(Difference {
+                member,
+                trial: TrialId(self.study.trials().len() as u64),
+                recorded: points(trials),
+                now: now.map(|(again, _)| points(&again)),
+            });
             let first = trials.first().map_or(String::new(), |trial| format!(" at trial {}", trial.trial));
             self.notices.push(format!(
                 "{} no longer answers as recorded{first}{fault}: its plugin, or the machine, has changed. It starts afresh from all results; the journal keeps what was recorded",

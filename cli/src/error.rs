@@ -18,7 +18,7 @@ pub enum Exit {
     Usage = 2,
     /// The manifest is wrong.
     Manifest = 3,
-    /// A plugin is missing, was refused, or broke.
+    /// A plugin is missing, was refused, broke, or does not answer as recorded.
     Plugin = 4,
     /// The journal cannot be opened, is in use, is damaged, or could not be written.
     Journal = 5,
@@ -37,7 +37,7 @@ impl Exit {
         (Exit::Failure, "something outside of the study broke: a file, a pipe, the operating system"),
         (Exit::Usage, "the command line is wrong, or asks for what the study cannot do"),
         (Exit::Manifest, "the manifest is wrong"),
-        (Exit::Plugin, "a plugin is missing, was refused, or broke"),
+        (Exit::Plugin, "a plugin is missing, was refused, broke, or does not answer as recorded"),
         (Exit::Journal, "the journal cannot be opened, is in use, is damaged, or could not be written"),
         (Exit::Trials, "no trial completed, or too many failed in a row"),
         (Exit::NotFound, "there is no such study or trial"),

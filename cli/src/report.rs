@@ -6,6 +6,7 @@ pub mod export;
 pub mod json;
 pub mod plot;
 pub mod recommend;
+pub mod replay;
 pub mod text;
 
 #[cfg(test)]

@@ -187,8 +187,21 @@ pub struct Consulted {
     pub engine: Engine,
 }
 
-/// Reads a study back into its strategies. Without a name the journal must hold one study only.
+/// Reads a study back into its strategies; those that answer differently than recorded are made anew. Without a name
+/// the journal must hold one study only.
 pub fn consult(journal: &Path, name: Option<&str>, locking: Locking) -> Result<Consulted, Error> {
+    let (mut consulted, rebuilt) = retrace(journal, name, locking)?;
+    consulted.engine.renew_strategies(|member| rebuilt.contains(&member))?;
+    Ok(consulted)
+}
+
+/// The same, leaving strategies as the records have left them; and the members whose plugin is another build than in
+/// the last session.
+pub fn retrace(
+    journal: &Path,
+    name: Option<&str>,
+    locking: Locking,
+) -> Result<(Consulted, Vec<usize>), Error> {
     let (name, mut plan) = current_plan(journal, name)?;
     // nobody is asked to evaluate anything
     plan.objective = None;
@@ -198,8 +211,7 @@ pub fn consult(journal: &Path, name: Option<&str>, locking: Locking) -> Result<C
     for notice in plugins.notices {
         engine.warn(notice);
     }
-    engine.renew_strategies(|member| rebuilt.contains(&member))?;
-    Ok(Consulted { plan, engine })
+    Ok((Consulted { plan, engine }, rebuilt))
 }
 
 /// One study as its journal holds it, without loading any plugin.

@@ -9,7 +9,7 @@ use ansatz_core::{Outcome, Point};
 use ansatz_tests::scenario::finish;
 use ansatz_tests::{Running, Scenario, StoredStudy};
 use rand::RngExt;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 const TRIAL_COUNT: u64 = 60;
 
@@ -62,46 +62,50 @@ fn a_study_repeats_bit_for_bit() {
     assert!(first.iter().all(|(.., outcome)| outcome.as_ref().is_some_and(|o| o.completed().is_some())));
 }
 
-/// How many trials were lost with a host so far; `None` before the study has begun.
-fn lost_count(scenario: &Scenario) -> Option<usize> {
+/// How many records there are; `None` before the study has begun.
+fn record_count(scenario: &Scenario) -> Option<usize> {
     let store = journal::open_read_only(&scenario.journal()).ok()?;
     store.studies().ok()?.first()?;
-    let records = StoredStudy::read(&scenario.journal(), None).records();
-    Some(records.iter().filter(|record| matches!(record, Record::Retried { .. })).count())
+    Some(records(scenario).len())
+}
+
+/// Runs `study.toml` and resumes it, with a SIGKILL after some records each time, up to so many.
+fn run_with_kills(scenario: &Scenario, resume: &[&str], kill_count: u32, seed: u64) {
+    let mut rng = Rng::new(seed);
+    for kill in 0.. {
+        let before = record_count(scenario);
+        let resume = [&["resume", "--quiet"], resume].concat();
+        let run = ["run", "study.toml", "--quiet"];
+        let mut child = Running::start(&mut scenario.command(if before.is_some() { &resume } else { &run }));
+        if kill == kill_count {
+            finish(child).expect(0);
+            break;
+        }
+        let enough = before.unwrap_or(0) + rng.random_range(1..9);
+        let ended = loop {
+            match child.wait(Duration::from_millis(1)) {
+                Ok(ended) => break Some(ended),
+                Err(running) => child = running,
+            }
+            if record_count(scenario) >= Some(enough) {
+                child.kill();
+                break None;
+            }
+        };
+        if let Some(ended) = ended {
+            ended.expect(0);
+            break;
+        }
+    }
+    let lost = records(scenario).iter().filter(|record| matches!(record, Record::Retried { .. })).count();
+    assert!(lost > 0, "no kill hit a running trial");
 }
 
 #[test]
 fn a_study_that_was_killed_and_resumed_equals_one_that_was_not() {
     let scenario = scenario();
     scenario.write("study.toml", &manifest(5));
-    let mut rng = Rng::new(4);
-    let started = Instant::now();
-    scenario.ansatz(&["check", "study.toml"]).expect(0);
-    let mut patience = started.elapsed();
-    loop {
-        let lost = lost_count(&scenario);
-        let arguments: &[&str] = match lost {
-            Some(_) => &["resume", "--quiet"],
-            None => &["run", "study.toml", "--quiet"],
-        };
-        let child = Running::start(&mut scenario.command(arguments));
-        if lost >= Some(5) {
-            finish(child).expect(0);
-            break;
-        }
-        match child.wait(patience + Duration::from_secs_f64(rng.random_range(0.0..0.1))) {
-            Ok(ended) => {
-                ended.expect(0);
-                break;
-            }
-            Err(running) => drop(running.kill()),
-        }
-        // it never got as far as to run a trial: on this machine it needs longer
-        if lost_count(&scenario) == lost {
-            patience = patience.mul_f64(1.1);
-        }
-    }
-    assert!(lost_count(&scenario) > Some(0), "no kill hit a running trial");
+    run_with_kills(&scenario, &[], 5, 4);
     expect_same(&trials(&scenario), &undisturbed());
 }
 
@@ -140,6 +144,13 @@ fn with_deterministic_the_number_of_slots_does_not_matter() {
     let scenario = scenario();
     scenario.run(&deterministic(8).replace("deterministic = 8", "deterministic = false")).expect(0);
     assert_ne!(export(&scenario), exports[0]);
+    // but what its strategies knew when they were asked is on record, and with that they propose the same
+    let replayed = scenario.ansatz(&["replay"]).expect(0);
+    for strategy in ["sobol", "annealing", "bayesian"] {
+        let line = format!("{strategy} proposes all of its 20 trials again, bit for bit");
+        assert!(replayed.stdout.contains(&line), "{replayed}");
+    }
+    assert_eq!(scenario.ansatz(&["replay", "--json"]).expect(0).json()["same"], true);
 }
 
 #[test]
@@ -147,42 +158,11 @@ fn a_deterministic_study_on_many_slots_that_was_killed_equals_one_that_was_not()
     let (calm, stormy) = (scenario(), scenario());
     calm.run(&deterministic(1)).expect(0);
     stormy.write("study.toml", &deterministic(4));
-    let mut rng = Rng::new(5);
-    let started = Instant::now();
-    stormy.ansatz(&["check", "study.toml"]).expect(0);
-    let mut patience = started.elapsed();
-    let mut kill_count = 0;
-    loop {
-        let lost = lost_count(&stormy);
-        let arguments: &[&str] = match lost {
-            Some(_) => &["resume", "--quiet", "--set", "run.slots=8"],
-            None => &["run", "study.toml", "--quiet"],
-        };
-        let child = Running::start(&mut stormy.command(arguments));
-        if kill_count >= KILL_COUNT {
-            finish(child).expect(0);
-            break;
-        }
-        match child.wait(patience + Duration::from_secs_f64(rng.random_range(0.0..0.1))) {
-            Ok(ended) => {
-                ended.expect(0);
-                break;
-            }
-            Err(running) => drop(running.kill()),
-        }
-        match lost_count(&stormy) == lost {
-            // it never got as far as to run a trial: on this machine it needs longer
-            true => patience = patience.mul_f64(1.1),
-            false => kill_count += 1,
-        }
-    }
-    assert!(lost_count(&stormy) > Some(0), "no kill hit a running trial");
+    let kill_count = if ansatz_tests::slow_tests_run() { 20 } else { 6 };
+    run_with_kills(&stormy, &["--set", "run.slots=8"], kill_count, 5);
     trials(&stormy);
     assert_eq!(export(&stormy), export(&calm));
 }
-
-/// Kills that find a trial running, at most.
-const KILL_COUNT: u32 = 20;
 
 #[test]
 fn the_window_of_a_deterministic_study_is_fixed_when_it_begins() {

@@ -6,6 +6,7 @@ use crate::scenario;
 use ansatz_core::study::{Record, Remedy};
 use ansatz_core::{Failure, Outcome};
 use ansatz_tests::{Ended, Scenario, StoredStudy};
+use serde_json::json;
 
 const MISBEHAVING: &str = "ansatz-fault-misbehaving";
 
@@ -242,6 +243,13 @@ fn a_strategy_that_does_not_repeat_itself_is_noticed_and_the_journal_wins() {
     let (scenario, ended) = run(&manifest("", &misbehaving("misdeed = \"unrepeatable\""), ""));
     ended.expect(0);
     let before = StoredStudy::read(&scenario.journal(), None);
+    let replayed = scenario.ansatz(&["replay"]).expect(4);
+    assert!(replayed.stdout.contains("differs first at trial 0\n  on record\n    x"), "{replayed}");
+    let replayed = scenario.ansatz(&["replay", "--json"]).expect(4).json();
+    let difference = &replayed["differences"][0];
+    assert_eq!((&replayed["same"], &difference["trial"]), (&json!(false), &json!(0)));
+    let point = |points: &serde_json::Value| points[0]["x"].as_f64().unwrap();
+    assert_ne!(point(&difference["recorded"]), point(&difference["now"]));
     let ended = scenario.ansatz(&["resume", "--quiet", "--set", "budget.trials=9"]).expect(0);
     assert!(ended.stderr.contains("no longer answers as recorded at trial 0"), "{ended}");
     let after = StoredStudy::read(&scenario.journal(), None);
