@@ -225,9 +225,9 @@ fn a_study_that_is_being_driven_can_be_read_and_not_be_run() {
 fn a_deterministic_study_does_not_depend_on_who_tells_first() {
     let manifest = format!("{MANIFEST}[run]\ndeterministic = 4\n");
     // how many are asked for at once, and which of those at work is told next
-    let styles: [(usize, fn(usize) -> usize); 3] =
-        [(1, |_| 0), (3, |count| count - 1), (9, |count| count / 2)];
-    let exports = styles.map(|(ask, choose)| {
+    type Choose = fn(usize) -> usize;
+    let (first, last, middle): (Choose, Choose, Choose) = (|_| 0, |count| count - 1, |count| count / 2);
+    let exports = [(1, first), (3, last), (9, middle)].map(|(ask, choose)| {
         let scenario = scenario();
         let mut talk = Talk::begin_with(&scenario, &manifest);
         let mut at_work: Vec<Value> = Vec::new();
