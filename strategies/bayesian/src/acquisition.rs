@@ -14,6 +14,9 @@ use ansatz_surrogate::{
 
 use crate::models::{BoundModel, LossModel, Models};
 
+/// Points of one loss whose neighbourhood is searched.
+const CENTRE_COUNT: usize = 5;
+
 /// What the maximiser needs to know. Values are natural logarithms; larger is better.
 pub(crate) trait AcquisitionFunction {
     /// Of many rows of features.
@@ -25,8 +28,8 @@ pub(crate) trait AcquisitionFunction {
     /// Of one row of features, and its gradient, shape (feature_count,).
     fn acquisition_with_gradient(&self, features: &[f64], gradient: &mut [f64]) -> f64;
 
-    /// Up to `count` evaluated points near which better ones are likely, the best first.
-    fn best_points(&self, count: usize) -> Vec<&Point>;
+    /// Points, evaluated or believed, near which better ones are likely, the best first.
+    fn centres(&self) -> Vec<&Point>;
 
     /// How far apart two rows of features are, in length scales, squared.
     fn squared_distance(&self, a: &[f64], b: &[f64]) -> f64;
@@ -41,7 +44,7 @@ pub(crate) struct AllowedImprovement<'a> {
     models: &'a Models,
     improvement: Improvement,
     /// Rows of the models' points, the best first.
-    order: Vec<usize>,
+    centres: Vec<usize>,
 }
 
 /// Over what a point has to improve.
@@ -69,7 +72,9 @@ impl<'a> AllowedImprovement<'a> {
                 true => Improvement::Anything,
                 false => Improvement::Loss { best: models.losses().iter().map(least).collect() },
             };
-            return Ok(Self { models, improvement, order: order_by_mean(models) });
+            let mut centres = order_by_mean(models);
+            centres.truncate(CENTRE_COUNT);
+            return Ok(Self { models, improvement, centres });
         }
         let row = |row: usize| models.losses().iter().map(|model| model.means[row]).collect();
         let all: Vec<Vec<f64>> = (0..eligible.len()).map(row).collect();
@@ -83,8 +88,9 @@ impl<'a> AllowedImprovement<'a> {
             }
             _ => Improvement::Front(Box::new(ExpectedHypervolume::new(&front, &reference)?)),
         };
-        let order = by_crowding(&front).into_iter().map(|place| rows[on_front[place]]).collect();
-        Ok(Self { models, improvement, order })
+        // All of the front: it can grow at every place.
+        let centres = by_crowding(&front).into_iter().map(|place| rows[on_front[place]]).collect();
+        Ok(Self { models, improvement, centres })
     }
 
     /// The common value and what each model of a loss contributes to its slopes, with the weight of these.
@@ -167,8 +173,8 @@ impl AcquisitionFunction for AllowedImprovement<'_> {
         value
     }
 
-    fn best_points(&self, count: usize) -> Vec<&Point> {
-        self.order.iter().take(count).map(|row| &self.models.points().0[*row]).collect()
+    fn centres(&self) -> Vec<&Point> {
+        self.centres.iter().map(|row| &self.models.points().0[*row]).collect()
     }
 
     /// That of one loss is by its first model; several are as far apart as the one says in which they are farthest.

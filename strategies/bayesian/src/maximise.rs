@@ -23,8 +23,6 @@ const WALK_COUNT_MAX: u64 = 1 << 20;
 const DRAW_COUNT_MAX: usize = 200;
 /// Points nearer than this in every coordinate of the cube are the same.
 const SAME_DISTANCE: f64 = 1e-7;
-/// Points whose neighbourhood is searched.
-const CENTRE_COUNT: usize = 5;
 /// Squared distance, in length scales, between the starts that are taken from the top.
 const START_SQUARED_DISTANCE_MIN: f64 = 0.01;
 /// Rounds of gradient climb and discrete moves.
@@ -153,7 +151,7 @@ impl Maximiser<'_> {
         for point in infeasible.into_iter().take(wanted.saturating_sub(4 * points.len())) {
             points.extend(space.repair(&point, self.rng));
         }
-        let centres: Vec<Point> = self.acquisition.best_points(CENTRE_COUNT).into_iter().cloned().collect();
+        let centres: Vec<Point> = self.acquisition.centres().into_iter().cloned().collect();
         for index in 0..self.options.perturbation_count {
             if let Some(centre) = centres.get(index % centres.len().max(1)) {
                 let point = self.perturb(centre);
@@ -235,7 +233,7 @@ impl Maximiser<'_> {
                 starts.push(candidates[index].clone());
             }
         }
-        starts.extend(self.acquisition.best_points(1).into_iter().map(|point| self.candidate(point.clone())));
+        starts.extend(self.acquisition.centres().first().map(|point| self.candidate((*point).clone())));
         starts
     }
 
