@@ -392,7 +392,7 @@ pub static FUNCTIONS: &[Function] = &[
         kind: Kind::Constrained(Constrained {
             bounds: &[(0.0, 6.0), (0.0, 6.0)],
             constraint_count: 1,
-            optimum: 0.253_235_897_503_375_26,
+            optimum: 0.253_235_897_503_375_3,
             optimiser: &[1.5 * PI, 1.253_235_897_503_375_3],
             evaluate: |x| libm::sin(x[0]) + x[1],
             constraints: |x| vec![libm::sin(x[0]) * libm::sin(x[1]) + 0.95],

@@ -437,12 +437,12 @@ fn loss_columns(observed: &[&Told], metric_count: usize, weights: Option<&[f64]>
 /// is not. `None` if all are equal. Source: Eriksson and Poloczek 2021 (SCBO).
 fn bounded(excesses: &[f64]) -> Option<(Vec<f64>, f64)> {
     let magnitude = excesses.iter().fold(0.0_f64, |largest, excess| largest.max(excess.abs()));
-    if !(magnitude > 0.0 && magnitude.is_finite()) {
+    if magnitude == 0.0 || !magnitude.is_finite() {
         return None;
     }
     let scaled: Vec<f64> = excesses.iter().map(|excess| excess / magnitude).collect();
     let unit = mean_and_deviation(&scaled).1;
-    if !(unit > 8.0 * f64::EPSILON) {
+    if unit <= 8.0 * f64::EPSILON {
         return None;
     }
     let bilog: Vec<f64> =
