@@ -31,6 +31,8 @@ pub enum Kind {
     Single(Single),
     /// Several metrics of d numbers.
     Multi(Multi),
+    /// One metric of d numbers, and others that must not be above 0.
+    Constrained(Constrained),
     /// One metric of a conditional space with parameters of every type: [`crate::pipeline`].
     Mixed {
         /// The least value.
@@ -82,6 +84,21 @@ pub struct Multi {
     pub(crate) evaluate: fn(&[f64], usize) -> Vec<f64>,
     pub(crate) residual: fn(&[f64]) -> f64,
     pub(crate) hypervolume: fn(usize) -> f64,
+}
+
+/// A function with one metric whose least value is sought where its constraints hold.
+#[derive(Debug, Clone, Copy)]
+pub struct Constrained {
+    /// Bounds of each parameter; there are as many parameters as entries.
+    pub bounds: &'static [(f64, f64)],
+    /// How many constraints there are. Each is a metric that has to be 0 at most.
+    pub constraint_count: usize,
+    /// The least value within the bounds where every constraint holds.
+    pub optimum: f64,
+    /// The one place where it is reached.
+    pub optimiser: &'static [f64],
+    pub(crate) evaluate: fn(&[f64]) -> f64,
+    pub(crate) constraints: fn(&[f64]) -> Vec<f64>,
 }
 
 /// What a function is like outside of its bounds. The README says what instances make of it.
@@ -228,6 +245,18 @@ impl Single {
     }
 }
 
+impl Constrained {
+    /// The value at `x`, shape (d,), without noise; `None` unless d fits the function.
+    pub fn value(&self, x: &[f64]) -> Option<f64> {
+        (x.len() == self.bounds.len()).then(|| (self.evaluate)(x))
+    }
+
+    /// What must be 0 at most, shape (constraint_count,), without noise; `None` unless d fits the function.
+    pub fn constraints(&self, x: &[f64]) -> Option<Vec<f64>> {
+        (x.len() == self.bounds.len()).then(|| (self.constraints)(x))
+    }
+}
+
 impl Multi {
     /// The metrics at `x`, shape (d,), without noise; result shape (metric_count,). `None` unless d fits the
     /// function and is at least `metric_count`, or for a `metric_count` it does not offer.
@@ -304,6 +333,24 @@ pub static FUNCTIONS: &[Function] = &[
         source: VIRTUAL_LIBRARY,
     },
     Function {
+        name: "branin_disk",
+        summary: "Branin in a disk that leaves out its three optimisers: the best is on the edge",
+        kind: Kind::Constrained(Constrained {
+            bounds: &[(-5.0, 10.0), (0.0, 15.0)],
+            constraint_count: 1,
+            optimum: 0.939_476_045_454_072_4,
+            optimiser: &[3.010_196_761_008_703_3, 3.057_061_865_718_111_4],
+            evaluate: formulas::branin,
+            constraints: |x| {
+                let (a, b) = (x[0] - 2.5, x[1] - 7.5);
+                vec![a * a + b * b - 20.0]
+            },
+        }),
+        noise: 0.0,
+        source: "own disk, as in Gelbart, Snoek and Adams 2014, Bayesian Optimization with Unknown Constraints, but \
+                 smaller; the optimum on the edge to 30 digits with mpmath",
+    },
+    Function {
         name: "dtlz2",
         summary: "any number of metrics, spherical front",
         kind: Kind::Multi(Multi {
@@ -338,6 +385,21 @@ pub static FUNCTIONS: &[Function] = &[
         }),
         noise: 0.0,
         source: BBOB,
+    },
+    Function {
+        name: "gardner",
+        summary: "allowed are a few small islands, the best is on the edge of one",
+        kind: Kind::Constrained(Constrained {
+            bounds: &[(0.0, 6.0), (0.0, 6.0)],
+            constraint_count: 1,
+            optimum: 0.253_235_897_503_375_3,
+            optimiser: &[1.5 * PI, 1.253_235_897_503_375_3],
+            evaluate: |x| libm::sin(x[0]) + x[1],
+            constraints: |x| vec![libm::sin(x[0]) * libm::sin(x[1]) + 0.95],
+        }),
+        noise: 0.0,
+        source: "Gardner, Kusner, Xu, Weinberger and Cunningham 2014, Bayesian Optimization with Inequality \
+                 Constraints, simulation 2; the optimum is (3 pi / 2, asin 0.95)",
     },
     Function {
         name: "griewank",

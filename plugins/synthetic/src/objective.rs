@@ -1,6 +1,6 @@
 //! One function of the table as an objective: it finds its arguments in the study's space, and measures.
 
-use crate::functions::{FUNCTIONS, Function, Kind, Multi, Single, find};
+use crate::functions::{Constrained, FUNCTIONS, Function, Kind, Multi, Single, find};
 use crate::instance::{Placement, constant as instance_constant, standard_normal};
 use crate::mixed::{self, Mixed, SHAPES, SIDES};
 use crate::pipeline::{self, BATCH_SIZES, Model, Pipeline};
@@ -64,6 +64,10 @@ enum Measure {
         metric_count: usize,
         arguments: Vec<usize>,
     },
+    Constrained {
+        function: Constrained,
+        arguments: Vec<usize>,
+    },
     Mixed {
         optimum: f64,
     },
@@ -78,7 +82,7 @@ enum Measure {
 impl Objective for Synthetic {
     const DESCRIPTOR: Descriptor = Descriptor {
         name: "synthetic",
-        summary: "test functions with known optima: Branin, Hartmann, Ackley, ZDT, DTLZ2 and others",
+        summary: "test functions with known optima: Branin, Hartmann, Ackley, ZDT, DTLZ2, constrained ones and others",
         capabilities: &[],
     };
 
@@ -133,6 +137,16 @@ impl Objective for Synthetic {
                 let values = (function.evaluate)(&numbers(point, arguments)?, *metric_count);
                 for (number, value) in (1..).zip(values) {
                     noise.measure(&format!("f{number}"), value, &mut measurement);
+                }
+            }
+            Measure::Constrained { function, arguments } => {
+                let x = numbers(point, arguments)?;
+                let value = (function.evaluate)(&x);
+                noise.measure("value", value, &mut measurement);
+                // Where a constraint is broken less may be had: then it is below 0, and no regret.
+                measurement.set("regret", value - function.optimum, None);
+                for (number, value) in (1..).zip((function.constraints)(&x)) {
+                    noise.measure(&format!("c{number}"), value, &mut measurement);
                 }
             }
             Measure::Mixed { optimum } => {
@@ -190,6 +204,16 @@ impl Measure {
                     match_numbers(name, &problem.space, allowed, &text, |index| function.bounds.of(index))?;
                 Ok(Self::Multi { function, metric_count, arguments })
             }
+            Kind::Constrained(function) => {
+                let arguments = match_numbers(
+                    name,
+                    &problem.space,
+                    |count| count == function.bounds.len(),
+                    &format!("exactly {}", function.bounds.len()),
+                    |index| function.bounds.get(index).copied(),
+                )?;
+                Ok(Self::Constrained { function, arguments })
+            }
             Kind::Mixed { optimum, .. } => {
                 check_pipeline(name, &problem.space)?;
                 Ok(Self::Mixed { optimum })
@@ -208,6 +232,10 @@ impl Measure {
         match self {
             Self::Single { .. } | Self::Mixed { .. } | Self::Unconditional { .. } => {
                 vec!["value".into(), "regret".into()]
+            }
+            Self::Constrained { function, .. } => {
+                let constraints = (1..=function.constraint_count).map(|number| format!("c{number}"));
+                ["value".into(), "regret".into()].into_iter().chain(constraints).collect()
             }
             Self::Multi { metric_count, .. } => {
                 (1..=*metric_count).map(|number| format!("f{number}")).collect()

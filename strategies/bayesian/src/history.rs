@@ -1,6 +1,7 @@
 //! What the strategy was told, reduced to what its models use.
 
 use ansatz_core::{Observation, ObservedResult, Point};
+use ansatz_surrogate::non_dominated;
 use serde::{Deserialize, Serialize};
 
 /// One finished trial.
@@ -13,11 +14,16 @@ pub(crate) struct Told {
 }
 
 /// What a trial teaches about its point.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) enum Lesson {
-    /// The loss of a full evaluation.
-    Loss(f64),
-    /// No loss because the point is bad: infeasible, failed, or it breaks an outcome constraint.
+    /// What a full evaluation measured, also where it breaks an outcome constraint.
+    Measured {
+        /// One for each metric.
+        losses: Vec<f64>,
+        /// One for each outcome constraint, which holds at or below 0.
+        excesses: Vec<f64>,
+    },
+    /// Nothing was measured because the point is bad: infeasible or failed.
     Bad,
     /// Nothing that compares with a full evaluation: stopped early, or evaluated with less than full fidelity.
     Unfinished,
@@ -30,40 +36,53 @@ impl Told {
             (Some(used), Some(full)) => used >= full,
             _ => true,
         };
-        let lesson = match (&observation.result, observation.loss()) {
-            (ObservedResult::Stopped(_), _) => Lesson::Unfinished,
-            (ObservedResult::Completed(_), Some(loss)) if loss.is_finite() => {
+        let lesson = match &observation.result {
+            ObservedResult::Completed(measured)
+                if measured.values.iter().chain(&measured.excesses).all(|value| value.is_finite()) =>
+            {
                 if is_full {
-                    Lesson::Loss(loss)
+                    Lesson::Measured { losses: measured.values.clone(), excesses: measured.excesses.clone() }
                 } else {
                     Lesson::Unfinished
                 }
             }
+            ObservedResult::Stopped(_) => Lesson::Unfinished,
             _ => Lesson::Bad,
         };
         Self { point: observation.point.clone(), lesson }
     }
+
+    /// One for each metric, if they were measured.
+    pub(crate) fn losses(&self) -> Option<&[f64]> {
+        match &self.lesson {
+            Lesson::Measured { losses, .. } => Some(losses),
+            Lesson::Bad | Lesson::Unfinished => None,
+        }
+    }
+
+    /// One for each outcome constraint, if they were measured.
+    pub(crate) fn excesses(&self) -> Option<&[f64]> {
+        match &self.lesson {
+            Lesson::Measured { excesses, .. } => Some(excesses),
+            Lesson::Bad | Lesson::Unfinished => None,
+        }
+    }
+
+    /// Whether it was measured to keep every outcome constraint.
+    pub(crate) fn is_allowed(&self) -> bool {
+        self.excesses().is_some_and(|excesses| excesses.iter().all(|excess| *excess <= 0.0))
+    }
 }
 
 /// Indices of the trials that a model of at most `count_max` observations holds, in the order told: all of them, or
-/// else the best half by loss and the latest of the others.
+/// else the best half and the latest of the others.
 pub(crate) fn select(told: &[Told], count_max: usize) -> Vec<usize> {
     if told.len() <= count_max {
         return (0..told.len()).collect();
     }
-    let mut by_loss: Vec<(f64, usize)> = told
-        .iter()
-        .enumerate()
-        .filter_map(|(index, told)| match told.lesson {
-            Lesson::Loss(loss) => Some((loss, index)),
-            Lesson::Bad | Lesson::Unfinished => None,
-        })
-        .collect();
-    by_loss.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
     let mut chosen = vec![false; told.len()];
     let mut count = 0;
-    let best = by_loss.iter().take(count_max / 2).map(|(_, index)| *index);
-    for index in best.chain((0..told.len()).rev()) {
+    for index in best(told, count_max / 2).into_iter().chain((0..told.len()).rev()) {
         if count < count_max && !chosen[index] {
             chosen[index] = true;
             count += 1;
@@ -72,19 +91,77 @@ pub(crate) fn select(told: &[Told], count_max: usize) -> Vec<usize> {
     (0..told.len()).filter(|index| chosen[*index]).collect()
 }
 
+/// Indices of up to `count` measured trials, best first. One loss: by loss. Several: the front, then the front of the
+/// others, and so on. Trials that break an outcome constraint come after all others, by how much they break.
+fn best(told: &[Told], count: usize) -> Vec<usize> {
+    let (mut allowed, broken): (Vec<usize>, Vec<usize>) =
+        (0..told.len()).filter(|&i| told[i].losses().is_some()).partition(|&i| told[i].is_allowed());
+    let losses = |index: usize| told[index].losses().unwrap_or_default();
+    let mut ranked: Vec<usize> = Vec::with_capacity(count);
+    if allowed.first().is_some_and(|&i| losses(i).len() == 1) {
+        allowed.sort_by(|&a, &b| losses(a)[0].total_cmp(&losses(b)[0]).then(a.cmp(&b)));
+        ranked = allowed;
+    } else {
+        while ranked.len() < count && !allowed.is_empty() {
+            let rows: Vec<&[f64]> = allowed.iter().map(|&i| losses(i)).collect();
+            let mut on_front = vec![false; allowed.len()];
+            non_dominated(&rows).into_iter().for_each(|place| on_front[place] = true);
+            let mut flags = on_front.iter();
+            ranked.extend(allowed.iter().zip(&on_front).filter(|(_, on)| **on).map(|(&i, _)| i));
+            allowed.retain(|_| !flags.next().copied().unwrap_or(true));
+        }
+    }
+    let excess = |index: usize, constraint: usize| {
+        told[index].excesses().and_then(|excesses| excesses.get(constraint)).map_or(0.0, |e| e.max(0.0))
+    };
+    let constraint_count = broken.first().map_or(0, |&i| told[i].excesses().unwrap_or_default().len());
+    let units: Vec<f64> = (0..constraint_count)
+        .map(|constraint| broken.iter().map(|&i| excess(i, constraint)).fold(f64::MIN_POSITIVE, f64::max))
+        .collect();
+    let mut by_violation: Vec<(f64, usize)> = broken
+        .iter()
+        .map(|&i| (units.iter().enumerate().map(|(constraint, unit)| excess(i, constraint) / unit).sum(), i))
+        .collect();
+    by_violation.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+    ranked.extend(by_violation.into_iter().map(|(_, index)| index));
+    ranked.truncate(count);
+    ranked
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn told(losses: &[f64], excesses: &[f64]) -> Told {
+        let lesson = Lesson::Measured { losses: losses.to_vec(), excesses: excesses.to_vec() };
+        Told { point: Point::from_flat(&[losses[0]]), lesson }
+    }
+
     #[test]
     fn a_full_model_keeps_the_best_half_and_the_latest() {
-        let told: Vec<Told> = (0..20)
-            .map(|index| Told {
-                point: Point::from_flat(&[f64::from(index)]),
-                lesson: if index == 19 { Lesson::Bad } else { Lesson::Loss(f64::from(index)) },
-            })
-            .collect();
-        assert_eq!(select(&told, 20), (0..20).collect::<Vec<_>>());
-        assert_eq!(select(&told, 6), [0, 1, 2, 17, 18, 19]);
+        let mut all: Vec<Told> = (0..20).map(|index| told(&[f64::from(index)], &[])).collect();
+        all[19].lesson = Lesson::Bad;
+        assert_eq!(select(&all, 20), (0..20).collect::<Vec<_>>());
+        assert_eq!(select(&all, 6), [0, 1, 2, 17, 18, 19]);
+    }
+
+    #[test]
+    fn the_best_of_several_losses_are_the_fronts_one_after_the_other() {
+        let all = [[3.0, 3.0], [1.0, 2.0], [2.0, 1.0], [2.0, 2.0], [4.0, 4.0]].map(|row| told(&row, &[]));
+        assert_eq!(best(&all, 3), [1, 2, 3]);
+        assert_eq!(best(&all, 9), [1, 2, 3, 0, 4]);
+    }
+
+    #[test]
+    fn what_breaks_constraints_comes_last_and_the_least_broken_first() {
+        let all = [
+            told(&[1.0], &[5.0, 0.0]),
+            told(&[9.0], &[-1.0, 0.0]),
+            told(&[2.0], &[1.0, -1.0]),
+            told(&[8.0], &[0.0, -3.0]),
+            told(&[3.0], &[0.0, 100.0]),
+        ];
+        assert_eq!(best(&all, 5), [3, 1, 2, 0, 4]);
+        assert_eq!(best(&all[..1], 5), [0]);
     }
 }

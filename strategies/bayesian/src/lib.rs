@@ -1,13 +1,15 @@
-//! Bayesian optimisation with Gaussian processes, for one loss over mixed, conditional and constrained spaces.
+//! Bayesian optimisation with Gaussian processes, for one loss or several over mixed, conditional and constrained spaces.
 //!
-//! Scrambled Sobol points come first. Then each ask fits one model per warp of the losses (`ensemble`) and maximises the
-//! product of their expected improvements (`maximise`). Trials without a result yet are believed at their posterior
-//! mean, so parallel asks spread. The mathematics is in `ansatz-surrogate`; the README has sources and options.
+//! Scrambled Sobol points come first. Then each ask fits models of the losses and the outcome constraints (`models`), and
+//! looks for the point (`maximise`) of the largest expected improvement (`acquisition`). Trials without a result yet are
+//! believed at their posterior mean, so parallel asks spread. The mathematics is in `ansatz-surrogate`; the README has
+//! sources and options.
 #![forbid(unsafe_code)]
 
-mod ensemble;
+mod acquisition;
 mod history;
 mod maximise;
+mod models;
 mod options;
 mod representation;
 #[cfg(test)]
@@ -22,13 +24,14 @@ use ansatz_core::{
     StrategyError, Suggestion,
 };
 use ansatz_sampling::Sobol;
-use ansatz_surrogate::Hyperparameters;
+use ansatz_surrogate::simplex_weights;
 use rand::RngExt;
 use serde::{Deserialize, Serialize};
 
-use ensemble::Ensemble;
-use history::{Lesson, Told};
+use acquisition::{AcquisitionFunction, AllowedImprovement};
+use history::Told;
 use maximise::{Maximiser, Seen, draw_unseen};
+use models::{Fits, Models, SCALARISED_COUNT_MIN, Shape};
 use representation::Representation;
 
 /// Losses needed for a model, however many trials are pending.
@@ -44,11 +47,12 @@ const DESIGN_SKIP_MAX: usize = 1000;
 pub struct Bayesian {
     representation: Representation,
     options: Options,
+    shape: Shape,
     /// Fidelities from here on are full evaluations.
     full_fidelity: Option<f64>,
     state: State,
     /// Models of everything told, without pending trials; rebuilt when needed.
-    ensemble: Option<Ensemble>,
+    models: Option<Models>,
 }
 
 /// What a snapshot holds.
@@ -60,8 +64,8 @@ struct State {
     /// Its next row.
     design_next: u64,
     told: Vec<Told>,
-    /// Latest fit for each warp of the options.
-    hyperparameters: Vec<Option<Hyperparameters>>,
+    /// Latest fit of each model.
+    fits: Fits,
     /// How much was told when they were fitted.
     fitted_count: usize,
 }
@@ -84,25 +88,39 @@ impl Bayesian {
     }
 
     /// Brings the models up to date with what was told. A fit that fails leaves none, and the design goes on.
-    fn update_ensemble(&mut self) {
-        let count = self.state.told.len();
-        if self.ensemble.is_some() {
+    fn update_models(&mut self) {
+        let weights = self.is_scalarised().then(|| {
+            let uniforms: Vec<f64> = (1..self.shape.metric_count).map(|_| self.state.rng.random()).collect();
+            simplex_weights(&uniforms)
+        });
+        if self.models.is_some() && weights.is_none() {
             return;
         }
+        let count = self.state.told.len();
         let news = count - self.state.fitted_count.min(count);
-        let refit =
-            if count <= REFIT_ALWAYS_COUNT_MAX { news > 0 } else { news >= count.div_ceil(REFIT_SHARE) };
-        let fitted = Ensemble::fit(
+        // Other weights are another loss.
+        let refit = match count <= REFIT_ALWAYS_COUNT_MAX {
+            true => news > 0 || weights.is_some(),
+            false => news >= count.div_ceil(REFIT_SHARE),
+        };
+        let fitted = Models::fit(
             &self.representation,
             &self.state.told,
+            self.shape,
+            weights.as_deref(),
             &self.options,
-            &mut self.state.hyperparameters,
+            &mut self.state.fits,
             refit,
         );
         if refit {
             self.state.fitted_count = count;
         }
-        self.ensemble = fitted.ok().flatten();
+        self.models = fitted.ok().flatten();
+    }
+
+    /// Whether the metrics are made one loss, with other weights for each suggestion.
+    fn is_scalarised(&self) -> bool {
+        self.shape.metric_count >= SCALARISED_COUNT_MIN
     }
 
     /// One new point, given those that have no result yet, with what the models expect there.
@@ -111,23 +129,26 @@ impl Bayesian {
         seen: &Seen,
         unfinished: &[Point],
     ) -> Result<Option<Suggestion>, StrategyError> {
-        let losses = self.state.told.iter().filter(|told| matches!(told.lesson, Lesson::Loss(_))).count();
+        let measured = self.state.told.iter().filter(|told| told.losses().is_some()).count();
         let initial_count = self.options.initial_count(self.representation.space().parameter_count());
-        if self.state.told.len() + unfinished.len() < initial_count || losses < LOSS_COUNT_MIN {
+        if self.state.told.len() + unfinished.len() < initial_count || measured < LOSS_COUNT_MIN {
             return Ok(self.design_point(seen).map(Suggestion::new));
         }
-        self.update_ensemble();
-        let Some(mut ensemble) = self.ensemble.clone() else {
+        self.update_models();
+        let Some(mut models) = self.models.clone() else {
             return Ok(self.design_point(seen).map(Suggestion::new));
         };
         for point in unfinished {
-            ensemble.believe(&self.representation, point).map_err(|error| {
+            models.believe(&self.representation, point).map_err(|error| {
                 StrategyError::Other(format!("a pending point does not fit the models: {error}"))
             })?;
         }
+        let Ok(acquisition) = AllowedImprovement::new(&models) else {
+            return Ok(self.design_point(seen).map(Suggestion::new));
+        };
         let maximiser = Maximiser {
             representation: &self.representation,
-            ensemble: &ensemble,
+            acquisition: &acquisition,
             options: &self.options,
             seen,
             rng: &mut self.state.rng,
@@ -139,10 +160,10 @@ impl Bayesian {
         };
         let features = self.representation.features(&point);
         let suggestion = Suggestion::new(point);
-        Ok(Some(match ensemble.forecast(&features) {
+        Ok(Some(match models.forecast(&features) {
             Some(forecast) => suggestion.with_prediction(
                 Prediction::new(forecast.mean, forecast.noisy_deviation)
-                    .with_acquisition(ensemble.acquisition(&features)),
+                    .with_acquisition(acquisition.acquisition(&features)),
             ),
             None => suggestion,
         }))
@@ -152,8 +173,8 @@ impl Bayesian {
 impl Strategy for Bayesian {
     const DESCRIPTOR: Descriptor = Descriptor {
         name: "bayesian",
-        summary: "Gaussian processes over three warps of the loss, product of log expected improvements \
-                  (Ament et al. 2023, Hvarfner et al. 2024)",
+        summary: "Gaussian processes; log expected improvement of one loss under three warps, or of the hypervolume of \
+                  several; modelled outcome constraints (Ament et al. 2023, Hvarfner et al. 2024)",
         capabilities: &[
             Capability::Float,
             Capability::Int,
@@ -161,6 +182,7 @@ impl Strategy for Bayesian {
             Capability::Ordinal,
             Capability::Conditional,
             Capability::Constraints,
+            Capability::MultiObjective,
             Capability::OutcomeConstraints,
             Capability::Pending,
             Capability::Snapshot,
@@ -171,11 +193,15 @@ impl Strategy for Bayesian {
 
     fn new(problem: &Problem, options: Options, mut rng: Rng) -> Result<Self, StrategyError> {
         options.check()?;
+        let shape = Shape {
+            metric_count: problem.metrics.len(),
+            constraint_count: problem.outcome_constraints.len(),
+        };
         let state = State {
             design_seed: rng.random(),
             design_next: 0,
             told: Vec::new(),
-            hyperparameters: vec![None; options.warps.len()],
+            fits: Fits::none(shape, &options, shape.metric_count >= SCALARISED_COUNT_MIN),
             fitted_count: 0,
             rng,
         };
@@ -183,8 +209,9 @@ impl Strategy for Bayesian {
             representation: Representation::new(&problem.space),
             full_fidelity: problem.fidelity.as_ref().map(|fidelity| fidelity.upper),
             options,
+            shape,
             state,
-            ensemble: None,
+            models: None,
         })
     }
 
@@ -221,28 +248,32 @@ impl Strategy for Bayesian {
         self.state
             .told
             .extend(observations.iter().map(|observation| Told::new(observation, self.full_fidelity)));
-        self.ensemble = None;
+        self.models = None;
         Ok(())
     }
 
-    /// The evaluated point of least posterior mean, which under noise is more to be trusted than the least loss.
+    /// The evaluated point of least posterior mean, which under noise is more to be trusted than the least loss; with
+    /// several metrics those that no other one beats by its means, in the order of the first metric. Only points that keep
+    /// all outcome constraints.
     fn recommend(&mut self) -> Result<Vec<Recommendation>, StrategyError> {
         // Of a copy: a fit moves where the next one begins, and whoever only looks must change nothing.
-        let mut hyperparameters = self.state.hyperparameters.clone();
-        let told = &self.state.told;
-        let fitted = Ensemble::fit(&self.representation, told, &self.options, &mut hyperparameters, true);
-        let Some(ensemble) = fitted.ok().flatten() else { return Ok(Vec::new()) };
-        let best = told
-            .iter()
-            .filter(|told| matches!(told.lesson, Lesson::Loss(_)))
-            .filter_map(|told| {
-                let forecast = ensemble.forecast(&self.representation.features(&told.point))?;
-                Some((forecast, &told.point))
-            })
-            .min_by(|a, b| a.0.mean.total_cmp(&b.0.mean));
-        Ok(best
-            .map(|(forecast, point)| Recommendation::new(point.clone(), forecast.mean, forecast.deviation))
-            .into_iter()
+        let mut fits = match self.is_scalarised() {
+            true => Fits::none(self.shape, &self.options, false),
+            false => self.state.fits.clone(),
+        };
+        let fitted = Models::fit(
+            &self.representation,
+            &self.state.told,
+            self.shape,
+            None,
+            &self.options,
+            &mut fits,
+            true,
+        );
+        let Some(models) = fitted.ok().flatten() else { return Ok(Vec::new()) };
+        let incumbents = models.incumbents().into_iter();
+        Ok(incumbents
+            .map(|(point, forecast)| Recommendation::new(point.clone(), forecast.mean, forecast.deviation))
             .collect())
     }
 
@@ -252,11 +283,13 @@ impl Strategy for Bayesian {
 
     fn restore(&mut self, state: &[u8]) -> Result<(), StrategyError> {
         let state: State = decode_state(state)?;
-        if state.hyperparameters.len() != self.options.warps.len() {
-            return Err(StrategyError::Invalid("the state was saved with other warps in the options".into()));
+        if !state.fits.matches(&self.state.fits) {
+            return Err(StrategyError::Invalid(
+                "the state was saved with other warps in the options, or of another problem".into(),
+            ));
         }
         self.state = state;
-        self.ensemble = None;
+        self.models = None;
         Ok(())
     }
 }

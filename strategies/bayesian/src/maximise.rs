@@ -11,7 +11,7 @@ use ansatz_sampling::Sobol;
 use ansatz_surrogate::{OptimiseOptions, minimise};
 use rand::RngExt;
 
-use crate::ensemble::Ensemble;
+use crate::acquisition::AcquisitionFunction;
 use crate::options::Options;
 use crate::representation::{Representation, Search};
 
@@ -23,8 +23,6 @@ const WALK_COUNT_MAX: u64 = 1 << 20;
 const DRAW_COUNT_MAX: usize = 200;
 /// Points nearer than this in every coordinate of the cube are the same.
 const SAME_DISTANCE: f64 = 1e-7;
-/// Points whose neighbourhood is searched.
-const CENTRE_COUNT: usize = 5;
 /// Squared distance, in length scales, between the starts that are taken from the top.
 const START_SQUARED_DISTANCE_MIN: f64 = 0.01;
 /// Rounds of gradient climb and discrete moves.
@@ -76,7 +74,7 @@ impl Seen {
 /// One search for the best point to ask.
 pub(crate) struct Maximiser<'a> {
     pub(crate) representation: &'a Representation,
-    pub(crate) ensemble: &'a Ensemble,
+    pub(crate) acquisition: &'a dyn AcquisitionFunction,
     pub(crate) options: &'a Options,
     pub(crate) seen: &'a Seen,
     pub(crate) rng: &'a mut Rng,
@@ -92,7 +90,7 @@ impl Maximiser<'_> {
             return None;
         }
         let rows: Vec<Vec<f64>> = candidates.iter().map(|candidate| candidate.features.clone()).collect();
-        let values = self.ensemble.acquisition_batch(&rows);
+        let values = self.acquisition.acquisition_batch(&rows);
         let mut order: Vec<usize> = (0..candidates.len()).collect();
         order.sort_by(|a, b| values[*b].total_cmp(&values[*a]).then(a.cmp(b)));
         if !complete {
@@ -153,7 +151,7 @@ impl Maximiser<'_> {
         for point in infeasible.into_iter().take(wanted.saturating_sub(4 * points.len())) {
             points.extend(space.repair(&point, self.rng));
         }
-        let centres: Vec<Point> = self.ensemble.best_points(CENTRE_COUNT).into_iter().cloned().collect();
+        let centres: Vec<Point> = self.acquisition.centres().into_iter().cloned().collect();
         for index in 0..self.options.perturbation_count {
             if let Some(centre) = centres.get(index % centres.len().max(1)) {
                 let point = self.perturb(centre);
@@ -217,7 +215,7 @@ impl Maximiser<'_> {
             }
             let candidate = &candidates[*index];
             let far = |start: &Candidate| {
-                self.ensemble.squared_distance(&start.features, &candidate.features)
+                self.acquisition.squared_distance(&start.features, &candidate.features)
                     > START_SQUARED_DISTANCE_MIN
             };
             if starts.iter().all(far) {
@@ -235,7 +233,7 @@ impl Maximiser<'_> {
                 starts.push(candidates[index].clone());
             }
         }
-        starts.extend(self.ensemble.best_points(1).into_iter().map(|point| self.candidate(point.clone())));
+        starts.extend(self.acquisition.centres().first().map(|point| self.candidate((*point).clone())));
         starts
     }
 
@@ -247,7 +245,7 @@ impl Maximiser<'_> {
                 break;
             }
             let far = |other: &Vec<f64>| {
-                self.ensemble.squared_distance(other, &candidate.features) > START_SQUARED_DISTANCE_MIN
+                self.acquisition.squared_distance(other, &candidate.features) > START_SQUARED_DISTANCE_MIN
             };
             if finished.iter().all(far) {
                 finished.push(candidate.features.clone());
@@ -258,7 +256,7 @@ impl Maximiser<'_> {
 
     /// A local maximum near the start, with its value.
     fn climb(&self, start: Candidate, options: &OptimiseOptions) -> (f64, Candidate) {
-        let mut value = self.ensemble.acquisition(&start.features);
+        let mut value = self.acquisition.acquisition(&start.features);
         let mut current = start;
         let has_levels = self
             .representation
@@ -282,7 +280,7 @@ impl Maximiser<'_> {
     fn climb_gradient(&self, current: &mut Candidate, value: &mut f64, options: &OptimiseOptions) {
         let encoding = self.representation.encoding();
         let active = encoding.activity(&current.point);
-        let length_scales = self.ensemble.length_scales();
+        let length_scales = self.acquisition.length_scales();
         let variables: Vec<(usize, usize, f64)> = (0..encoding.column_count())
             .filter(|column| {
                 active[*column]
@@ -309,7 +307,7 @@ impl Maximiser<'_> {
             for ((_, feature, unit), coordinate) in variables.iter().zip(scaled) {
                 features[*feature] = coordinate * unit;
             }
-            let value = self.ensemble.acquisition_with_gradient(&features, &mut feature_gradient);
+            let value = self.acquisition.acquisition_with_gradient(&features, &mut feature_gradient);
             for ((_, feature, unit), slope) in variables.iter().zip(gradient) {
                 *slope = -feature_gradient[*feature] * unit;
             }
@@ -336,7 +334,7 @@ impl Maximiser<'_> {
     /// Takes a point if it is better.
     fn accept_better(&self, point: Point, current: &mut Candidate, value: &mut f64) {
         let candidate = self.candidate(point);
-        let found = self.ensemble.acquisition(&candidate.features);
+        let found = self.acquisition.acquisition(&candidate.features);
         if found > *value {
             *current = candidate;
             *value = found;

@@ -19,7 +19,8 @@ pub struct Options {
     /// How many of them are climbed from, at least 1; the best observed point is always one more.
     pub start_count: usize,
     /// The transformations of the losses of which each gets a model; their acquisition functions are multiplied.
-    /// At least one, without repetition.
+    /// At least one, without repetition. With two to four metrics each metric has one model, of the first of these that
+    /// is not `power`.
     pub warps: Vec<LossWarp>,
     /// Whether the same point always gives the same loss. Then the models have no noise.
     pub deterministic: bool,
@@ -84,6 +85,12 @@ impl Options {
             return Err(StrategyError::Invalid("option warps: each transformation once at most".into()));
         }
         Ok(())
+    }
+
+    /// The transformation of each of several losses that are modelled one by one. A power may not exist, and its place
+    /// among the others would be empty.
+    pub(crate) fn warp_of_several(&self) -> LossWarp {
+        self.warps.iter().copied().find(|warp| *warp != LossWarp::Power).unwrap_or(LossWarp::Identity)
     }
 
     /// Size of the initial design for this many parameters.

@@ -1,4 +1,4 @@
-//! Whole runs: quality against random search, and what every ask must keep.
+//! Whole runs of one metric: quality against random search, and what every ask must keep.
 
 use std::f64::consts::PI;
 
@@ -6,6 +6,10 @@ use ansatz_core::space::{Condition, Constraint, Parameter};
 use ansatz_core::{Goal, Losses, Metric, ObservedResult, Space, TrialId};
 
 use super::*;
+use crate::history::Lesson;
+
+mod outcome_constraints;
+mod several_metrics;
 
 fn problem(space: &Space) -> Problem {
     Problem::new(space.clone(), vec![Metric { name: "loss".into(), goal: Goal::Minimise }])
@@ -17,6 +21,10 @@ fn strategy(space: &Space, seed: u64) -> Bayesian {
 
 fn completed(loss: f64) -> ObservedResult {
     ObservedResult::Completed(Losses { values: vec![loss], standard_errors: vec![], excesses: vec![] })
+}
+
+fn measured(loss: f64) -> Lesson {
+    Lesson::Measured { losses: vec![loss], excesses: vec![] }
 }
 
 fn observation(trial: u64, point: &Point, result: ObservedResult) -> Observation {
@@ -348,33 +356,11 @@ fn low_fidelity_is_not_taken_for_the_loss() {
     let strategy = Bayesian::new(&with_fidelity, Options::default(), Rng::new(1)).unwrap();
     let point = Point::from_flat(&[0.5]);
     for (fidelity, expected) in
-        [(Some(3.0), Lesson::Unfinished), (Some(9.0), Lesson::Loss(2.0)), (None, Lesson::Loss(2.0))]
+        [(Some(3.0), Lesson::Unfinished), (Some(9.0), measured(2.0)), (None, measured(2.0))]
     {
         let told = Observation { fidelity, ..observation(0, &point, completed(2.0)) };
         assert_eq!(Told::new(&told, strategy.full_fidelity).lesson, expected);
     }
-}
-
-#[test]
-fn broken_outcome_constraints_count_as_bad() {
-    let space = cube(2);
-    let mut strategy = strategy(&space, 11);
-    // Only x + y >= 1 is allowed; the loss pulls to the origin.
-    let excess = |x: &[f64]| 1.0 - x[0] - x[1];
-    let result = |point: &Point| {
-        let x = coordinates(point);
-        let losses =
-            Losses { values: vec![x[0] + 2.0 * x[1]], standard_errors: vec![], excesses: vec![excess(&x)] };
-        ObservedResult::Completed(losses)
-    };
-    let points = run(&mut strategy, 45, result);
-    let best = points
-        .iter()
-        .map(coordinates)
-        .filter(|x| excess(x) <= 0.0)
-        .map(|x| x[0] + 2.0 * x[1])
-        .fold(f64::INFINITY, f64::min);
-    assert!(best < 1.1, "the best allowed loss is 1, found {best}");
 }
 
 #[test]

@@ -122,6 +122,22 @@ pub fn log_normal_cdf(z: f64) -> (f64, f64) {
     }
 }
 
+/// Logarithm of the probability that a normal posterior lies at or below `bound`: that a constraint holds.
+///
+/// `mean`, `deviation > 0` and `bound` in the same unit. It is `ln Φ(z)` with `z = (bound - mean)/deviation`, whose slopes
+/// are `-φ/Φ` and `-z φ/Φ` in deviations. Source: Gardner et al. 2014 (weights the expected improvement with it), in
+/// logarithms as in Ament et al. 2023.
+pub fn log_probability_below(mean: f64, deviation: f64, bound: f64) -> Acquisition {
+    let z = (bound - mean) / deviation;
+    let (value, ratio) = log_normal_cdf(z);
+    Acquisition {
+        value,
+        mean_slope: -ratio / deviation,
+        // φ/Φ is zero long before z times it could be anything else.
+        deviation_slope: if ratio == 0.0 { 0.0 } else { -z * ratio / deviation },
+    }
+}
+
 /// Φ(z).
 pub(crate) fn normal_cdf(z: f64) -> f64 {
     0.5 * libm::erfc(-z * FRAC_1_SQRT_2)
@@ -238,6 +254,11 @@ mod tests {
         }
         let hopeless = log_expected_improvement(1e300, 1e-12, 0.0);
         assert!(hopeless.value.is_finite());
+        for mean in [-1e300, -1e9, -1.0, 0.0, 1.0, 1e9] {
+            let found = log_probability_below(mean, 1e-9, 0.0);
+            let numbers = [found.value, found.mean_slope, found.deviation_slope];
+            assert!(numbers.iter().all(|number| number.is_finite()), "{mean}: {found:?}");
+        }
     }
 
     #[test]
@@ -255,6 +276,18 @@ mod tests {
                 - log_expected_improvement(mean, deviation - step, best).value)
                 / (2.0 * step);
             let scale = found.value.abs() * 1e-15 / step;
+            for (f, e) in [(found.mean_slope, mean_slope), (found.deviation_slope, deviation_slope)] {
+                assert!(
+                    (f - e).abs() <= 1e-6 * e.abs() + 100.0 * scale,
+                    "{mean} {deviation} {best}: {f} {e}"
+                );
+            }
+            let below = |mean: f64, deviation: f64| log_probability_below(mean, deviation, best).value;
+            let found = log_probability_below(mean, deviation, best);
+            let mean_slope = (below(mean + step, deviation) - below(mean - step, deviation)) / (2.0 * step);
+            let deviation_slope =
+                (below(mean, deviation + step) - below(mean, deviation - step)) / (2.0 * step);
+            let scale = (1e-12 + found.value.abs()) * 1e-15 / step;
             for (f, e) in [(found.mean_slope, mean_slope), (found.deviation_slope, deviation_slope)] {
                 assert!(
                     (f - e).abs() <= 1e-6 * e.abs() + 100.0 * scale,

@@ -31,7 +31,7 @@ pub mod optimise;
 mod vectorised;
 pub mod warp;
 
-pub use acquisition::{log_expected_improvement, log_normal_cdf};
+pub use acquisition::{Acquisition, log_expected_improvement, log_normal_cdf, log_probability_below};
 pub use error::SurrogateError;
 pub use gaussian_process::{FitOptions, GaussianProcess, Hyperparameters, Posterior};
 pub use hypervolume::{

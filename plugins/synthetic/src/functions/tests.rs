@@ -1,6 +1,6 @@
 //! The table of functions, value by value: stated optima, independent reference values, fronts and names.
 
-use super::{FUNCTIONS, Function, Kind, Multi, Single, find};
+use super::{Constrained, FUNCTIONS, Function, Kind, Multi, Single, find};
 use crate::pipeline::{self, Model, Pipeline};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -15,6 +15,12 @@ const REFERENCES: &[Reference] = &[
     ("branin", &[-5.0, 0.0], &[308.12909601160663]),
     ("branin", &[2.5, 7.5], &[24.12996441362226]),
     ("branin", &[-1.25, 13.75], &[43.92704456406906]),
+    ("branin_disk", &[0.0, 0.0], &[55.602112642270264, 42.5]),
+    ("branin_disk", &[2.5, 7.5], &[24.12996441362226, -20.0]),
+    ("branin_disk", &[-1.25, 13.75], &[43.92704456406906, 33.125]),
+    ("gardner", &[0.0, 0.0], &[0.0, 0.95]),
+    ("gardner", &[2.5, 0.75], &[1.3484721441039565, 1.3579418102155271]),
+    ("gardner", &[4.5, 1.25], &[0.27246988233490294, 0.022338953378966467]),
     ("hartmann3", &[0.0, 0.0, 0.0], &[-0.06797411659013468]),
     ("hartmann3", &[0.5, 0.5, 0.5], &[-0.6280220150705942]),
     ("hartmann3", &[0.125, 0.75, 0.25], &[-0.17410785023182473]),
@@ -118,6 +124,9 @@ fn values_agree_with_an_independent_table() {
         let found = match find(name).unwrap().kind {
             Kind::Single(single) => vec![single.value(x).unwrap()],
             Kind::Multi(multi) => multi.values(x, expected.len()).unwrap(),
+            Kind::Constrained(function) => {
+                [vec![function.value(x).unwrap()], function.constraints(x).unwrap()].concat()
+            }
             Kind::Mixed { .. } | Kind::Unconditional { .. } => panic!("{name} is tested by its own table"),
         };
         assert_eq!(found.len(), expected.len(), "{name} at {x:?}");
@@ -201,6 +210,41 @@ fn optimisers_are_minima_and_nothing_found_at_random_is_better() {
                 .collect();
             assert!(single.value(&x).unwrap() >= optimum - slack, "{} beaten at {x:?}", function.name);
         }
+    }
+}
+
+#[test]
+fn constrained_optima_are_allowed_and_nothing_allowed_is_better() {
+    let constrained = FUNCTIONS.iter().filter_map(|function| match function.kind {
+        Kind::Constrained(constrained) => Some((function.name, constrained)),
+        _ => None,
+    });
+    for (name, function) in constrained {
+        let Constrained { bounds, optimum, optimiser, .. } = function;
+        let allowed = |x: &[f64], slack: f64| {
+            let constraints = function.constraints(x).unwrap();
+            assert_eq!(constraints.len(), function.constraint_count);
+            constraints.iter().all(|constraint| *constraint <= slack)
+        };
+        assert!((function.value(optimiser).unwrap() - optimum).abs() < 1e-12, "{name}");
+        assert!(allowed(optimiser, 1e-12) && !allowed(optimiser, -1e-9), "{name}: it is on the edge");
+        let mut rng = ChaCha8Rng::seed_from_u64(3);
+        let mut allowed_count = 0;
+        for index in 0..200_000 {
+            // Everywhere, and around the optimiser.
+            let x: Vec<f64> = (bounds.iter().zip(optimiser))
+                .map(|(&(lower, upper), &best)| {
+                    let drawn = rng.random_range(lower..=upper);
+                    if index % 2 == 0 { drawn } else { (best + 0.01 * (drawn - best)).clamp(lower, upper) }
+                })
+                .collect();
+            if allowed(&x, 0.0) {
+                allowed_count += 1;
+                assert!(function.value(&x).unwrap() >= optimum - 1e-12, "{name} at {x:?}");
+            }
+        }
+        assert!(allowed_count > 1000 && allowed_count < 199_000, "{name}: {allowed_count} are allowed");
+        assert_eq!((function.value(&[0.0]), function.constraints(&[0.0; 3])), (None, None));
     }
 }
 

@@ -83,6 +83,13 @@ fn every_function_reaches_its_optimum_as_an_objective() {
                 (problem(parameters.collect(), &["value"]), points, single.optimum(d).unwrap())
             }
             Kind::Multi(_) => continue,
+            Kind::Constrained(function) => {
+                let parameters = (function.bounds.iter().enumerate())
+                    .map(|(i, &(lower, upper))| Parameter::float(format!("p{i}"), lower, upper));
+                let metrics = ["value", "c1"];
+                let points = vec![Point::from_flat(function.optimiser)];
+                (problem(parameters.collect(), &metrics), points, function.optimum)
+            }
             Kind::Mixed { optimum, .. } => {
                 let problem = problem(pipeline::parameters(), &["value"]);
                 let point = problem.space.point_from_values([

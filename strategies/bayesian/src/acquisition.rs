@@ -1,0 +1,382 @@
+//! What a point is worth asking: the boundary between the models and the maximiser, and the acquisition functions.
+//!
+//! One loss: the product over its models of their expected improvements. Several: the expected improvement of the
+//! hypervolume. Either is multiplied by the probability that every outcome constraint holds, and while no point is known
+//! where they hold that probability is all there is. All of it is in logarithms.
+//!
+//! The maximiser sees the trait only, and the models know nothing of either: each of the three can be replaced alone.
+
+use ansatz_core::Point;
+use ansatz_surrogate::acquisition::{Acquisition, log_expected_improvement, log_probability_below};
+use ansatz_surrogate::{
+    ExpectedHypervolume, ExpectedHypervolume2, Posterior, SurrogateError, non_dominated, reference_point,
+};
+
+use crate::models::{BoundModel, LossModel, Models};
+
+/// Points of one loss whose neighbourhood is searched.
+const CENTRE_COUNT: usize = 5;
+
+/// What the maximiser needs to know. Values are natural logarithms; larger is better.
+pub(crate) trait AcquisitionFunction {
+    /// Of many rows of features.
+    fn acquisition_batch(&self, rows: &[Vec<f64>]) -> Vec<f64>;
+
+    /// Of one row of features, shape (feature_count,).
+    fn acquisition(&self, features: &[f64]) -> f64;
+
+    /// Of one row of features, and its gradient, shape (feature_count,).
+    fn acquisition_with_gradient(&self, features: &[f64], gradient: &mut [f64]) -> f64;
+
+    /// Points, evaluated or believed, near which better ones are likely, the best first.
+    fn centres(&self) -> Vec<&Point>;
+
+    /// How far apart two rows of features are, in length scales, squared.
+    fn squared_distance(&self, a: &[f64], b: &[f64]) -> f64;
+
+    /// Over which distance along each feature the function changes, shape (feature_count,).
+    fn length_scales(&self) -> Vec<f64>;
+}
+
+/// The improvement that is expected of a point, times the probability that it is allowed.
+#[derive(Clone, Debug)]
+pub(crate) struct AllowedImprovement<'a> {
+    models: &'a Models,
+    improvement: Improvement,
+    /// Rows of the models' points, the best first.
+    centres: Vec<usize>,
+}
+
+/// Over what a point has to improve.
+#[derive(Clone, Debug)]
+enum Improvement {
+    /// Nothing that is allowed is known: only whether the point is.
+    Anything,
+    /// The least posterior mean of a point that may be the best, for each model of the loss.
+    Loss { best: Vec<f64> },
+    /// A front of two losses.
+    Front2(Box<ExpectedHypervolume2>),
+    /// A front of more.
+    Front(Box<ExpectedHypervolume>),
+}
+
+impl<'a> AllowedImprovement<'a> {
+    /// Of the models as they are, believed points included.
+    pub(crate) fn new(models: &'a Models) -> Result<Self, SurrogateError> {
+        let eligible = models.eligible();
+        let rows: Vec<usize> = (0..eligible.len()).filter(|row| eligible[*row]).collect();
+        if models.metric_count() == 1 || rows.is_empty() {
+            let least =
+                |model: &LossModel| rows.iter().map(|row| model.means[*row]).fold(f64::INFINITY, f64::min);
+            let improvement = match rows.is_empty() {
+                true => Improvement::Anything,
+                false => Improvement::Loss { best: models.losses().iter().map(least).collect() },
+            };
+            let mut centres = order_by_mean(models);
+            centres.truncate(CENTRE_COUNT);
+            return Ok(Self { models, improvement, centres });
+        }
+        let row = |row: usize| models.losses().iter().map(|model| model.means[row]).collect();
+        let all: Vec<Vec<f64>> = (0..eligible.len()).map(row).collect();
+        let means: Vec<Vec<f64>> = rows.iter().map(|row| all[*row].clone()).collect();
+        let on_front = non_dominated(&means);
+        let front: Vec<&[f64]> = on_front.iter().map(|place| &means[*place][..]).collect();
+        let reference = reference_point(&means, &all).ok_or(SurrogateError::Empty)?;
+        let improvement = match reference[..] {
+            [first, second] => {
+                Improvement::Front2(Box::new(ExpectedHypervolume2::new(&front, [first, second])?))
+            }
+            _ => Improvement::Front(Box::new(ExpectedHypervolume::new(&front, &reference)?)),
+        };
+        // All of the front: it can grow at every place.
+        let centres = by_crowding(&front).into_iter().map(|place| rows[on_front[place]]).collect();
+        Ok(Self { models, improvement, centres })
+    }
+
+    /// The common value and what each model of a loss contributes to its slopes, with the weight of these.
+    /// `posteriors`: one for each model of a loss.
+    fn improvement(&self, posteriors: &[Posterior]) -> (f64, f64, Vec<Acquisition>) {
+        let means = || posteriors.iter().map(|posterior| posterior.mean);
+        let deviations = || posteriors.iter().map(|posterior| posterior.deviation());
+        match &self.improvement {
+            Improvement::Anything => (0.0, 0.0, Vec::new()),
+            Improvement::Loss { best } => {
+                let weight = 1.0 / best.len() as f64;
+                let terms: Vec<Acquisition> = (means().zip(deviations()).zip(best))
+                    .map(|((mean, deviation), best)| log_expected_improvement(mean, deviation, *best))
+                    .collect();
+                (terms.iter().fold(0.0, |value, term| value + weight * term.value), weight, terms)
+            }
+            Improvement::Front2(front) => {
+                let [first, second] = [posteriors[0], posteriors[1]];
+                let terms =
+                    front.evaluate([first.mean, second.mean], [first.deviation(), second.deviation()]);
+                (terms[0].value, 1.0, terms.to_vec())
+            }
+            Improvement::Front(front) => {
+                let terms = front.evaluate(&means().collect::<Vec<_>>(), &deviations().collect::<Vec<_>>());
+                (terms[0].value, 1.0, terms)
+            }
+        }
+    }
+}
+
+impl AcquisitionFunction for AllowedImprovement<'_> {
+    fn acquisition_batch(&self, rows: &[Vec<f64>]) -> Vec<f64> {
+        let losses: Vec<Vec<Posterior>> =
+            self.models.losses().iter().map(|model| model.process.predict_batch(rows)).collect();
+        let mut values: Vec<f64> = (0..rows.len())
+            .map(|row| {
+                let posteriors: Vec<Posterior> = losses.iter().map(|column| column[row]).collect();
+                self.improvement(&posteriors).0
+            })
+            .collect();
+        for bound in self.models.bounds() {
+            for (value, posterior) in values.iter_mut().zip(bound.process.predict_batch(rows)) {
+                *value += log_probability(bound, posterior).value;
+            }
+        }
+        values
+    }
+
+    fn acquisition(&self, features: &[f64]) -> f64 {
+        let losses: Vec<Posterior> =
+            self.models.losses().iter().map(|model| model.process.predict(features)).collect();
+        let mut value = self.improvement(&losses).0;
+        for bound in self.models.bounds() {
+            value += log_probability(bound, bound.process.predict(features)).value;
+        }
+        value
+    }
+
+    fn acquisition_with_gradient(&self, features: &[f64], gradient: &mut [f64]) -> f64 {
+        gradient.fill(0.0);
+        let width = features.len();
+        let mut slopes = vec![0.0; 2 * width * self.models.losses().len().max(1)];
+        let mut posteriors = Vec::with_capacity(self.models.losses().len());
+        for (model, slopes) in self.models.losses().iter().zip(slopes.chunks_exact_mut(2 * width)) {
+            let (mean, variance) = slopes.split_at_mut(width);
+            posteriors.push(model.process.predict_with_gradient(features, mean, variance));
+        }
+        let (mut value, weight, terms) = self.improvement(&posteriors);
+        for ((term, posterior), slopes) in terms.iter().zip(&posteriors).zip(slopes.chunks_exact(2 * width)) {
+            let (mean, variance) = slopes.split_at(width);
+            term.add_gradient(weight, posterior.deviation(), mean, variance, gradient);
+        }
+        let (mean, variance) = slopes[..2 * width].split_at_mut(width);
+        for bound in self.models.bounds() {
+            let posterior = bound.process.predict_with_gradient(features, mean, variance);
+            let term = log_probability(bound, posterior);
+            term.add_gradient(1.0, posterior.deviation(), mean, variance, gradient);
+            value += term.value;
+        }
+        value
+    }
+
+    fn centres(&self) -> Vec<&Point> {
+        self.centres.iter().map(|row| &self.models.points().0[*row]).collect()
+    }
+
+    /// That of one loss is by its first model; several are as far apart as the one says in which they are farthest.
+    fn squared_distance(&self, a: &[f64], b: &[f64]) -> f64 {
+        let distances = self.scales().iter().map(|model| model.process.kernel().squared_distance(a, b));
+        distances.fold(0.0, f64::max)
+    }
+
+    /// Those of one loss are of its first model; of several the geometric mean.
+    fn length_scales(&self) -> Vec<f64> {
+        match self.scales() {
+            [] => Vec::new(),
+            [one] => one.process.kernel().weights().iter().map(|weight| 1.0 / weight.sqrt()).collect(),
+            several => {
+                let log_mean = |feature: usize| {
+                    let logs =
+                        several.iter().map(|model| libm::log(model.process.kernel().weights()[feature]));
+                    logs.sum::<f64>() / several.len() as f64
+                };
+                let count = several[0].process.kernel().weights().len();
+                (0..count).map(|feature| libm::exp(-0.5 * log_mean(feature))).collect()
+            }
+        }
+    }
+}
+
+impl AllowedImprovement<'_> {
+    /// The models whose length scales count.
+    fn scales(&self) -> &[LossModel] {
+        let losses = self.models.losses();
+        if self.models.metric_count() == 1 { &losses[..losses.len().min(1)] } else { losses }
+    }
+}
+
+/// The log probability that a bound is kept.
+fn log_probability(model: &BoundModel, posterior: Posterior) -> Acquisition {
+    log_probability_below(posterior.mean, posterior.deviation(), model.bound)
+}
+
+/// Rows in the order of the first model's posterior mean: those that may be the best first. While there are none, those
+/// first of which the constraints are expected to be broken least.
+fn order_by_mean(models: &Models) -> Vec<usize> {
+    let (_, features) = models.points();
+    let eligible = models.eligible();
+    let is_any_eligible = eligible.contains(&true);
+    let key = |row: usize| {
+        let features = &features[row];
+        if is_any_eligible || models.bounds().is_empty() {
+            return models.losses().first().map_or(0.0, |model| model.process.predict_mean(features));
+        }
+        let excess = |model: &BoundModel| (model.process.predict_mean(features) - model.bound).max(0.0);
+        models.bounds().iter().map(excess).sum()
+    };
+    let mut order: Vec<(bool, f64, usize)> =
+        (0..features.len()).map(|row| (!eligible[row], key(row), row)).collect();
+    order.sort_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)).then(a.2.cmp(&b.2)));
+    order.into_iter().map(|(_, _, row)| row).collect()
+}
+
+/// Places of the points of a front, those first around which it has the largest gaps: the ends, then by crowding distance.
+/// `front`: shape (count, objective). Source: Deb, Pratap, Agarwal and Meyarivan 2002 (NSGA-II), section III.B.
+fn by_crowding(front: &[&[f64]]) -> Vec<usize> {
+    let mut distances = vec![0.0; front.len()];
+    let objective_count = front.first().map_or(0, |point| point.len());
+    for objective in 0..objective_count {
+        let mut order: Vec<usize> = (0..front.len()).collect();
+        order.sort_by(|&a, &b| front[a][objective].total_cmp(&front[b][objective]).then(a.cmp(&b)));
+        let loss = |place: usize| front[order[place]][objective];
+        let range = loss(order.len() - 1) - loss(0);
+        distances[order[0]] = f64::INFINITY;
+        distances[order[order.len() - 1]] = f64::INFINITY;
+        if range > 0.0 {
+            for place in 1..order.len() - 1 {
+                distances[order[place]] += (loss(place + 1) - loss(place - 1)) / range;
+            }
+        }
+    }
+    let mut order: Vec<usize> = (0..front.len()).collect();
+    order.sort_by(|&a, &b| distances[b].total_cmp(&distances[a]).then(a.cmp(&b)));
+    order
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::models::tests::{fit, space, told};
+    use crate::models::{Fits, Shape};
+    use crate::options::Options;
+    use crate::representation::Representation;
+    use ansatz_core::rng::Rng;
+    use ansatz_surrogate::Column;
+
+    fn shape(metric_count: usize, constraint_count: usize) -> Shape {
+        Shape { metric_count, constraint_count }
+    }
+
+    #[test]
+    fn gradients_and_batches_agree_with_single_values() {
+        let space = space();
+        let representation = Representation::new(&space);
+        let shapes = [(1, 0), (1, 1), (1, 3), (2, 0), (2, 2), (3, 0), (3, 1), (4, 0)];
+        // With excesses raised so far that nothing is allowed, the probability is all there is.
+        let cases = shapes
+            .map(|(m, c)| (shape(m, c), 0.0))
+            .into_iter()
+            .chain([(shape(1, 2), 2.0), (shape(2, 1), 2.0)]);
+        for (shape, raise) in cases {
+            let mut told = told(&space, 30, shape);
+            for told in &mut told {
+                if let crate::history::Lesson::Measured { excesses, .. } = &mut told.lesson {
+                    excesses.iter_mut().for_each(|excess| *excess += raise);
+                }
+            }
+            let mut fits = Fits::none(shape, &Options::default(), false);
+            let models = fit(&representation, &told, shape, &mut fits, true).unwrap();
+            let function = AllowedImprovement::new(&models).unwrap();
+            assert_eq!(matches!(function.improvement, Improvement::Anything), raise > 0.0);
+            let mut rng = Rng::new(2);
+            let rows: Vec<Vec<f64>> =
+                (0..20).map(|_| representation.features(&space.sample(&mut rng).unwrap())).collect();
+            for (row, batched) in rows.iter().zip(function.acquisition_batch(&rows)) {
+                let mut gradient = vec![0.0; row.len()];
+                let value = function.acquisition_with_gradient(row, &mut gradient);
+                assert!((value - batched).abs() < 1e-6 * (1.0 + value.abs()), "{shape:?}: {value} {batched}");
+                assert!((value - function.acquisition(row)).abs() < 1e-9 * (1.0 + value.abs()));
+                for feature in 0..row.len() {
+                    if representation.columns()[feature] != Column::Continuous {
+                        assert_eq!(gradient[feature], 0.0);
+                        continue;
+                    }
+                    let moved = |step: f64| {
+                        let mut row = row.clone();
+                        row[feature] += step;
+                        function.acquisition(&row)
+                    };
+                    // Tails of probabilities bend more than improvements: Richardson's extrapolation.
+                    let slope = |step: f64| (moved(step) - moved(-step)) / (2.0 * step);
+                    let expected = (4.0 * slope(1e-5) - slope(2e-5)) / 3.0;
+                    let found = gradient[feature];
+                    assert!(
+                        (found - expected).abs() < 1e-3 * (1.0 + expected.abs()),
+                        "{shape:?}: {found} {expected}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_order_of_the_objectives_does_not_matter() {
+        let space = space();
+        let representation = Representation::new(&space);
+        for (metric_count, swap) in [(2, [1, 0, 0]), (3, [2, 0, 1])] {
+            let shape = shape(metric_count, 0);
+            let straight = told(&space, 25, shape);
+            let mut turned = straight.clone();
+            for told in &mut turned {
+                if let crate::history::Lesson::Measured { losses, .. } = &mut told.lesson {
+                    *losses = (0..metric_count).map(|metric| losses[swap[metric]]).collect();
+                }
+            }
+            // The same models: which one tries the usual start depends on its place.
+            let mut fits = Fits::none(shape, &Options::default(), false);
+            let models = fit(&representation, &straight, shape, &mut fits, true).unwrap();
+            let mut fits = Fits::none(shape, &Options::default(), false);
+            let turned_models = fit(&representation, &turned, shape, &mut fits, true).unwrap();
+            let (a, b) =
+                (AllowedImprovement::new(&models).unwrap(), AllowedImprovement::new(&turned_models).unwrap());
+            let mut rng = Rng::new(4);
+            for _ in 0..30 {
+                let row = representation.features(&space.sample(&mut rng).unwrap());
+                let (a, b) = (a.acquisition(&row), b.acquisition(&row));
+                assert!((a - b).abs() < 1e-9 * (1.0 + a.abs()), "{a} {b}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_likely_to_break_a_constraint_is_worth_less() {
+        let space = space();
+        let representation = Representation::new(&space);
+        let shape = shape(1, 1);
+        let told = told(&space, 30, shape);
+        let mut fits = Fits::none(shape, &Options::default(), false);
+        let models = fit(&representation, &told, shape, &mut fits, true).unwrap();
+        let bound = &models.bounds()[0];
+        for (x, is_allowed) in [(0.1, false), (0.2, false), (0.6, true), (0.9, true)] {
+            let mut row = representation.features(&told[0].point);
+            row[0] = x;
+            let posterior = bound.process.predict(&row);
+            let log_probability = log_probability(bound, posterior).value;
+            assert_eq!(log_probability > -0.1, is_allowed, "{x}: {log_probability}");
+            assert_eq!(log_probability < -3.0, !is_allowed, "{x}: {log_probability}");
+        }
+    }
+
+    #[test]
+    fn the_ends_of_a_front_come_first_and_then_the_gaps() {
+        let front = [[0.0, 4.0], [1.0, 1.0], [1.1, 0.9], [3.0, 0.5], [4.0, 0.0]];
+        let front: Vec<&[f64]> = front.iter().map(|point| &point[..]).collect();
+        assert_eq!(by_crowding(&front), [0, 4, 1, 3, 2]);
+        assert_eq!(by_crowding(&front[..1]), [0]);
+        assert_eq!(by_crowding(&[]), [0; 0]);
+    }
+}

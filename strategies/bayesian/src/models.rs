@@ -1,0 +1,620 @@
+//! The surrogate: Gaussian processes of what was told, over the features of points.
+//!
+//! There is one for each warp of a single loss, or one for each of several losses, and one for each outcome constraint.
+//! All of them hold the same believed points. What is worth asking by them is for `acquisition.rs` to say.
+
+use ansatz_core::Point;
+use ansatz_surrogate::{
+    Design, FitOptions, GaussianProcess, Hyperparameters, SurrogateError, Warp, augmented_chebyshev,
+    non_dominated,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::history::{Lesson, Told, select};
+use crate::options::{LossWarp, Options};
+use crate::representation::Representation;
+
+/// Observations from which hyperparameters are fitted at most; more would cost time and change them little.
+const FIT_COUNT_MAX: usize = 200;
+
+/// Smallest noise variance of the standardised targets.
+const NOISE_MIN: f64 = 1e-8;
+
+/// A constraint whose fitted noise, in the variance of its targets, is less holds where it was measured to hold; one with
+/// more, where its posterior mean says so.
+const EXACT_NOISE_MAX: f64 = 1e-4;
+
+/// From this many metrics on they are made one loss, with other weights for each ask.
+pub(crate) const SCALARISED_COUNT_MIN: usize = 5;
+
+/// How many metrics and outcome constraints a problem has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Shape {
+    pub(crate) metric_count: usize,
+    pub(crate) constraint_count: usize,
+}
+
+/// Hyperparameters of the last fits, where the next ones begin.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Fits {
+    /// In the order of the models of losses.
+    losses: Vec<Option<Hyperparameters>>,
+    /// In the order of the outcome constraints.
+    constraints: Vec<Option<Hyperparameters>>,
+}
+
+impl Fits {
+    /// None yet. `is_scalarised`: the metrics are made one loss.
+    pub(crate) fn none(shape: Shape, options: &Options, is_scalarised: bool) -> Self {
+        let one_loss = is_scalarised || shape.metric_count == 1;
+        let loss_count = if one_loss { options.warps.len() } else { shape.metric_count };
+        Self { losses: vec![None; loss_count], constraints: vec![None; shape.constraint_count] }
+    }
+
+    /// Whether they are of the same number of models.
+    pub(crate) fn matches(&self, other: &Self) -> bool {
+        self.losses.len() == other.losses.len() && self.constraints.len() == other.constraints.len()
+    }
+}
+
+/// A model of a loss.
+#[derive(Clone, Debug)]
+pub(crate) struct LossModel {
+    pub(crate) process: GaussianProcess,
+    /// Posterior mean at each point when it was taken in, shape (point,).
+    pub(crate) means: Vec<f64>,
+}
+
+/// A model of something that must not exceed a bound, in the unit of its targets.
+#[derive(Clone, Debug)]
+pub(crate) struct BoundModel {
+    pub(crate) process: GaussianProcess,
+    pub(crate) bound: f64,
+}
+
+/// All models.
+#[derive(Clone, Debug)]
+pub(crate) struct Models {
+    losses: Vec<LossModel>,
+    bounds: Vec<BoundModel>,
+    /// Whether some constraint was broken by every trial, equally, which leaves nothing to model.
+    is_hopeless: bool,
+    metric_count: usize,
+    /// Points that the models of losses are conditioned on, in the order of their rows: evaluated ones, then believed ones.
+    points: Vec<Point>,
+    evaluated_count: usize,
+    features: Vec<Vec<f64>>,
+    /// For each point, whether it may be the best: measured or believed, and no constraint broken.
+    eligible: Vec<bool>,
+    /// Which model is of the first metric as it is, and how that was standardised for it.
+    scale: Option<(usize, Scale)>,
+}
+
+/// How losses were standardised: `loss = centre + unit * target`.
+#[derive(Clone, Copy, Debug)]
+struct Scale {
+    centre: f64,
+    unit: f64,
+}
+
+impl Scale {
+    /// From losses and what became of them. `None` if they are too large for a difference.
+    fn between(losses: &[f64], targets: &[f64]) -> Option<Self> {
+        let pairs = || losses.iter().zip(targets).map(|(loss, target)| (*loss, *target));
+        let low = pairs().min_by(|a, b| a.1.total_cmp(&b.1))?;
+        let high = pairs().max_by(|a, b| a.1.total_cmp(&b.1))?;
+        let unit = (high.0 - low.0) / (high.1 - low.1);
+        let centre = low.0 - unit * low.1;
+        (unit.is_finite() && centre.is_finite()).then_some(Self { centre, unit })
+    }
+}
+
+/// What is expected of the first metric's loss at a point, in its own unit.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Forecast {
+    pub(crate) mean: f64,
+    /// Standard deviation of the loss without noise.
+    pub(crate) deviation: f64,
+    /// The same with the noise of a measurement.
+    pub(crate) noisy_deviation: f64,
+}
+
+impl Models {
+    /// Models of what was told. `fits` is used as it stands, or, if `refit`, as a warm start and then replaced.
+    /// `weights`, shape (metric,): the metrics are made one loss with them. `None` if there is nothing to model: no loss
+    /// of which there are two different values.
+    pub(crate) fn fit(
+        representation: &Representation,
+        told: &[Told],
+        shape: Shape,
+        weights: Option<&[f64]>,
+        options: &Options,
+        fits: &mut Fits,
+        refit: bool,
+    ) -> Result<Option<Self>, SurrogateError> {
+        let selected: Vec<&Told> =
+            select(told, options.observation_count_max).into_iter().map(|index| &told[index]).collect();
+        let observed: Vec<&Told> =
+            selected.iter().copied().filter(|told| told.lesson != Lesson::Unfinished).collect();
+        let points: Vec<Point> = observed.iter().map(|told| told.point.clone()).collect();
+        let features: Vec<Vec<f64>> = points.iter().map(|point| representation.features(point)).collect();
+        let fitter = Fitter {
+            representation,
+            noise_max: if options.deterministic { NOISE_MIN } else { 1.0 },
+            turn: told.len(),
+            refit,
+        };
+        let everything = Rows::new(representation, observed.clone(), features.clone())?;
+        let columns = loss_columns(&observed, shape.metric_count, weights);
+        // With one loss a model for each warp, with several each has one.
+        let plans: Vec<(usize, LossWarp)> = match columns.len() {
+            1 => options.warps.iter().map(|warp| (0, *warp)).collect(),
+            count => (0..count).map(|column| (column, options.warp_of_several())).collect(),
+        };
+        // One of several losses may be all equal so far: that is no preference, and its place must not be left empty.
+        if columns.len() > 1 && columns.iter().all(|column| Warp::Identity.apply(column).is_none()) {
+            return Ok(None);
+        }
+        let mut losses = Vec::new();
+        let mut scale = None;
+        for (index, ((column, warp), stored)) in plans.iter().zip(&mut fits.losses).enumerate() {
+            let warped = match warp.warp().apply(&columns[*column]) {
+                Some(warped) => warped,
+                None if columns.len() > 1 => vec![0.0; columns[*column].len()],
+                None => continue,
+            };
+            // Bad points count as the worst loss, in the warped scale: they never define the spread of the others.
+            let worst = warped.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            let mut rest = warped.iter();
+            let targets: Vec<f64> = observed
+                .iter()
+                .map(|told| match told.lesson {
+                    Lesson::Measured { .. } => rest.next().copied().unwrap_or(worst),
+                    Lesson::Bad | Lesson::Unfinished => worst,
+                })
+                .collect();
+            let process = fitter.fit(&everything, targets, stored, index, plans.len())?;
+            if *warp == LossWarp::Identity && *column == 0 && weights.is_none() {
+                scale = Scale::between(&columns[0], &warped).map(|scale| (losses.len(), scale));
+            }
+            let means = features.iter().map(|row| process.predict_mean(row)).collect();
+            losses.push(LossModel { process, means });
+        }
+        if losses.is_empty() {
+            return Ok(None);
+        }
+        let mut bounds = Vec::new();
+        let mut is_hopeless = false;
+        if shape.constraint_count > 0 {
+            let (measured, measured_features): (Vec<&Told>, Vec<Vec<f64>>) = observed
+                .iter()
+                .zip(&features)
+                .filter(|(told, _)| told.losses().is_some())
+                .map(|(told, row)| (*told, row.clone()))
+                .unzip();
+            let rows = Rows::new(representation, measured, measured_features)?;
+            for (index, stored) in fits.constraints.iter_mut().enumerate() {
+                let excesses: Vec<f64> =
+                    rows.told.iter().filter_map(|told| told.excesses()?.get(index).copied()).collect();
+                match bounded(&excesses) {
+                    Some((targets, bound)) => {
+                        let process = fitter.fit(&rows, targets, stored, index, shape.constraint_count)?;
+                        bounds.push(BoundModel { process, bound });
+                    }
+                    None => is_hopeless |= excesses.first().is_some_and(|excess| *excess > 0.0),
+                }
+            }
+        }
+        let metric_count = if weights.is_some() { 1 } else { shape.metric_count };
+        let mut models = Self {
+            losses,
+            bounds,
+            is_hopeless,
+            metric_count,
+            evaluated_count: points.len(),
+            points,
+            features,
+            eligible: Vec::new(),
+            scale,
+        };
+        models.eligible =
+            observed.iter().zip(&models.features).map(|(told, row)| models.is_eligible(told, row)).collect();
+        for told in selected.iter().filter(|told| told.lesson == Lesson::Unfinished) {
+            models.believe(representation, &told.point)?;
+        }
+        Ok(Some(models))
+    }
+
+    /// Whether a told point may be the best.
+    fn is_eligible(&self, told: &Told, features: &[f64]) -> bool {
+        let is_noisy =
+            |model: &&BoundModel| libm::exp(model.process.hyperparameters().log_noise) > EXACT_NOISE_MAX;
+        match self.bounds.iter().find(is_noisy) {
+            _ if told.losses().is_none() => false,
+            None => told.is_allowed(),
+            Some(_) => self.is_believed_allowed(features),
+        }
+    }
+
+    /// Whether every constraint is expected to hold at a row of features.
+    fn is_believed_allowed(&self, features: &[f64]) -> bool {
+        let holds = |model: &BoundModel| model.process.predict_mean(features) <= model.bound;
+        !self.is_hopeless && self.bounds.iter().all(holds)
+    }
+
+    /// Takes a point without a result as if it had been observed at its posterior mean (Kriging believer, Ginsbourger
+    /// et al. 2010).
+    pub(crate) fn believe(
+        &mut self,
+        representation: &Representation,
+        point: &Point,
+    ) -> Result<(), SurrogateError> {
+        let features = representation.features(point);
+        self.eligible.push(self.is_believed_allowed(&features));
+        for model in &mut self.losses {
+            let mean = model.process.predict_mean(&features);
+            model.process.append(&features, mean)?;
+            model.means.push(mean);
+        }
+        for model in &mut self.bounds {
+            let mean = model.process.predict_mean(&features);
+            model.process.append(&features, mean)?;
+        }
+        self.points.push(point.clone());
+        self.features.push(features);
+        Ok(())
+    }
+
+    /// How many losses are weighed against each other: with one, all models of losses are of it.
+    pub(crate) fn metric_count(&self) -> usize {
+        self.metric_count
+    }
+
+    /// Models of one loss under each warp, or of each loss.
+    pub(crate) fn losses(&self) -> &[LossModel] {
+        &self.losses
+    }
+
+    /// Models of what must not exceed a bound.
+    pub(crate) fn bounds(&self) -> &[BoundModel] {
+        &self.bounds
+    }
+
+    /// Points that the models of losses are conditioned on, with their features.
+    pub(crate) fn points(&self) -> (&[Point], &[Vec<f64>]) {
+        (&self.points, &self.features)
+    }
+
+    /// For each of the points, whether it may be the best: measured or believed, and no constraint broken.
+    pub(crate) fn eligible(&self) -> &[bool] {
+        &self.eligible
+    }
+
+    /// What the model of the first metric as it is expects at a row of features; `None` without such a model.
+    pub(crate) fn forecast(&self, features: &[f64]) -> Option<Forecast> {
+        let (index, scale) = self.scale?;
+        let process = &self.losses.get(index)?.process;
+        let posterior = process.predict(features);
+        let noise = libm::exp(process.hyperparameters().log_noise);
+        Some(Forecast {
+            mean: scale.centre + scale.unit * posterior.mean,
+            deviation: scale.unit * posterior.deviation(),
+            noisy_deviation: scale.unit * (posterior.variance + noise).sqrt(),
+        })
+    }
+
+    /// Evaluated points that may be the best and that no other such point beats by its posterior means, with what is
+    /// expected of the first metric: the one of least mean, or the front in the order of that mean.
+    pub(crate) fn incumbents(&self) -> Vec<(&Point, Forecast)> {
+        let candidates: Vec<usize> = (0..self.evaluated_count).filter(|&row| self.eligible[row]).collect();
+        let forecast = |row: usize| Some((&self.points[row], self.forecast(&self.features[row])?));
+        let mut found: Vec<(&Point, Forecast)> = if self.metric_count == 1 {
+            let all = candidates.into_iter().filter_map(forecast);
+            all.min_by(|a, b| a.1.mean.total_cmp(&b.1.mean)).into_iter().collect()
+        } else {
+            let rows: Vec<Vec<f64>> = candidates
+                .iter()
+                .map(|&row| self.losses.iter().map(|model| model.means[row]).collect())
+                .collect();
+            non_dominated(&rows).into_iter().filter_map(|place| forecast(candidates[place])).collect()
+        };
+        found.sort_by(|a, b| a.1.mean.total_cmp(&b.1.mean));
+        found
+    }
+}
+
+/// Rows that some models share.
+struct Rows<'a> {
+    told: Vec<&'a Told>,
+    features: Vec<Vec<f64>>,
+    design: Design,
+}
+
+impl<'a> Rows<'a> {
+    fn new(
+        representation: &Representation,
+        told: Vec<&'a Told>,
+        features: Vec<Vec<f64>>,
+    ) -> Result<Self, SurrogateError> {
+        let design = Design::from_rows(representation.columns(), &features)?;
+        Ok(Self { told, features, design })
+    }
+}
+
+/// How the models of one ask are fitted.
+struct Fitter<'a> {
+    representation: &'a Representation,
+    noise_max: f64,
+    /// A fit begins where the last one ended. The usual start is tried too, lest a model stay in a bad mode, but by
+    /// turns: where one model is stuck the others are not.
+    turn: usize,
+    refit: bool,
+}
+
+impl Fitter<'_> {
+    /// A process for the targets, shape (row,), as the `index`-th of `count` models that take turns.
+    fn fit(
+        &self,
+        rows: &Rows<'_>,
+        targets: Vec<f64>,
+        stored: &mut Option<Hyperparameters>,
+        index: usize,
+        count: usize,
+    ) -> Result<GaussianProcess, SurrogateError> {
+        let start_count = usize::from(index == self.turn % count.max(1));
+        let options = FitOptions {
+            noise_min: NOISE_MIN,
+            noise_max: self.noise_max,
+            start_count,
+            ..FitOptions::default()
+        };
+        let design = rows.design.clone();
+        let process = match stored {
+            Some(known) if !self.refit => {
+                GaussianProcess::with_hyperparameters(design, targets, known.clone())?
+            }
+            _ if rows.told.len() <= FIT_COUNT_MAX => {
+                GaussianProcess::fit(design, targets, stored.as_ref(), &options)?
+            }
+            _ => {
+                let owned: Vec<Told> = rows.told.iter().map(|told| (*told).clone()).collect();
+                let subset = select(&owned, FIT_COUNT_MAX);
+                let some_rows: Vec<&Vec<f64>> = subset.iter().map(|index| &rows.features[*index]).collect();
+                let some = Design::from_rows(self.representation.columns(), &some_rows)?;
+                let some_targets = subset.iter().map(|index| targets[*index]).collect();
+                let fitted = GaussianProcess::fit(some, some_targets, stored.as_ref(), &options)?;
+                let found = fitted.hyperparameters().clone();
+                GaussianProcess::with_hyperparameters(design, targets, found)?
+            }
+        };
+        *stored = Some(process.hyperparameters().clone());
+        Ok(process)
+    }
+}
+
+/// The losses of measured trials, shape (loss, measured trial): one column for each metric, or a single one of weighted
+/// sums and maxima.
+fn loss_columns(observed: &[&Told], metric_count: usize, weights: Option<&[f64]>) -> Vec<Vec<f64>> {
+    let measured: Vec<&Told> = observed.iter().copied().filter(|told| told.losses().is_some()).collect();
+    let loss = |told: &Told, metric: usize| {
+        told.losses().and_then(|losses| losses.get(metric)).copied().unwrap_or(f64::NAN)
+    };
+    let column = |metric: usize| -> Vec<f64> { measured.iter().map(|told| loss(told, metric)).collect() };
+    let Some(weights) = weights else { return (0..metric_count).map(column).collect() };
+    // Over the range of the front; what breaks a constraint is not on it.
+    let allowed: Vec<&[f64]> =
+        measured.iter().filter(|told| told.is_allowed()).filter_map(|told| told.losses()).collect();
+    let all: Vec<&[f64]> = measured.iter().filter_map(|told| told.losses()).collect();
+    let basis = if allowed.is_empty() { all } else { allowed };
+    let front: Vec<&[f64]> = non_dominated(&basis).into_iter().map(|place| basis[place]).collect();
+    let ranges: Vec<(f64, f64)> = (0..metric_count)
+        .map(|metric| {
+            let extreme = |rows: &[&[f64]], fold: fn(f64, f64) -> f64| {
+                rows.iter().map(|row| row[metric]).reduce(fold).unwrap_or(0.0)
+            };
+            let range = |rows: &[&[f64]]| (extreme(rows, f64::min), extreme(rows, f64::max));
+            let (low, high) = range(&front);
+            if high > low { (low, high) } else { range(&basis) }
+        })
+        .collect();
+    let scalar = |told: &&Told| {
+        let scaled: Vec<f64> = ranges
+            .iter()
+            .enumerate()
+            .map(|(metric, (low, high))| {
+                // Halved, lest a difference overflow.
+                let width = 0.5 * high - 0.5 * low;
+                if width > 0.0 { (0.5 * loss(told, metric) - 0.5 * low) / width } else { 0.0 }
+            })
+            .collect();
+        augmented_chebyshev(&scaled, weights)
+    };
+    vec![measured.iter().map(scalar).collect()]
+}
+
+/// Excesses as targets of a model, and the bound below which they hold: `sign(c) ln(1 + |c|)` of the excess in its own
+/// standard deviations, standardised. What is far on either side is compressed, and the boundary, where precision counts,
+/// is not. `None` if all are equal. Source: Eriksson and Poloczek 2021 (SCBO).
+fn bounded(excesses: &[f64]) -> Option<(Vec<f64>, f64)> {
+    let magnitude = excesses.iter().fold(0.0_f64, |largest, excess| largest.max(excess.abs()));
+    if magnitude == 0.0 || !magnitude.is_finite() {
+        return None;
+    }
+    let scaled: Vec<f64> = excesses.iter().map(|excess| excess / magnitude).collect();
+    let unit = mean_and_deviation(&scaled).1;
+    if unit <= 8.0 * f64::EPSILON {
+        return None;
+    }
+    let bilog: Vec<f64> =
+        scaled.iter().map(|excess| libm::copysign(libm::log1p((excess / unit).abs()), *excess)).collect();
+    let (mean, deviation) = mean_and_deviation(&bilog);
+    let standard = |value: f64| (value - mean) / deviation;
+    let targets: Vec<f64> = bilog.iter().map(|value| standard(*value)).collect();
+    targets.iter().all(|target| target.is_finite()).then(|| (targets, standard(0.0)))
+}
+
+fn mean_and_deviation(values: &[f64]) -> (f64, f64) {
+    let count = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / count;
+    (mean, (values.iter().map(|value| (value - mean) * (value - mean)).sum::<f64>() / count).sqrt())
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use ansatz_core::Space;
+    use ansatz_core::rng::Rng;
+    use ansatz_core::space::{Condition, Parameter};
+
+    pub(crate) fn space() -> Space {
+        Space::of(vec![
+            Parameter::float("x", 0.0, 1.0),
+            Parameter::categorical("kind", ["a", "b", "c"]),
+            Parameter::float("y", -1.0, 1.0).when(Condition::equals("kind", "b")),
+            Parameter::int("one", 3, 3),
+        ])
+        .unwrap()
+    }
+
+    /// Trials of which some are bad and some unfinished. Losses are bowls with different centres; an excess is broken in a
+    /// part of the space that differs too.
+    pub(crate) fn told(space: &Space, count: usize, shape: Shape) -> Vec<Told> {
+        let mut rng = Rng::new(1);
+        (0..count)
+            .map(|index| {
+                let point = space.sample(&mut rng).unwrap();
+                let x = point.get(0).unwrap();
+                // Else a bowl without noise leaves nearly nothing unknown.
+                let uneven = 1e-3 * (index % 5) as f64;
+                let loss = |metric: usize| {
+                    (x - 0.3 - 0.2 * metric as f64).powi(2)
+                        + point.get(2).map_or(0.5, |y| (y - 0.1 * metric as f64).powi(2))
+                };
+                let lesson = match index % 7 {
+                    5 => Lesson::Bad,
+                    6 => Lesson::Unfinished,
+                    _ => Lesson::Measured {
+                        losses: (0..shape.metric_count).map(loss).collect(),
+                        excesses: (0..shape.constraint_count)
+                            .map(|c| 0.4 + 0.1 * c as f64 - x + uneven)
+                            .collect(),
+                    },
+                };
+                Told { point, lesson }
+            })
+            .collect()
+    }
+
+    pub(crate) fn fit(
+        representation: &Representation,
+        told: &[Told],
+        shape: Shape,
+        fits: &mut Fits,
+        refit: bool,
+    ) -> Option<Models> {
+        Models::fit(representation, told, shape, None, &Options::default(), fits, refit).unwrap()
+    }
+
+    #[test]
+    fn stored_hyperparameters_give_the_fitted_models_again() {
+        let space = space();
+        let representation = Representation::new(&space);
+        let shape = Shape { metric_count: 1, constraint_count: 2 };
+        let told = told(&space, 30, shape);
+        let mut stored = Fits::none(shape, &Options::default(), false);
+        let fitted = fit(&representation, &told, shape, &mut stored, true).unwrap();
+        let before = stored.clone();
+        let again = fit(&representation, &told, shape, &mut stored, false).unwrap();
+        assert_eq!(stored, before);
+        let row = representation.features(&told[3].point);
+        for (a, b) in fitted.losses().iter().zip(again.losses()) {
+            assert_eq!(a.process.predict(&row).mean.to_bits(), b.process.predict(&row).mean.to_bits());
+        }
+        for (a, b) in fitted.bounds().iter().zip(again.bounds()) {
+            assert_eq!(
+                a.process.predict(&row).variance.to_bits(),
+                b.process.predict(&row).variance.to_bits()
+            );
+        }
+    }
+
+    #[test]
+    fn nothing_to_model_without_two_different_losses() {
+        let space = space();
+        let representation = Representation::new(&space);
+        for metric_count in [1, 2] {
+            let shape = Shape { metric_count, constraint_count: 1 };
+            let mut told = told(&space, 10, shape);
+            for told in &mut told {
+                if let Lesson::Measured { losses, .. } = &mut told.lesson {
+                    losses.fill(2.5);
+                }
+            }
+            for count in [0, 1, 10] {
+                let mut fits = Fits::none(shape, &Options::default(), false);
+                assert!(fit(&representation, &told[..count], shape, &mut fits, true).is_none());
+            }
+        }
+    }
+
+    #[test]
+    fn bounds_are_where_excesses_are_zero() {
+        for scale in [1e-300, 1e-6, 1.0, 1e300] {
+            let excesses = [3.0, -0.5, 0.25, -2.0, 0.1, -0.01].map(|excess| excess * scale);
+            let (targets, bound) = bounded(&excesses).unwrap();
+            for (excess, target) in excesses.iter().zip(&targets) {
+                assert_eq!(*excess <= 0.0, *target <= bound, "{excess} {target} {bound}");
+            }
+            let (mean, deviation) = mean_and_deviation(&targets);
+            assert!(mean.abs() < 1e-12 && (deviation - 1.0).abs() < 1e-12);
+        }
+        for equal in [&[][..], &[2.0], &[-1.0, -1.0], &[0.0, 0.0, 0.0]] {
+            assert_eq!(bounded(equal), None);
+        }
+        // Kept or broken, and nothing between: what is kept is on the bound.
+        let (targets, bound) = bounded(&[0.0, 1.0, 0.0]).unwrap();
+        assert_eq!([targets[0], targets[2]], [bound; 2]);
+        assert!(targets[1] > bound);
+    }
+
+    #[test]
+    fn weighted_losses_are_over_the_range_of_the_allowed_front() {
+        let told = [([0.0, 8.0], -1.0), ([4.0, 0.0], 0.0), ([-100.0, -100.0], 1.0), ([4.0, 8.0], -1.0)].map(
+            |(losses, excess)| Told {
+                point: Point::from_flat(&[0.0]),
+                lesson: Lesson::Measured { losses: losses.to_vec(), excesses: vec![excess] },
+            },
+        );
+        let told: Vec<&Told> = told.iter().collect();
+        let columns = loss_columns(&told, 2, Some(&[0.25, 0.75]));
+        let expected = |a: f64, b: f64| augmented_chebyshev(&[a, b], &[0.25, 0.75]);
+        assert_eq!(
+            columns,
+            [[expected(0.0, 1.0), expected(1.0, 0.0), expected(-25.0, -12.5), expected(1.0, 1.0)]]
+        );
+        assert_eq!(loss_columns(&told, 2, None)[1], [8.0, 0.0, -100.0, 8.0]);
+    }
+
+    #[test]
+    fn only_what_keeps_the_constraints_is_an_incumbent() {
+        let space = space();
+        let representation = Representation::new(&space);
+        for metric_count in [1, 2, 3] {
+            let shape = Shape { metric_count, constraint_count: 1 };
+            let told = told(&space, 40, shape);
+            let mut fits = Fits::none(shape, &Options::default(), false);
+            let models = fit(&representation, &told, shape, &mut fits, true).unwrap();
+            let found = models.incumbents();
+            assert!(found.len() >= metric_count, "{found:?}");
+            for (point, _) in &found {
+                let known = told.iter().find(|told| told.point == **point).unwrap();
+                assert!(known.is_allowed(), "{known:?}");
+                let losses = known.losses().unwrap();
+                let beaten = told.iter().filter(|other| other.is_allowed()).any(|other| {
+                    other.losses().unwrap().iter().zip(losses).all(|(other, own)| *other < own - 1e-3)
+                });
+                assert!(!beaten, "{known:?}");
+            }
+        }
+    }
+}
