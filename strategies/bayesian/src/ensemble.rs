@@ -142,8 +142,7 @@ impl Ensemble {
 
     fn update_best(&mut self) {
         for member in &mut self.members {
-            let means = self.features.iter().map(|row| member.process.predict_mean(row));
-            member.best = means.fold(f64::INFINITY, f64::min);
+            member.best = member.process.observed_means().into_iter().fold(f64::INFINITY, f64::min);
         }
     }
 
@@ -181,12 +180,8 @@ impl Ensemble {
     /// Up to `count` points of the design, least posterior mean of the first model first.
     pub(crate) fn best_points(&self, count: usize) -> Vec<&Point> {
         let Some(first) = self.members.first() else { return Vec::new() };
-        let mut order: Vec<(f64, usize)> = self
-            .features
-            .iter()
-            .enumerate()
-            .map(|(index, row)| (first.process.predict_mean(row), index))
-            .collect();
+        let means = first.process.observed_means().into_iter();
+        let mut order: Vec<(f64, usize)> = means.zip(0..).collect();
         order.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
         order.iter().take(count).map(|(_, index)| &self.points[*index]).collect()
     }
@@ -203,7 +198,7 @@ impl Ensemble {
     }
 
     /// Log acquisition of many rows of features.
-    pub(crate) fn acquisition_batch(&self, rows: &[Vec<f64>]) -> Vec<f64> {
+    pub(crate) fn acquisition_batch<R: AsRef<[f64]>>(&self, rows: &[R]) -> Vec<f64> {
         let weight = 1.0 / self.members.len() as f64;
         let mut values = vec![0.0; rows.len()];
         for member in &self.members {
@@ -217,30 +212,32 @@ impl Ensemble {
 
     /// Log acquisition of one row of features.
     pub(crate) fn acquisition(&self, features: &[f64]) -> f64 {
-        let weight = 1.0 / self.members.len() as f64;
-        let value = |member: &Member| {
-            let posterior = member.process.predict(features);
-            weight * log_expected_improvement(posterior.mean, posterior.deviation(), member.best).value
-        };
-        self.members.iter().map(value).sum()
+        self.acquisition_batch(&[features])[0]
     }
 
-    /// Log acquisition of one row of features, and its gradient, shape (feature_count,).
-    pub(crate) fn acquisition_with_gradient(&self, features: &[f64], gradient: &mut [f64]) -> f64 {
+    /// Log acquisition of many rows of features. `gradients` becomes their gradients, shape (rows, feature_count), row
+    /// after row.
+    pub(crate) fn acquisition_with_gradients(&self, rows: &[&[f64]], gradients: &mut Vec<f64>) -> Vec<f64> {
         let weight = 1.0 / self.members.len() as f64;
-        gradient.fill(0.0);
-        let mut mean_gradient = vec![0.0; features.len()];
-        let mut variance_gradient = vec![0.0; features.len()];
-        let mut value = 0.0;
+        let feature_count = rows.first().map_or(1, |row| row.len());
+        gradients.clear();
+        gradients.resize(rows.len() * feature_count, 0.0);
+        let mut mean_gradients = vec![0.0; gradients.len()];
+        let mut variance_gradients = vec![0.0; gradients.len()];
+        let mut values = vec![0.0; rows.len()];
         for member in &self.members {
-            let posterior =
-                member.process.predict_with_gradient(features, &mut mean_gradient, &mut variance_gradient);
-            let deviation = posterior.deviation();
-            let acquisition = log_expected_improvement(posterior.mean, deviation, member.best);
-            acquisition.add_gradient(weight, deviation, &mean_gradient, &variance_gradient, gradient);
-            value += weight * acquisition.value;
+            let posteriors =
+                member.process.predict_with_gradients(rows, &mut mean_gradients, &mut variance_gradients);
+            let parts = mean_gradients.chunks(feature_count).zip(variance_gradients.chunks(feature_count));
+            let totals = values.iter_mut().zip(gradients.chunks_mut(feature_count));
+            for (((value, gradient), posterior), (mean, variance)) in totals.zip(posteriors).zip(parts) {
+                let deviation = posterior.deviation();
+                let acquisition = log_expected_improvement(posterior.mean, deviation, member.best);
+                acquisition.add_gradient(weight, deviation, mean, variance, gradient);
+                *value += weight * acquisition.value;
+            }
         }
-        value
+        values
     }
 }
 
@@ -297,8 +294,8 @@ mod tests {
         let rows: Vec<Vec<f64>> =
             (0..20).map(|_| representation.features(&space.sample(&mut rng).unwrap())).collect();
         for (row, batched) in rows.iter().zip(ensemble.acquisition_batch(&rows)) {
-            let mut gradient = vec![0.0; row.len()];
-            let value = ensemble.acquisition_with_gradient(row, &mut gradient);
+            let mut gradient = Vec::new();
+            let value = ensemble.acquisition_with_gradients(&[row], &mut gradient)[0];
             assert!((value - batched).abs() < 1e-6 * (1.0 + value.abs()), "{value} {batched}");
             assert!((value - ensemble.acquisition(row)).abs() < 1e-9 * (1.0 + value.abs()));
             for feature in 0..row.len() {

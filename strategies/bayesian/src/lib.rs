@@ -15,6 +15,8 @@ mod tests;
 
 pub use options::{LossWarp, Options};
 
+use std::borrow::Cow;
+
 use ansatz_core::rng::Rng;
 use ansatz_core::strategy::{decode_state, encode_state};
 use ansatz_core::{
@@ -117,11 +119,12 @@ impl Bayesian {
             return Ok(self.design_point(seen).map(Suggestion::new));
         }
         self.update_ensemble();
-        let Some(mut ensemble) = self.ensemble.clone() else {
+        let Some(told_only) = &self.ensemble else {
             return Ok(self.design_point(seen).map(Suggestion::new));
         };
+        let mut ensemble = Cow::Borrowed(told_only);
         for point in unfinished {
-            ensemble.believe(&self.representation, point).map_err(|error| {
+            ensemble.to_mut().believe(&self.representation, point).map_err(|error| {
                 StrategyError::Other(format!("a pending point does not fit the models: {error}"))
             })?;
         }
