@@ -15,6 +15,12 @@ use crate::representation::Representation;
 /// Observations from which hyperparameters are fitted at most; more would cost time and change them little.
 const FIT_COUNT_MAX: usize = 200;
 
+/// Observations beyond which a smaller ensemble of so many does the first part of a search for the best point to ask.
+const ROUGH_COUNT_MAX: usize = 256;
+
+/// Rows that all models look at, at least.
+const QUARTER_COUNT_MIN: usize = 64;
+
 /// Smallest noise variance of the standardised losses.
 const NOISE_MIN: f64 = 1e-8;
 
@@ -35,6 +41,8 @@ pub(crate) struct Ensemble {
     features: Vec<Vec<f64>>,
     /// Which member models the losses as they are, and how they were standardised for it.
     scale: Option<(usize, Scale)>,
+    /// The same models of fewer observations, if there are many.
+    rough: Option<Box<Self>>,
 }
 
 /// How losses were standardised: `loss = centre + unit * target`.
@@ -76,6 +84,22 @@ impl Ensemble {
         hyperparameters: &mut [Option<Hyperparameters>],
         refit: bool,
     ) -> Result<Option<Self>, SurrogateError> {
+        Self::continued(None, representation, told, options, hyperparameters, refit)
+    }
+
+    /// [`Ensemble::fit`] with the same bits, in less time where `former` has models of the first of the same observations
+    /// with the same hyperparameters.
+    pub(crate) fn continued(
+        former: Option<Self>,
+        representation: &Representation,
+        told: &[Told],
+        options: &Options,
+        hyperparameters: &mut [Option<Hyperparameters>],
+        refit: bool,
+    ) -> Result<Option<Self>, SurrogateError> {
+        let mut former = former
+            .filter(|former| former.members.len() == options.warps.len())
+            .map(|former| former.members.into_iter());
         let selected: Vec<&Told> =
             select(told, options.observation_count_max).into_iter().map(|index| &told[index]).collect();
         let losses: Vec<f64> = selected.iter().filter_map(|told| loss(told)).collect();
@@ -88,10 +112,23 @@ impl Ensemble {
         // A fit begins where the last one ended. The usual start is tried too, lest a model stay in a bad mode, but by
         // turns: where one model is stuck the others are not.
         let turn = told.len() % options.warps.len().max(1);
+        let owned = |count_max: usize| -> Vec<usize> {
+            let owned: Vec<Told> = observed.iter().map(|told| (*told).clone()).collect();
+            select(&owned, count_max)
+        };
+        let subset = if refit && observed.len() > FIT_COUNT_MAX { owned(FIT_COUNT_MAX) } else { Vec::new() };
+        let rough_subset = if observed.len() > ROUGH_COUNT_MAX { owned(ROUGH_COUNT_MAX) } else { Vec::new() };
+        let part = |subset: &[usize], targets: &[f64]| -> Result<(Design, Vec<f64>), SurrogateError> {
+            let rows: Vec<&Vec<f64>> = subset.iter().map(|index| &features[*index]).collect();
+            let targets = subset.iter().map(|index| targets[*index]).collect();
+            Ok((Design::from_rows(representation.columns(), &rows)?, targets))
+        };
         let mut members = Vec::new();
+        let mut rough_members = Vec::new();
         let mut scale = None;
         for (index, (warp, stored)) in options.warps.iter().zip(hyperparameters).enumerate() {
             let start_count = usize::from(index == turn);
+            let former = former.as_mut().and_then(Iterator::next).map(|member| member.process);
             let fit_options =
                 FitOptions { noise_min: NOISE_MIN, noise_max, start_count, ..FitOptions::default() };
             let Some(warped) = warp.warp().apply(&losses) else { continue };
@@ -107,22 +144,24 @@ impl Ensemble {
                 .collect();
             let process = match stored {
                 Some(known) if !refit => {
-                    GaussianProcess::with_hyperparameters(design.clone(), targets, known.clone())?
+                    GaussianProcess::continued(former, design.clone(), targets.clone(), known.clone())?
                 }
                 _ if observed.len() <= FIT_COUNT_MAX => {
-                    GaussianProcess::fit(design.clone(), targets, stored.as_ref(), &fit_options)?
+                    GaussianProcess::fit(design.clone(), targets.clone(), stored.as_ref(), &fit_options)?
                 }
                 _ => {
-                    let owned: Vec<Told> = observed.iter().map(|told| (*told).clone()).collect();
-                    let subset = select(&owned, FIT_COUNT_MAX);
-                    let rows: Vec<&Vec<f64>> = subset.iter().map(|index| &features[*index]).collect();
-                    let some = Design::from_rows(representation.columns(), &rows)?;
-                    let some_targets = subset.iter().map(|index| targets[*index]).collect();
+                    let (some, some_targets) = part(&subset, &targets)?;
                     let fitted = GaussianProcess::fit(some, some_targets, stored.as_ref(), &fit_options)?;
                     let found = fitted.hyperparameters().clone();
-                    GaussianProcess::with_hyperparameters(design.clone(), targets, found)?
+                    GaussianProcess::continued(former, design.clone(), targets.clone(), found)?
                 }
             };
+            if !rough_subset.is_empty() {
+                let (some, some_targets) = part(&rough_subset, &targets)?;
+                let known = process.hyperparameters().clone();
+                let process = GaussianProcess::with_hyperparameters(some, some_targets, known)?;
+                rough_members.push(Member { process, best: f64::INFINITY });
+            }
             *stored = Some(process.hyperparameters().clone());
             if *warp == LossWarp::Identity {
                 scale = Scale::between(&losses, &warped).map(|scale| (members.len(), scale));
@@ -132,7 +171,16 @@ impl Ensemble {
         if members.is_empty() {
             return Ok(None);
         }
-        let mut ensemble = Self { members, points, features, scale };
+        let rough = (!rough_members.is_empty()).then(|| {
+            Box::new(Self {
+                members: rough_members,
+                points: Vec::new(),
+                features: Vec::new(),
+                scale: None,
+                rough: None,
+            })
+        });
+        let mut ensemble = Self { members, points, features, scale, rough };
         ensemble.update_best();
         for told in selected.iter().filter(|told| told.lesson == Lesson::Unfinished) {
             ensemble.believe(representation, &told.point)?;
@@ -144,6 +192,17 @@ impl Ensemble {
         for member in &mut self.members {
             member.best = member.process.observed_means().into_iter().fold(f64::INFINITY, f64::min);
         }
+        if let Some(rough) = &mut self.rough {
+            for (member, full) in rough.members.iter_mut().zip(&self.members) {
+                member.best = full.best;
+            }
+        }
+    }
+
+    /// Models that are good enough to find the places that are worth a second look: those of fewer observations if there
+    /// are many, else these.
+    pub(crate) fn rough(&self) -> &Self {
+        self.rough.as_deref().unwrap_or(self)
     }
 
     /// Takes a point without a result as if it had been observed at its posterior mean (Kriging believer, Ginsbourger
@@ -153,6 +212,9 @@ impl Ensemble {
         representation: &Representation,
         point: &Point,
     ) -> Result<(), SurrogateError> {
+        if let Some(rough) = &mut self.rough {
+            rough.believe(representation, point)?;
+        }
         let features = representation.features(point);
         for member in &mut self.members {
             let mean = member.process.predict_mean(&features);
@@ -197,6 +259,11 @@ impl Ensemble {
         weights.iter().map(|weight| 1.0 / weight.sqrt()).collect()
     }
 
+    /// Whether these models are their own rough ones.
+    pub(crate) fn is_rough(&self) -> bool {
+        self.rough.is_none()
+    }
+
     /// Log acquisition of many rows of features.
     pub(crate) fn acquisition_batch<R: AsRef<[f64]>>(&self, rows: &[R]) -> Vec<f64> {
         let weight = 1.0 / self.members.len() as f64;
@@ -208,6 +275,39 @@ impl Ensemble {
             }
         }
         values
+    }
+
+    /// The best of many rows of features: indices of a quarter of them, best first, and the log acquisition of each.
+    ///
+    /// One model chooses the quarter, another one after each observation; a row that is good for their product is hardly
+    /// ever beyond that for one of them.
+    pub(crate) fn best_rows<R: AsRef<[f64]>>(&self, rows: &[R]) -> Vec<(usize, f64)> {
+        let turn =
+            self.members.first().map_or(0, |member| member.process.targets().len()) % self.members.len();
+        let member = &self.members[turn];
+        let mut order: Vec<(usize, f64)> = member
+            .process
+            .predict_batch(rows)
+            .into_iter()
+            .map(|posterior| {
+                log_expected_improvement(posterior.mean, posterior.deviation(), member.best).value
+            })
+            .enumerate()
+            .collect();
+        let by_value = |a: &(usize, f64), b: &(usize, f64)| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0));
+        order.sort_by(by_value);
+        order.truncate(rows.len().div_ceil(4).max(QUARTER_COUNT_MIN));
+        let weight = 1.0 / self.members.len() as f64;
+        order.iter_mut().for_each(|(_, value)| *value *= weight);
+        let chosen: Vec<&[f64]> = order.iter().map(|(index, _)| rows[*index].as_ref()).collect();
+        for (_, member) in self.members.iter().enumerate().filter(|(index, _)| *index != turn) {
+            for ((_, value), posterior) in order.iter_mut().zip(member.process.predict_batch(&chosen)) {
+                *value += weight
+                    * log_expected_improvement(posterior.mean, posterior.deviation(), member.best).value;
+            }
+        }
+        order.sort_by(by_value);
+        order
     }
 
     /// Log acquisition of one row of features.

@@ -51,6 +51,8 @@ pub struct Bayesian {
     state: State,
     /// Models of everything told, without pending trials; rebuilt when needed.
     ensemble: Option<Ensemble>,
+    /// Models of less than what was told: the next ones need not begin anew.
+    former: Option<Ensemble>,
 }
 
 /// What a snapshot holds.
@@ -94,7 +96,8 @@ impl Bayesian {
         let news = count - self.state.fitted_count.min(count);
         let refit =
             if count <= REFIT_ALWAYS_COUNT_MAX { news > 0 } else { news >= count.div_ceil(REFIT_SHARE) };
-        let fitted = Ensemble::fit(
+        let fitted = Ensemble::continued(
+            self.former.take(),
             &self.representation,
             &self.state.told,
             &self.options,
@@ -188,6 +191,7 @@ impl Strategy for Bayesian {
             options,
             state,
             ensemble: None,
+            former: None,
         })
     }
 
@@ -224,7 +228,7 @@ impl Strategy for Bayesian {
         self.state
             .told
             .extend(observations.iter().map(|observation| Told::new(observation, self.full_fidelity)));
-        self.ensemble = None;
+        self.former = self.ensemble.take().or(self.former.take());
         Ok(())
     }
 
@@ -260,6 +264,7 @@ impl Strategy for Bayesian {
         }
         self.state = state;
         self.ensemble = None;
+        self.former = None;
         Ok(())
     }
 }

@@ -38,6 +38,13 @@ const APPROACH: OptimiseOptions = OptimiseOptions {
     value_tolerance: 1e-5,
     first_step_max: 0.3,
 };
+/// How far the best go where there are so many observations that the models of fewer did the approach.
+const FINISH_OF_MANY: OptimiseOptions = OptimiseOptions {
+    iteration_count_max: 20,
+    gradient_tolerance: 1e-3,
+    value_tolerance: 1e-6,
+    first_step_max: 0.1,
+};
 /// Choices of one categorical parameter that a climb tries at most.
 const CHOICE_COUNT_MAX: u64 = 64;
 
@@ -92,12 +99,22 @@ impl Maximiser<'_> {
             return None;
         }
         let rows: Vec<&[f64]> = candidates.iter().map(|candidate| candidate.features.as_slice()).collect();
-        let values = self.ensemble.acquisition_batch(&rows);
-        let mut order: Vec<usize> = (0..candidates.len()).collect();
-        order.sort_by(|a, b| values[*b].total_cmp(&values[*a]).then(a.cmp(b)));
+        let order: Vec<(usize, f64)> = if complete {
+            let values = self.ensemble.acquisition_batch(&rows);
+            let mut order: Vec<(usize, f64)> = values.into_iter().enumerate().collect();
+            order.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+            order
+        } else {
+            self.ensemble.rough().best_rows(&rows)
+        };
         if !complete {
-            let starts = self.starts(&candidates, &values, &order);
-            let mut climbed = self.climb(starts, &APPROACH);
+            let starts = self.starts(&candidates, &order);
+            let mut climbed = self.climb(self.ensemble.rough(), starts, &APPROACH);
+            if !self.ensemble.is_rough() {
+                let rows: Vec<&[f64]> = climbed.iter().map(|(_, end)| end.features.as_slice()).collect();
+                let values = self.ensemble.acquisition_batch(&rows);
+                climbed.iter_mut().zip(values).for_each(|(climb, value)| climb.0 = value);
+            }
             climbed.sort_by(|a, b| b.0.total_cmp(&a.0));
             self.finish(&mut climbed);
             climbed.sort_by(|a, b| b.0.total_cmp(&a.0));
@@ -106,7 +123,8 @@ impl Maximiser<'_> {
                 return Some(best.point);
             }
         }
-        let best = order.into_iter().find(|index| !self.seen.contains_nearly(&candidates[*index]))?;
+        let (best, _) =
+            order.into_iter().find(|(index, _)| !self.seen.contains_nearly(&candidates[*index]))?;
         candidates.into_iter().nth(best).map(|candidate| candidate.point)
     }
 
@@ -205,10 +223,10 @@ impl Maximiser<'_> {
 
     /// Where to climb from: the best candidates at some distance from each other, others by chance with a bias to
     /// the good, and the best observed point.
-    fn starts(&mut self, candidates: &[Candidate], values: &[f64], order: &[usize]) -> Vec<Candidate> {
+    fn starts(&mut self, candidates: &[Candidate], order: &[(usize, f64)]) -> Vec<Candidate> {
         let count = self.options.start_count;
         let mut starts: Vec<Candidate> = Vec::with_capacity(count + 1);
-        for index in order {
+        for (index, _) in order {
             if starts.len() >= count.div_ceil(2) {
                 break;
             }
@@ -221,14 +239,14 @@ impl Maximiser<'_> {
                 starts.push(candidate.clone());
             }
         }
-        let top = order.first().map_or(0.0, |index| values[*index]);
+        let top = order.first().map_or(0.0, |(_, value)| *value);
         for _ in 0..40 * count {
             if starts.len() >= count {
                 break;
             }
             let place = self.rng.random::<f64>() * self.rng.random::<f64>() * order.len() as f64;
-            let index = order[(place as usize).min(order.len() - 1)];
-            if self.rng.random::<f64>() < libm::exp((values[index] - top) / 4.0).max(0.02) {
+            let (index, value) = order[(place as usize).min(order.len() - 1)];
+            if self.rng.random::<f64>() < libm::exp((value - top) / 4.0).max(0.02) {
                 starts.push(candidates[index].clone());
             }
         }
@@ -249,16 +267,22 @@ impl Maximiser<'_> {
             }
         }
         let starts = chosen.iter().map(|index| climbed[*index].1.clone()).collect();
-        for (index, finished) in chosen.into_iter().zip(self.climb(starts, &OptimiseOptions::default())) {
+        let options = if self.ensemble.is_rough() { OptimiseOptions::default() } else { FINISH_OF_MANY };
+        for (index, finished) in chosen.into_iter().zip(self.climb(self.ensemble, starts, &options)) {
             climbed[index] = finished;
         }
     }
 
     /// A local maximum near each start, with its value. All climb side by side, since the models look at eight points in
     /// the time of one; none depends on the others.
-    fn climb(&self, starts: Vec<Candidate>, options: &OptimiseOptions) -> Vec<(f64, Candidate)> {
+    fn climb(
+        &self,
+        ensemble: &Ensemble,
+        starts: Vec<Candidate>,
+        options: &OptimiseOptions,
+    ) -> Vec<(f64, Candidate)> {
         let rows: Vec<&[f64]> = starts.iter().map(|start| start.features.as_slice()).collect();
-        let values = self.ensemble.acquisition_batch(&rows);
+        let values = ensemble.acquisition_batch(&rows);
         let mut climbs: Vec<(f64, Candidate)> = values.into_iter().zip(starts).collect();
         let has_levels = self
             .representation
@@ -268,9 +292,9 @@ impl Maximiser<'_> {
         let mut open: Vec<&mut (f64, Candidate)> = climbs.iter_mut().collect();
         for _ in 0..if has_levels { ROUND_COUNT_MAX } else { 1 } {
             let before: Vec<f64> = open.iter().map(|(value, _)| *value).collect();
-            self.climb_gradient(&mut open, options);
+            self.climb_gradient(ensemble, &mut open, options);
             if has_levels {
-                open.iter_mut().for_each(|climb| self.climb_levels(climb));
+                open.iter_mut().for_each(|climb| self.climb_levels(ensemble, climb));
             }
             let mut before = before.into_iter();
             open.retain(|(value, _)| before.next().is_some_and(|before| *value > before + 1e-9));
@@ -279,7 +303,12 @@ impl Maximiser<'_> {
     }
 
     /// Projected L-BFGS over the active columns with a gradient, each in units of its length scale.
-    fn climb_gradient(&self, climbs: &mut [&mut (f64, Candidate)], options: &OptimiseOptions) {
+    fn climb_gradient(
+        &self,
+        ensemble: &Ensemble,
+        climbs: &mut [&mut (f64, Candidate)],
+        options: &OptimiseOptions,
+    ) {
         let mut ascents: Vec<Option<Ascent>> =
             climbs.iter().map(|(_, candidate)| self.ascent(candidate, options)).collect();
         let feature_count = self.representation.columns().len();
@@ -291,7 +320,7 @@ impl Maximiser<'_> {
                 break;
             }
             let rows: Vec<&[f64]> = open.iter().map(|ascent| ascent.features.as_slice()).collect();
-            let values = self.ensemble.acquisition_with_gradients(&rows, &mut gradients);
+            let values = ensemble.acquisition_with_gradients(&rows, &mut gradients);
             for ((ascent, value), gradient) in
                 open.iter_mut().zip(values).zip(gradients.chunks(feature_count))
             {
@@ -304,7 +333,7 @@ impl Maximiser<'_> {
             .map(|((_, candidate), ascent)| self.feasible_end(candidate, ascent?))
             .collect();
         let rows: Vec<&[f64]> = found.iter().flatten().map(|found| found.features.as_slice()).collect();
-        let mut values = self.ensemble.acquisition_batch(&rows).into_iter();
+        let mut values = ensemble.acquisition_batch(&rows).into_iter();
         for (climb, candidate) in climbs.iter_mut().zip(found) {
             if let Some(candidate) = candidate
                 && let Some(value) = values.next()
@@ -366,7 +395,7 @@ impl Maximiser<'_> {
     }
 
     /// Coordinate search over levels and choices.
-    fn climb_levels(&self, climb: &mut (f64, Candidate)) {
+    fn climb_levels(&self, ensemble: &Ensemble, climb: &mut (f64, Candidate)) {
         let encoding = self.representation.encoding();
         for (column, search) in self.representation.searches().iter().enumerate() {
             let current = &climb.1.point;
@@ -396,7 +425,7 @@ impl Maximiser<'_> {
                 .map(|point| self.candidate(point))
                 .collect();
             let rows: Vec<&[f64]> = moved.iter().map(|candidate| candidate.features.as_slice()).collect();
-            let values = self.ensemble.acquisition_batch(&rows);
+            let values = ensemble.acquisition_batch(&rows);
             for (value, candidate) in values.into_iter().zip(moved) {
                 if value > climb.0 {
                     *climb = (value, candidate);
