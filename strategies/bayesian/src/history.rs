@@ -76,10 +76,26 @@ impl Told {
 
 /// Indices of the trials that a model of at most `count_max` observations holds, in the order told: all of them, or
 /// else the best half and the latest of the others.
+///
+/// The choice is made anew when a sixteenth of `count_max` has been added. In between the selection only grows, and so do
+/// the factors of the models.
 pub(crate) fn select(told: &[Told], count_max: usize) -> Vec<usize> {
     if told.len() <= count_max {
         return (0..told.len()).collect();
     }
+    let added_max = count_max / 16;
+    let added = match added_max {
+        0 => 0,
+        _ => (told.len() - count_max - 1) % added_max + 1,
+    };
+    let (before, _) = told.split_at(told.len() - added);
+    let mut selected = best_and_latest(before, count_max - added_max);
+    selected.extend(before.len()..told.len());
+    selected
+}
+
+/// Indices of `count_max` trials in the order told: the best half and the latest of the others.
+fn best_and_latest(told: &[Told], count_max: usize) -> Vec<usize> {
     let mut chosen = vec![false; told.len()];
     let mut count = 0;
     for index in best(told, count_max / 2).into_iter().chain((0..told.len()).rev()) {
@@ -143,6 +159,23 @@ mod tests {
         all[19].lesson = Lesson::Bad;
         assert_eq!(select(&all, 20), (0..20).collect::<Vec<_>>());
         assert_eq!(select(&all, 6), [0, 1, 2, 17, 18, 19]);
+    }
+
+    #[test]
+    fn a_full_model_grows_for_a_while_before_it_is_thinned() {
+        let all: Vec<Told> = (0..200_u32).map(|index| told(&[f64::from(index * 7919 % 200)], &[])).collect();
+        let mut former = select(&all[..64], 64);
+        let mut thinned_count = 0;
+        for count in 65..=200 {
+            let selected = select(&all[..count], 64);
+            assert!((60..=64).contains(&selected.len()));
+            assert!(selected.is_sorted() && selected.ends_with(&[count - 1]));
+            if !selected.starts_with(&former) {
+                thinned_count += 1;
+            }
+            former = selected;
+        }
+        assert_eq!(thinned_count, (200_usize - 64).div_ceil(4));
     }
 
     #[test]

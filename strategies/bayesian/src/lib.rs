@@ -17,6 +17,8 @@ mod tests;
 
 pub use options::{LossWarp, Options};
 
+use std::borrow::Cow;
+
 use ansatz_core::rng::Rng;
 use ansatz_core::strategy::{decode_state, encode_state};
 use ansatz_core::{
@@ -53,6 +55,8 @@ pub struct Bayesian {
     state: State,
     /// Models of everything told, without pending trials; rebuilt when needed.
     models: Option<Models>,
+    /// Models of less than what was told: the next ones need not begin anew.
+    former: Option<Models>,
 }
 
 /// What a snapshot holds.
@@ -103,7 +107,9 @@ impl Bayesian {
             true => news > 0 || weights.is_some(),
             false => news >= count.div_ceil(REFIT_SHARE),
         };
-        let fitted = Models::fit(
+        let former = self.models.take().or(self.former.take());
+        let fitted = Models::continued(
+            former,
             &self.representation,
             &self.state.told,
             self.shape,
@@ -135,11 +141,12 @@ impl Bayesian {
             return Ok(self.design_point(seen).map(Suggestion::new));
         }
         self.update_models();
-        let Some(mut models) = self.models.clone() else {
+        let Some(told_only) = &self.models else {
             return Ok(self.design_point(seen).map(Suggestion::new));
         };
+        let mut models = Cow::Borrowed(told_only);
         for point in unfinished {
-            models.believe(&self.representation, point).map_err(|error| {
+            models.to_mut().believe(&self.representation, point).map_err(|error| {
                 StrategyError::Other(format!("a pending point does not fit the models: {error}"))
             })?;
         }
@@ -212,6 +219,7 @@ impl Strategy for Bayesian {
             shape,
             state,
             models: None,
+            former: None,
         })
     }
 
@@ -248,7 +256,7 @@ impl Strategy for Bayesian {
         self.state
             .told
             .extend(observations.iter().map(|observation| Told::new(observation, self.full_fidelity)));
-        self.models = None;
+        self.former = self.models.take().or(self.former.take());
         Ok(())
     }
 
@@ -290,6 +298,7 @@ impl Strategy for Bayesian {
         }
         self.state = state;
         self.models = None;
+        self.former = None;
         Ok(())
     }
 }

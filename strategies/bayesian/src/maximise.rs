@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use ansatz_core::Point;
 use ansatz_core::rng::Rng;
 use ansatz_sampling::Sobol;
-use ansatz_surrogate::{OptimiseOptions, minimise};
+use ansatz_surrogate::{Descent, OptimiseOptions};
 use rand::RngExt;
 
 use crate::acquisition::AcquisitionFunction;
@@ -35,6 +35,13 @@ const APPROACH: OptimiseOptions = OptimiseOptions {
     gradient_tolerance: 1e-3,
     value_tolerance: 1e-5,
     first_step_max: 0.3,
+};
+/// How far the best go where there are so many observations that the models of fewer did the approach.
+const FINISH_OF_MANY: OptimiseOptions = OptimiseOptions {
+    iteration_count_max: 20,
+    gradient_tolerance: 1e-3,
+    value_tolerance: 1e-6,
+    first_step_max: 0.1,
 };
 /// Choices of one categorical parameter that a climb tries at most.
 const CHOICE_COUNT_MAX: u64 = 64;
@@ -89,16 +96,23 @@ impl Maximiser<'_> {
         if candidates.is_empty() {
             return None;
         }
-        let rows: Vec<Vec<f64>> = candidates.iter().map(|candidate| candidate.features.clone()).collect();
-        let values = self.acquisition.acquisition_batch(&rows);
-        let mut order: Vec<usize> = (0..candidates.len()).collect();
-        order.sort_by(|a, b| values[*b].total_cmp(&values[*a]).then(a.cmp(b)));
+        let rows: Vec<&[f64]> = candidates.iter().map(|candidate| candidate.features.as_slice()).collect();
+        let order: Vec<(usize, f64)> = if complete {
+            let values = self.acquisition.acquisition_batch(&rows);
+            let mut order: Vec<(usize, f64)> = values.into_iter().enumerate().collect();
+            order.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+            order
+        } else {
+            self.rough().best_rows(&rows)
+        };
         if !complete {
-            let mut climbed: Vec<(f64, Candidate)> = self
-                .starts(&candidates, &values, &order)
-                .into_iter()
-                .map(|start| self.climb(start, &APPROACH))
-                .collect();
+            let starts = self.starts(&candidates, &order);
+            let mut climbed = self.climb(self.rough(), starts, &APPROACH);
+            if self.acquisition.rough().is_some() {
+                let rows: Vec<&[f64]> = climbed.iter().map(|(_, end)| end.features.as_slice()).collect();
+                let values = self.acquisition.acquisition_batch(&rows);
+                climbed.iter_mut().zip(values).for_each(|(climb, value)| climb.0 = value);
+            }
             climbed.sort_by(|a, b| b.0.total_cmp(&a.0));
             self.finish(&mut climbed);
             climbed.sort_by(|a, b| b.0.total_cmp(&a.0));
@@ -107,8 +121,14 @@ impl Maximiser<'_> {
                 return Some(best.point);
             }
         }
-        let best = order.into_iter().find(|index| !self.seen.contains_nearly(&candidates[*index]))?;
+        let (best, _) =
+            order.into_iter().find(|(index, _)| !self.seen.contains_nearly(&candidates[*index]))?;
         candidates.into_iter().nth(best).map(|candidate| candidate.point)
+    }
+
+    /// What does the first part of the search.
+    fn rough(&self) -> &dyn AcquisitionFunction {
+        self.acquisition.rough().unwrap_or(self.acquisition)
     }
 
     fn candidate(&self, point: Point) -> Candidate {
@@ -206,10 +226,10 @@ impl Maximiser<'_> {
 
     /// Where to climb from: the best candidates at some distance from each other, others by chance with a bias to
     /// the good, and the best observed point.
-    fn starts(&mut self, candidates: &[Candidate], values: &[f64], order: &[usize]) -> Vec<Candidate> {
+    fn starts(&mut self, candidates: &[Candidate], order: &[(usize, f64)]) -> Vec<Candidate> {
         let count = self.options.start_count;
         let mut starts: Vec<Candidate> = Vec::with_capacity(count + 1);
-        for index in order {
+        for (index, _) in order {
             if starts.len() >= count.div_ceil(2) {
                 break;
             }
@@ -222,14 +242,14 @@ impl Maximiser<'_> {
                 starts.push(candidate.clone());
             }
         }
-        let top = order.first().map_or(0.0, |index| values[*index]);
+        let top = order.first().map_or(0.0, |(_, value)| *value);
         for _ in 0..40 * count {
             if starts.len() >= count {
                 break;
             }
             let place = self.rng.random::<f64>() * self.rng.random::<f64>() * order.len() as f64;
-            let index = order[(place as usize).min(order.len() - 1)];
-            if self.rng.random::<f64>() < libm::exp((values[index] - top) / 4.0).max(0.02) {
+            let (index, value) = order[(place as usize).min(order.len() - 1)];
+            if self.rng.random::<f64>() < libm::exp((value - top) / 4.0).max(0.02) {
                 starts.push(candidates[index].clone());
             }
         }
@@ -239,49 +259,101 @@ impl Maximiser<'_> {
 
     /// Takes the best climbs to their ends, one for each maximum that they approach: most approach the same few.
     fn finish(&self, climbed: &mut [(f64, Candidate)]) {
-        let mut finished: Vec<Vec<f64>> = Vec::with_capacity(FINISH_COUNT);
-        for (value, candidate) in climbed {
-            if finished.len() == FINISH_COUNT {
-                break;
-            }
-            let far = |other: &Vec<f64>| {
-                self.acquisition.squared_distance(other, &candidate.features) > START_SQUARED_DISTANCE_MIN
+        let mut chosen: Vec<usize> = Vec::with_capacity(FINISH_COUNT);
+        for (index, (_, candidate)) in climbed.iter().enumerate() {
+            let far = |other: &usize| {
+                self.acquisition.squared_distance(&climbed[*other].1.features, &candidate.features)
+                    > START_SQUARED_DISTANCE_MIN
             };
-            if finished.iter().all(far) {
-                finished.push(candidate.features.clone());
-                (*value, *candidate) = self.climb(candidate.clone(), &OptimiseOptions::default());
+            if chosen.len() < FINISH_COUNT && chosen.iter().all(far) {
+                chosen.push(index);
             }
+        }
+        let starts = chosen.iter().map(|index| climbed[*index].1.clone()).collect();
+        let options =
+            if self.acquisition.rough().is_none() { OptimiseOptions::default() } else { FINISH_OF_MANY };
+        for (index, finished) in chosen.into_iter().zip(self.climb(self.acquisition, starts, &options)) {
+            climbed[index] = finished;
         }
     }
 
-    /// A local maximum near the start, with its value.
-    fn climb(&self, start: Candidate, options: &OptimiseOptions) -> (f64, Candidate) {
-        let mut value = self.acquisition.acquisition(&start.features);
-        let mut current = start;
+    /// A local maximum near each start, with its value. All climb side by side, since the models look at eight points in
+    /// the time of one; none depends on the others.
+    fn climb(
+        &self,
+        acquisition: &dyn AcquisitionFunction,
+        starts: Vec<Candidate>,
+        options: &OptimiseOptions,
+    ) -> Vec<(f64, Candidate)> {
+        let rows: Vec<&[f64]> = starts.iter().map(|start| start.features.as_slice()).collect();
+        let values = acquisition.acquisition_batch(&rows);
+        let mut climbs: Vec<(f64, Candidate)> = values.into_iter().zip(starts).collect();
         let has_levels = self
             .representation
             .searches()
             .iter()
             .any(|search| matches!(search, Search::Levels(_) | Search::RoundedGradient(_)));
+        let mut open: Vec<&mut (f64, Candidate)> = climbs.iter_mut().collect();
         for _ in 0..if has_levels { ROUND_COUNT_MAX } else { 1 } {
-            let before = value;
-            self.climb_gradient(&mut current, &mut value, options);
+            let before: Vec<f64> = open.iter().map(|(value, _)| *value).collect();
+            self.climb_gradient(acquisition, &mut open, options);
             if has_levels {
-                self.climb_levels(&mut current, &mut value);
+                open.iter_mut().for_each(|climb| self.climb_levels(acquisition, climb));
             }
-            if value <= before + 1e-9 {
-                break;
-            }
+            let mut before = before.into_iter();
+            open.retain(|(value, _)| before.next().is_some_and(|before| *value > before + 1e-9));
         }
-        (value, current)
+        climbs
     }
 
     /// Projected L-BFGS over the active columns with a gradient, each in units of its length scale.
-    fn climb_gradient(&self, current: &mut Candidate, value: &mut f64, options: &OptimiseOptions) {
+    fn climb_gradient(
+        &self,
+        acquisition: &dyn AcquisitionFunction,
+        climbs: &mut [&mut (f64, Candidate)],
+        options: &OptimiseOptions,
+    ) {
+        let mut ascents: Vec<Option<Ascent>> =
+            climbs.iter().map(|(_, candidate)| self.ascent(candidate, options)).collect();
+        let feature_count = self.representation.columns().len();
+        let mut gradients = Vec::new();
+        loop {
+            let mut open: Vec<&mut Ascent> =
+                ascents.iter_mut().flatten().filter_map(Ascent::placed).collect();
+            if open.is_empty() {
+                break;
+            }
+            let rows: Vec<&[f64]> = open.iter().map(|ascent| ascent.features.as_slice()).collect();
+            let values = acquisition.acquisition_with_gradients(&rows, &mut gradients);
+            for ((ascent, value), gradient) in
+                open.iter_mut().zip(values).zip(gradients.chunks(feature_count))
+            {
+                ascent.tell(value, gradient);
+            }
+        }
+        let found: Vec<Option<Candidate>> = climbs
+            .iter()
+            .zip(ascents)
+            .map(|((_, candidate), ascent)| self.feasible_end(candidate, ascent?))
+            .collect();
+        let rows: Vec<&[f64]> = found.iter().flatten().map(|found| found.features.as_slice()).collect();
+        let mut values = acquisition.acquisition_batch(&rows).into_iter();
+        for (climb, candidate) in climbs.iter_mut().zip(found) {
+            if let Some(candidate) = candidate
+                && let Some(value) = values.next()
+                && value > climb.0
+            {
+                **climb = (value, candidate);
+            }
+        }
+    }
+
+    /// A climb from here; `None` if no column has a gradient.
+    fn ascent(&self, start: &Candidate, options: &OptimiseOptions) -> Option<Ascent> {
         let encoding = self.representation.encoding();
-        let active = encoding.activity(&current.point);
+        let active = encoding.activity(&start.point);
         let length_scales = self.acquisition.length_scales();
-        let variables: Vec<(usize, usize, f64)> = (0..encoding.column_count())
+        let variables: Vec<Variable> = (0..encoding.column_count())
             .filter(|column| {
                 active[*column]
                     && matches!(
@@ -291,64 +363,50 @@ impl Maximiser<'_> {
             })
             .filter_map(|column| {
                 let feature = self.representation.feature_of(column)?;
-                Some((column, feature, length_scales[feature].clamp(1e-3, 2.0)))
+                Some(Variable { column, feature, unit: length_scales[feature].clamp(1e-3, 2.0) })
             })
             .collect();
         if variables.is_empty() {
-            return;
+            return None;
         }
-        let start: Vec<f64> =
-            variables.iter().map(|(_, feature, unit)| current.features[*feature] / unit).collect();
+        let from: Vec<f64> = variables.iter().map(|v| start.features[v.feature] / v.unit).collect();
         let lower = vec![0.0; variables.len()];
-        let upper: Vec<f64> = variables.iter().map(|(_, _, unit)| 1.0 / unit).collect();
-        let mut features = current.features.clone();
-        let mut feature_gradient = vec![0.0; features.len()];
-        let objective = |scaled: &[f64], gradient: &mut [f64]| {
-            for ((_, feature, unit), coordinate) in variables.iter().zip(scaled) {
-                features[*feature] = coordinate * unit;
-            }
-            let value = self.acquisition.acquisition_with_gradient(&features, &mut feature_gradient);
-            for ((_, feature, unit), slope) in variables.iter().zip(gradient) {
-                *slope = -feature_gradient[*feature] * unit;
-            }
-            -value
-        };
-        let found = minimise(objective, &start, &lower, &upper, options);
-        let row = encoding.encode(&current.point);
-        // A straight way back towards the start leads into the feasible region.
+        let upper: Vec<f64> = variables.iter().map(|variable| 1.0 / variable.unit).collect();
+        let descent = Descent::new(&from, &lower, &upper, options);
+        let scaled_gradient = vec![0.0; variables.len()];
+        Some(Ascent { variables, start: from, descent, features: start.features.clone(), scaled_gradient })
+    }
+
+    /// Where a climb ended, or as near to that as constraints allow: a straight way back towards the start leads into
+    /// the feasible region.
+    fn feasible_end(&self, start: &Candidate, ascent: Ascent) -> Option<Candidate> {
+        let encoding = self.representation.encoding();
+        let row = encoding.encode(&start.point);
+        let end = ascent.descent.into_minimum().point;
         let mut share = 1.0;
         for _ in 0..12 {
             let mut moved = row.clone();
-            for (((column, _, unit), to), from) in variables.iter().zip(&found.point).zip(&start) {
-                moved[*column] = (from + share * (to - from)) * unit;
+            for ((variable, to), from) in ascent.variables.iter().zip(&end).zip(&ascent.start) {
+                moved[variable.column] = (from + share * (to - from)) * variable.unit;
             }
             let point = encoding.decode(&moved);
             if self.representation.space().is_feasible(&point) {
-                self.accept_better(point, current, value);
-                return;
+                return Some(self.candidate(point));
             }
             share *= 0.6;
         }
-    }
-
-    /// Takes a point if it is better.
-    fn accept_better(&self, point: Point, current: &mut Candidate, value: &mut f64) {
-        let candidate = self.candidate(point);
-        let found = self.acquisition.acquisition(&candidate.features);
-        if found > *value {
-            *current = candidate;
-            *value = found;
-        }
+        None
     }
 
     /// Coordinate search over levels and choices.
-    fn climb_levels(&self, current: &mut Candidate, value: &mut f64) {
+    fn climb_levels(&self, acquisition: &dyn AcquisitionFunction, climb: &mut (f64, Candidate)) {
         let encoding = self.representation.encoding();
         for (column, search) in self.representation.searches().iter().enumerate() {
-            if !current.point.is_active(encoding.columns()[column].parameter_index) {
+            let current = &climb.1.point;
+            if !current.is_active(encoding.columns()[column].parameter_index) {
                 continue;
             }
-            let row = encoding.encode(&current.point);
+            let row = encoding.encode(current);
             let (count, levels): (u64, Vec<u64>) = match *search {
                 Search::Levels(count) => (count, (0..count.min(CHOICE_COUNT_MAX)).collect()),
                 Search::RoundedGradient(count) => {
@@ -360,15 +418,63 @@ impl Maximiser<'_> {
                 }
                 Search::Gradient | Search::Fixed => continue,
             };
-            for level in levels {
-                let mut moved = row.clone();
-                moved[column] = (level as f64 + 0.5) / count as f64;
-                let point = encoding.decode(&moved);
-                if point != current.point && self.representation.space().is_feasible(&point) {
-                    self.accept_better(point, current, value);
+            let moved: Vec<Candidate> = levels
+                .into_iter()
+                .map(|level| {
+                    let mut moved = row.clone();
+                    moved[column] = (level as f64 + 0.5) / count as f64;
+                    encoding.decode(&moved)
+                })
+                .filter(|point| point != current && self.representation.space().is_feasible(point))
+                .map(|point| self.candidate(point))
+                .collect();
+            let rows: Vec<&[f64]> = moved.iter().map(|candidate| candidate.features.as_slice()).collect();
+            let values = acquisition.acquisition_batch(&rows);
+            for (value, candidate) in values.into_iter().zip(moved) {
+                if value > climb.0 {
+                    *climb = (value, candidate);
                 }
             }
         }
+    }
+}
+
+/// A column that a climb moves.
+struct Variable {
+    /// Its place in the encoding and among the features.
+    column: usize,
+    feature: usize,
+    /// What a step of 1 is in the cube.
+    unit: f64,
+}
+
+/// A climb along the gradient.
+struct Ascent {
+    variables: Vec<Variable>,
+    /// In units of the variables.
+    start: Vec<f64>,
+    /// Of the negative acquisition function.
+    descent: Descent,
+    /// Of the point that is wanted next.
+    features: Vec<f64>,
+    scaled_gradient: Vec<f64>,
+}
+
+impl Ascent {
+    /// With the features of the point that is wanted next; `None` at the end.
+    fn placed(&mut self) -> Option<&mut Self> {
+        for (variable, coordinate) in self.variables.iter().zip(self.descent.wanted()?) {
+            self.features[variable.feature] = coordinate * variable.unit;
+        }
+        Some(self)
+    }
+
+    /// The acquisition function there, and its gradient by the features.
+    fn tell(&mut self, value: f64, gradient: &[f64]) {
+        for (slope, variable) in self.scaled_gradient.iter_mut().zip(&self.variables) {
+            *slope = -gradient[variable.feature] * variable.unit;
+        }
+        self.descent.tell(-value, &self.scaled_gradient);
     }
 }
 

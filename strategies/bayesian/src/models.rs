@@ -17,6 +17,9 @@ use crate::representation::Representation;
 /// Observations from which hyperparameters are fitted at most; more would cost time and change them little.
 const FIT_COUNT_MAX: usize = 200;
 
+/// Observations beyond which smaller models of so many do the first part of a search for the best point to ask.
+const ROUGH_COUNT_MAX: usize = 256;
+
 /// Smallest noise variance of the standardised targets.
 const NOISE_MIN: f64 = 1e-8;
 
@@ -88,6 +91,8 @@ pub(crate) struct Models {
     eligible: Vec<bool>,
     /// Which model is of the first metric as it is, and how that was standardised for it.
     scale: Option<(usize, Scale)>,
+    /// The same models of fewer observations, if there are many and of one loss without constraints.
+    rough: Option<Box<Self>>,
 }
 
 /// How losses were standardised: `loss = centre + unit * target`.
@@ -132,6 +137,24 @@ impl Models {
         fits: &mut Fits,
         refit: bool,
     ) -> Result<Option<Self>, SurrogateError> {
+        Self::continued(None, representation, told, shape, weights, options, fits, refit)
+    }
+
+    /// [`Models::fit`] with the same bits, in less time where `former` has models of the first of the same observations
+    /// with the same hyperparameters.
+    #[expect(clippy::too_many_arguments, reason = "those of a fit and one more")]
+    pub(crate) fn continued(
+        former: Option<Self>,
+        representation: &Representation,
+        told: &[Told],
+        shape: Shape,
+        weights: Option<&[f64]>,
+        options: &Options,
+        fits: &mut Fits,
+        refit: bool,
+    ) -> Result<Option<Self>, SurrogateError> {
+        let (former_losses, former_bounds) =
+            former.map(|former| (former.losses, former.bounds)).unwrap_or_default();
         let selected: Vec<&Told> =
             select(told, options.observation_count_max).into_iter().map(|index| &told[index]).collect();
         let observed: Vec<&Told> =
@@ -155,7 +178,15 @@ impl Models {
         if columns.len() > 1 && columns.iter().all(|column| Warp::Identity.apply(column).is_none()) {
             return Ok(None);
         }
+        // Former models stand in the same places only if none of them is missing.
+        let mut former_losses: Vec<Option<LossModel>> = former_losses.into_iter().map(Some).collect();
+        former_losses.resize_with(plans.len(), || None);
+        let rough_rows = match columns.len() == 1 && shape.constraint_count == 0 {
+            true => everything.thinned(representation, ROUGH_COUNT_MAX)?,
+            false => None,
+        };
         let mut losses = Vec::new();
+        let mut rough_losses = Vec::new();
         let mut scale = None;
         for (index, ((column, warp), stored)) in plans.iter().zip(&mut fits.losses).enumerate() {
             let warped = match warp.warp().apply(&columns[*column]) {
@@ -173,11 +204,19 @@ impl Models {
                     Lesson::Bad | Lesson::Unfinished => worst,
                 })
                 .collect();
-            let process = fitter.fit(&everything, targets, stored, index, plans.len())?;
+            let former = former_losses[index].take().map(|model| model.process);
+            let process = fitter.fit(&everything, former, targets.clone(), stored, (index, plans.len()))?;
+            if let Some((subset, rows)) = &rough_rows {
+                let some_targets = subset.iter().map(|row| targets[*row]).collect();
+                let known = process.hyperparameters().clone();
+                let process =
+                    GaussianProcess::with_hyperparameters(rows.design.clone(), some_targets, known)?;
+                rough_losses.push(LossModel { process, means: Vec::new() });
+            }
             if *warp == LossWarp::Identity && *column == 0 && weights.is_none() {
                 scale = Scale::between(&columns[0], &warped).map(|scale| (losses.len(), scale));
             }
-            let means = features.iter().map(|row| process.predict_mean(row)).collect();
+            let means = process.observed_means();
             losses.push(LossModel { process, means });
         }
         if losses.is_empty() {
@@ -193,12 +232,16 @@ impl Models {
                 .map(|(told, row)| (*told, row.clone()))
                 .unzip();
             let rows = Rows::new(representation, measured, measured_features)?;
+            let mut former_bounds: Vec<Option<BoundModel>> = former_bounds.into_iter().map(Some).collect();
+            former_bounds.resize_with(shape.constraint_count, || None);
             for (index, stored) in fits.constraints.iter_mut().enumerate() {
                 let excesses: Vec<f64> =
                     rows.told.iter().filter_map(|told| told.excesses()?.get(index).copied()).collect();
                 match bounded(&excesses) {
                     Some((targets, bound)) => {
-                        let process = fitter.fit(&rows, targets, stored, index, shape.constraint_count)?;
+                        let former = former_bounds[index].take().map(|model| model.process);
+                        let place = (index, shape.constraint_count);
+                        let process = fitter.fit(&rows, former, targets, stored, place)?;
                         bounds.push(BoundModel { process, bound });
                     }
                     None => is_hopeless |= excesses.first().is_some_and(|excess| *excess > 0.0),
@@ -216,7 +259,20 @@ impl Models {
             features,
             eligible: Vec::new(),
             scale,
+            rough: None,
         };
+        if !rough_losses.is_empty() {
+            models.rough = Some(Box::new(Self {
+                losses: rough_losses,
+                bounds: Vec::new(),
+                points: Vec::new(),
+                features: Vec::new(),
+                eligible: Vec::new(),
+                scale: None,
+                rough: None,
+                ..models
+            }));
+        }
         models.eligible =
             observed.iter().zip(&models.features).map(|(told, row)| models.is_eligible(told, row)).collect();
         for told in selected.iter().filter(|told| told.lesson == Lesson::Unfinished) {
@@ -249,6 +305,9 @@ impl Models {
         representation: &Representation,
         point: &Point,
     ) -> Result<(), SurrogateError> {
+        if let Some(rough) = &mut self.rough {
+            rough.believe(representation, point)?;
+        }
         let features = representation.features(point);
         self.eligible.push(self.is_believed_allowed(&features));
         for model in &mut self.losses {
@@ -263,6 +322,12 @@ impl Models {
         self.points.push(point.clone());
         self.features.push(features);
         Ok(())
+    }
+
+    /// Models of fewer observations that are good enough to find the places that are worth a second look; `None` if
+    /// these are small enough.
+    pub(crate) fn rough(&self) -> Option<&Self> {
+        self.rough.as_deref()
     }
 
     /// How many losses are weighed against each other: with one, all models of losses are of it.
@@ -339,6 +404,23 @@ impl<'a> Rows<'a> {
         let design = Design::from_rows(representation.columns(), &features)?;
         Ok(Self { told, features, design })
     }
+
+    /// The rows of the best and the latest, with their places among all; `None` if they are no more than so many.
+    fn thinned(
+        &self,
+        representation: &Representation,
+        count_max: usize,
+    ) -> Result<Option<(Vec<usize>, Self)>, SurrogateError> {
+        if self.told.len() <= count_max {
+            return Ok(None);
+        }
+        let owned: Vec<Told> = self.told.iter().map(|told| (*told).clone()).collect();
+        let subset = select(&owned, count_max);
+        let told = subset.iter().map(|row| self.told[*row]).collect();
+        let features = subset.iter().map(|row| self.features[*row].clone()).collect();
+        let rows = Self::new(representation, told, features)?;
+        Ok(Some((subset, rows)))
+    }
 }
 
 /// How the models of one ask are fitted.
@@ -352,14 +434,15 @@ struct Fitter<'a> {
 }
 
 impl Fitter<'_> {
-    /// A process for the targets, shape (row,), as the `index`-th of `count` models that take turns.
+    /// A process for the targets, shape (row,). `place`: which of how many models that take turns it is. `former` is of
+    /// the first of the rows, perhaps.
     fn fit(
         &self,
         rows: &Rows<'_>,
+        former: Option<GaussianProcess>,
         targets: Vec<f64>,
         stored: &mut Option<Hyperparameters>,
-        index: usize,
-        count: usize,
+        (index, count): (usize, usize),
     ) -> Result<GaussianProcess, SurrogateError> {
         let start_count = usize::from(index == self.turn % count.max(1));
         let options = FitOptions {
@@ -370,21 +453,20 @@ impl Fitter<'_> {
         };
         let design = rows.design.clone();
         let process = match stored {
-            Some(known) if !self.refit => {
-                GaussianProcess::with_hyperparameters(design, targets, known.clone())?
-            }
+            Some(known) if !self.refit => GaussianProcess::continued(former, design, targets, known.clone())?,
             _ if rows.told.len() <= FIT_COUNT_MAX => {
                 GaussianProcess::fit(design, targets, stored.as_ref(), &options)?
             }
             _ => {
-                let owned: Vec<Told> = rows.told.iter().map(|told| (*told).clone()).collect();
-                let subset = select(&owned, FIT_COUNT_MAX);
-                let some_rows: Vec<&Vec<f64>> = subset.iter().map(|index| &rows.features[*index]).collect();
-                let some = Design::from_rows(self.representation.columns(), &some_rows)?;
-                let some_targets = subset.iter().map(|index| targets[*index]).collect();
-                let fitted = GaussianProcess::fit(some, some_targets, stored.as_ref(), &options)?;
-                let found = fitted.hyperparameters().clone();
-                GaussianProcess::with_hyperparameters(design, targets, found)?
+                let found = match rows.thinned(self.representation, FIT_COUNT_MAX)? {
+                    Some((subset, some)) => {
+                        let some_targets = subset.iter().map(|row| targets[*row]).collect();
+                        GaussianProcess::fit(some.design, some_targets, stored.as_ref(), &options)?
+                    }
+                    None => GaussianProcess::fit(design.clone(), targets.clone(), stored.as_ref(), &options)?,
+                };
+                let found = found.hyperparameters().clone();
+                GaussianProcess::continued(former, design, targets, found)?
             }
         };
         *stored = Some(process.hyperparameters().clone());

@@ -38,7 +38,7 @@ impl Default for Options {
             start_count: 12,
             warps: vec![LossWarp::Identity, LossWarp::CompressBad, LossWarp::Power],
             deterministic: false,
-            observation_count_max: 500,
+            observation_count_max: 2000,
         }
     }
 }

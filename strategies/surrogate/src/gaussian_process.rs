@@ -18,27 +18,25 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::{SurrogateError, expect_finite, expect_length};
-use crate::kernel::{Column, Design, Kernel, PairDifferences, length_scale_count, matern52};
-use crate::linear_algebra::{
-    InverseColumns, LowerTriangle, add_scaled, dot, dot_lanes, factorise_with_jitter,
-};
+use crate::kernel::{Column, Design, Kernel, Scaled, length_scale_count};
+use crate::linear_algebra::{Cholesky, InverseFactor, add_scaled, dot, panel_count};
 use crate::optimise::{OptimiseOptions, minimise};
-use crate::vectorised::{Lanes, vectorised};
+use crate::vectorised::{EIGHT, Eight, Lanes, Pair, half, load, store, sum_of_lanes, vectorised};
+
+/// Groups of eight rows predicted together: they share each look at the factor, and fit into the cache beside it.
+const GROUP_COUNT: usize = 4;
 
 /// Added to the diagonal besides the noise.
 const JITTER: f64 = 1e-10;
 
-/// Attempts of the jitter ladder, each ten times the one before: up to 1e-4.
-const JITTER_ATTEMPT_COUNT: usize = 7;
+/// Where the covariance has no factor, ten times as much is added again and again, but less than this.
+const JITTER_MAX: f64 = 5e-4;
 
 /// The posterior variance is at least this times the amplitude.
 const RELATIVE_VARIANCE_MIN: f64 = 1e-12;
 
 const LENGTH_SCALE_RANGE: (f64, f64) = (0.01, 200.0);
 const AMPLITUDE_RANGE: (f64, f64) = (0.02, 1000.0);
-
-/// Rows predicted together.
-const LANES: usize = 8;
 
 /// What the fit finds. All natural logarithms.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -117,14 +115,11 @@ impl Posterior {
 pub struct NegativeLogPosterior<'a> {
     design: &'a Design,
     targets: &'a [f64],
-    differences: PairDifferences,
-    matrix: LowerTriangle,
-    inverse: LowerTriangle,
-    inverse_columns: InverseColumns,
-    /// Strict lower triangle by rows: squared distances, then derivatives of the covariance by them.
-    slopes: Vec<f64>,
-    /// The covariances in the same order.
-    covariances: Vec<f64>,
+    scaled: Scaled,
+    factor: Cholesky,
+    inverse: InverseFactor,
+    /// Derivatives of the covariances by the squared distances, in the panels of a triangle.
+    slopes: Vec<Eight>,
 }
 
 impl<'a> NegativeLogPosterior<'a> {
@@ -142,12 +137,10 @@ impl<'a> NegativeLogPosterior<'a> {
         Ok(Self {
             design,
             targets,
-            differences: PairDifferences::of(design),
-            matrix: LowerTriangle::zeros(size),
-            inverse: LowerTriangle::zeros(size),
-            inverse_columns: InverseColumns::default(),
-            slopes: vec![0.0; size * (size - 1) / 2],
-            covariances: vec![0.0; size * (size - 1) / 2],
+            scaled: Scaled::default(),
+            factor: Cholesky::default(),
+            inverse: InverseFactor::default(),
+            slopes: Vec::new(),
         })
     }
 
@@ -168,59 +161,31 @@ impl<'a> NegativeLogPosterior<'a> {
         let (log_amplitude, log_noise) = (vector[scale_count], vector[scale_count + 1]);
         let noise = libm::exp(log_noise) + JITTER;
         let kernel = Kernel::from_logarithms(self.design.columns(), &vector[..scale_count], log_amplitude);
-        let amplitude = kernel.amplitude();
-        self.slopes.fill(0.0);
-        for (k, weight) in kernel.weights().iter().enumerate() {
-            add_scaled(&mut self.slopes, *weight, self.differences.column(k));
-        }
-        for (covariance, slope) in self.covariances.iter_mut().zip(&mut self.slopes) {
-            let (value, derivative) = matern52(*slope);
-            *covariance = amplitude * value;
-            *slope = amplitude * derivative;
-        }
-        let mut offset = 0;
-        for row in 0..size {
-            let entries = self.matrix.row_mut(row);
-            entries[..row].copy_from_slice(&self.covariances[offset..offset + row]);
-            entries[row] = amplitude + noise;
-            offset += row;
-        }
-        if !self.matrix.factorise() {
+        kernel.scale_design(self.design, 0, &mut self.scaled);
+        fill_covariances(lanes, &kernel, &self.scaled, size, noise, 0, &mut self.factor, &mut self.slopes);
+        if !self.factor.factorise_here(lanes, 0, 0.0) {
             return f64::INFINITY;
         }
-        self.inverse_columns = InverseColumns::of(&self.matrix, std::mem::take(&mut self.inverse_columns));
-        self.inverse_columns.gram(&mut self.inverse);
+        self.inverse.invert_here(lanes, &self.factor);
         let mut residual = self.targets.to_vec();
-        self.matrix.solve_lanes(lanes, &mut residual);
         let mut ones = vec![1.0; size];
-        self.matrix.solve_lanes(lanes, &mut ones);
-        let mean = dot_lanes(lanes, &residual, &ones) / dot_lanes(lanes, &ones, &ones);
+        self.factor.solve_two_lanes(lanes, [&mut residual, &mut ones]);
+        let mean = dot(&residual, &ones) / dot(&ones, &ones);
         add_scaled(&mut residual, -mean, &ones);
-        let fit = dot_lanes(lanes, &residual, &residual);
-        let mut value = 0.5 * fit + 0.5 * self.matrix.log_determinant();
-        let alpha: Vec<f64> =
-            (0..size).map(|j| dot_lanes(lanes, self.inverse_columns.column(j), &residual[j..])).collect();
+        let fit = dot(&residual, &residual);
+        let mut value = 0.5 * fit + 0.5 * self.factor.log_determinant();
+        let alpha = self.inverse.multiply_transposed(lanes, &residual);
 
-        // With G = K⁻¹ - α αᵀ the gradient by any parameter of K is Σ_{i<j} G_ij dK_ij plus half the diagonal.
+        let (trace, sums) = self.gradient_sums(lanes, &kernel, &alpha);
         gradient.fill(0.0);
-        let mut trace = 0.0;
-        let mut offset = 0;
-        for row in 0..size {
-            let inverse = self.inverse.row(row);
-            let slopes = &mut self.slopes[offset..offset + row];
-            for ((slope, entry), other) in slopes.iter_mut().zip(inverse).zip(&alpha) {
-                *slope *= entry - alpha[row] * other;
-            }
-            trace += inverse[row] - alpha[row] * alpha[row];
-            offset += row;
-        }
+        let (order, _) = kernel.order();
         let mut parameter = 0;
         for (k, column) in self.design.columns().iter().enumerate() {
             if !column.has_length_scale() {
                 continue;
             }
-            let sum = dot_lanes(lanes, self.differences.column(k), &self.slopes);
-            gradient[parameter] = -2.0 * kernel.weights()[k] * sum;
+            let place = order.iter().position(|other| *other == k).unwrap_or(0);
+            gradient[parameter] = -2.0 * sum_of_lanes(&sums[place]);
             let (centre, width) = length_scale_prior(*column, scale_count);
             value += add_normal_prior(vector[parameter], centre, width, &mut gradient[parameter]);
             parameter += 1;
@@ -231,6 +196,147 @@ impl<'a> NegativeLogPosterior<'a> {
         value += add_normal_prior(log_noise, -9.0, 3.0, &mut gradient[scale_count + 1]);
         value
     }
+
+    /// With `G = K⁻¹ - α αᵀ`: its trace, and for each column of the scaled rows the sum over all pairs of rows of
+    /// `G_ij dk/ds w_k δ_k²`, in eight parts. The gradient by any parameter of `K` is `Σ_{i<j} G_ij dK_ij` plus half the
+    /// diagonal.
+    #[inline(always)]
+    fn gradient_sums<L: Lanes>(&self, lanes: L, kernel: &Kernel, alpha: &[f64]) -> (f64, Vec<Eight>) {
+        let size = self.design.row_count();
+        let count = panel_count(size);
+        let mut alpha_panels = vec![[0.0; EIGHT]; count];
+        for (panel, values) in alpha_panels.iter_mut().zip(alpha.chunks(EIGHT)) {
+            panel[..values.len()].copy_from_slice(values);
+        }
+        let (order, continuous_count) = kernel.order();
+        let mut sums = vec![[0.0; EIGHT]; order.len()];
+        let mut trace = 0.0;
+        let mut slopes = self.slopes.as_slice();
+        for row in 0..count {
+            let alpha_row = load(lanes, &alpha_panels[row]);
+            let (row_sums, row_rest) = sums.split_at_mut(continuous_count);
+            let (a, a_rest) = self.scaled.panel(row).split_at(continuous_count);
+            for column in 0..=row {
+                let (b, b_rest) = self.scaled.panel(column).split_at(continuous_count);
+                for part in 0..2 {
+                    let (tile, others) = slopes.split_at(4);
+                    slopes = others;
+                    let mut weights = self.inverse.gram(lanes, row, column, part);
+                    let factors = half(&alpha_panels[column], part);
+                    for (weight, factor) in weights.iter_mut().zip(factors) {
+                        let factor = lanes.splat(*factor);
+                        weight[0] = lanes.subtract(weight[0], lanes.multiply(alpha_row[0], factor));
+                        weight[1] = lanes.subtract(weight[1], lanes.multiply(alpha_row[1], factor));
+                    }
+                    // A tile on the diagonal has each pair twice.
+                    let mut share = 1.0;
+                    if row == column {
+                        share = 0.5;
+                        for (c, weight) in weights.into_iter().enumerate() {
+                            let mut entries = [0.0; EIGHT];
+                            store(lanes, weight, &mut entries);
+                            if EIGHT * row + 4 * part + c < size {
+                                trace += entries[4 * part + c];
+                            }
+                        }
+                    }
+                    let share = lanes.splat(share);
+                    for (weight, slope) in weights.iter_mut().zip(tile) {
+                        let slope = load(lanes, slope);
+                        weight[0] = lanes.multiply(lanes.multiply(weight[0], share), slope[0]);
+                        weight[1] = lanes.multiply(lanes.multiply(weight[1], share), slope[1]);
+                    }
+                    for ((entries, others), total) in a.iter().zip(b).zip(row_sums.iter_mut()) {
+                        let [low, high] = load(lanes, entries);
+                        let mut sum = load(lanes, total);
+                        for (weight, other) in weights.iter().zip(half(others, part)) {
+                            let other = lanes.splat(*other);
+                            let differences = [lanes.subtract(low, other), lanes.subtract(high, other)];
+                            sum[0] = lanes.add_product(
+                                sum[0],
+                                weight[0],
+                                lanes.multiply(differences[0], differences[0]),
+                            );
+                            sum[1] = lanes.add_product(
+                                sum[1],
+                                weight[1],
+                                lanes.multiply(differences[1], differences[1]),
+                            );
+                        }
+                        store(lanes, sum, total);
+                    }
+                    let rest = a_rest.iter().zip(b_rest).zip(row_rest.iter_mut());
+                    for (((entries, others), total), k) in rest.zip(&order[continuous_count..]) {
+                        let [low, high] = load(lanes, entries);
+                        let unequal = lanes.splat(kernel.weights()[*k]);
+                        let mut sum = load(lanes, total);
+                        for (weight, other) in weights.iter().zip(half(others, part)) {
+                            let other = lanes.splat(*other);
+                            sum[0] =
+                                lanes.add_product(sum[0], weight[0], lanes.unless_equal(low, other, unequal));
+                            sum[1] = lanes.add_product(
+                                sum[1],
+                                weight[1],
+                                lanes.unless_equal(high, other, unequal),
+                            );
+                        }
+                        store(lanes, sum, total);
+                    }
+                }
+            }
+        }
+        (trace, sums)
+    }
+}
+
+/// Writes the covariances of the rows from panel `panel_start` on, with `noise` on the diagonal, into the matrix of
+/// `factor`, and their derivatives by the squared distances, in the same panels and from there on, into `slopes`.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "two callers, which have these as fields of different structures"
+)]
+#[inline(always)]
+fn fill_covariances<L: Lanes>(
+    lanes: L,
+    kernel: &Kernel,
+    scaled: &Scaled,
+    size: usize,
+    noise: f64,
+    panel_start: usize,
+    factor: &mut Cholesky,
+    slopes: &mut Vec<Eight>,
+) {
+    factor.lower_mut().resize(size);
+    slopes.clear();
+    for row in panel_start..panel_count(size) {
+        let rows = scaled.panel(row);
+        let panel = factor.lower_mut().panel_mut(row);
+        let first = slopes.len();
+        slopes.resize(first + panel.len(), [0.0; EIGHT]);
+        let tiles = panel.as_chunks_mut::<4>().0.iter_mut().zip(slopes[first..].as_chunks_mut::<4>().0);
+        for (index, (covariances, slopes)) in tiles.enumerate() {
+            let distances = kernel.panel_distances(lanes, rows, scaled.panel(index / 2), index % 2);
+            for ((covariance, slope), distance) in covariances.iter_mut().zip(slopes).zip(distances) {
+                let (values, derivatives) = kernel.covariance_pair(lanes, distance);
+                store(lanes, values, covariance);
+                store(lanes, derivatives, slope);
+            }
+        }
+        let slopes = &mut slopes[first..];
+        for (lane, place) in (EIGHT * row..EIGHT * (row + 1)).enumerate() {
+            if place < size {
+                panel[place][lane] = kernel.amplitude() + noise;
+                continue;
+            }
+            // What fills the panel up is the identity, and has no part in any sum.
+            for entries in panel.iter_mut().chain(&mut *slopes) {
+                entries[lane] = 0.0;
+            }
+            panel[place] = [0.0; EIGHT];
+            panel[place][lane] = 1.0;
+            slopes[place] = [0.0; EIGHT];
+        }
+    }
 }
 
 vectorised! {
@@ -240,21 +346,31 @@ vectorised! {
     ) -> f64 {
         function.evaluate_here(lanes, vector, gradient)
     }
-    fn covariances_wide<'a>(_lanes, process: &'a GaussianProcess, row: &'a [f64]) -> Vec<f64> {
-        process.covariances(row)
+    fn fill_covariances_wide<'a>(lanes, kernel: &'a Kernel,
+        scaled: &'a Scaled,
+        size: usize,
+        noise: f64,
+        panel_start: usize,
+        factor: &'a mut Cholesky,
+        slopes: &'a mut Vec<Eight>,
+    ) -> () {
+        fill_covariances(lanes, kernel, scaled, size, noise, panel_start, factor, slopes);
     }
-    fn whiten_wide<'a>(lanes, process: &'a GaussianProcess, row: &'a [f64]) -> (Vec<f64>, Vec<f64>) {
-        process.whiten(lanes, row)
+    fn whiten_wide<'a>(lanes, factor: &'a Cholesky, a: &'a mut [f64], b: &'a mut [f64]) -> () {
+        factor.solve_two_lanes(lanes, [a, b]);
     }
     fn predict_batch_wide<'a>(lanes, process: &'a GaussianProcess, rows: &'a [&'a [f64]]) -> Vec<Posterior> {
         process.predict_batch_here(lanes, rows)
     }
-    fn predict_with_gradient_wide<'a>(lanes, process: &'a GaussianProcess,
-        row: &'a [f64],
-        mean_gradient: &'a mut [f64],
-        variance_gradient: &'a mut [f64],
-    ) -> Posterior {
-        process.predict_with_gradient_here(lanes, row, mean_gradient, variance_gradient)
+    fn predict_means_wide<'a>(lanes, process: &'a GaussianProcess, rows: &'a [&'a [f64]]) -> Vec<f64> {
+        process.predict_means_here(lanes, rows)
+    }
+    fn predict_with_gradients_wide<'a>(lanes, process: &'a GaussianProcess,
+        rows: &'a [&'a [f64]],
+        mean_gradients: &'a mut [f64],
+        variance_gradients: &'a mut [f64],
+    ) -> Vec<Posterior> {
+        process.predict_with_gradients_here(lanes, rows, mean_gradients, variance_gradients)
     }
 }
 
@@ -280,13 +396,12 @@ pub struct GaussianProcess {
     targets: Vec<f64>,
     hyperparameters: Hyperparameters,
     kernel: Kernel,
-    /// Noise and jitter on the diagonal.
-    noise: f64,
-    /// `L⁻¹`, so that variances and gradients are products and an append is one more row.
-    inverse_factor: LowerTriangle,
-    /// `L⁻¹ y` and `L⁻¹ 1`.
-    whitened_targets: Vec<f64>,
-    whitened_ones: Vec<f64>,
+    /// On the diagonal besides the amplitude: what was added to the noise for the factor to exist.
+    jitter: f64,
+    scaled: Scaled,
+    factor: Cholesky,
+    /// Rows that were factorised as they are; appended ones come after them.
+    exact_row_count: usize,
     mean: f64,
     /// `K⁻¹ (y - c)`.
     alpha: Vec<f64>,
@@ -334,7 +449,7 @@ impl GaussianProcess {
         let optimise_options = OptimiseOptions {
             iteration_count_max: options.iteration_count_max,
             gradient_tolerance: 1e-2,
-            value_tolerance: 1e-5,
+            value_tolerance: 1e-4,
             first_step_max: 0.3,
         };
         let mut best: Option<(Vec<f64>, f64)> = None;
@@ -365,6 +480,21 @@ impl GaussianProcess {
         targets: Vec<f64>,
         hyperparameters: Hyperparameters,
     ) -> Result<Self, SurrogateError> {
+        Self::continued(None, design, targets, hyperparameters)
+    }
+
+    /// Conditions on the data with given hyperparameters, with the same bits as
+    /// [`GaussianProcess::with_hyperparameters`]. Rows with which `former` begins, under the same hyperparameters, need
+    /// not be factorised again: with some new rows and any targets it is O(n²).
+    ///
+    /// # Errors
+    /// As for [`GaussianProcess::fit`].
+    pub fn continued(
+        former: Option<Self>,
+        design: Design,
+        targets: Vec<f64>,
+        hyperparameters: Hyperparameters,
+    ) -> Result<Self, SurrogateError> {
         let size = design.row_count();
         if size == 0 {
             return Err(SurrogateError::Empty);
@@ -373,32 +503,48 @@ impl GaussianProcess {
         expect_finite("targets", &targets)?;
         expect_finite("log_noise", &[hyperparameters.log_noise])?;
         let kernel = Kernel::new(design.columns(), &hyperparameters)?;
-        let amplitude = kernel.amplitude();
         let noise = libm::exp(hyperparameters.log_noise);
-        let fill = |matrix: &mut LowerTriangle| {
-            for row in 0..size {
-                let entries = matrix.row_mut(row);
-                kernel.squared_distances(&design, &design.row(row), &mut entries[..row]);
-                for entry in &mut entries[..row] {
-                    *entry = amplitude * matern52(*entry).0;
-                }
-                entries[row] = amplitude + noise;
+        let former = former.filter(|former| {
+            former.hyperparameters == hyperparameters && former.design.columns() == design.columns()
+        });
+        let mut known_row_count = 0;
+        let mut jitter = JITTER;
+        let (mut scaled, mut factor) = (Scaled::default(), Cholesky::default());
+        if let Some(former) = former {
+            let common = former.design.common_row_count(&design).min(former.exact_row_count);
+            // More jitter may have been needed for a row that is gone.
+            if common == former.exact_row_count || former.jitter == JITTER {
+                known_row_count = common / EIGHT * EIGHT;
+                jitter = former.jitter;
+                (scaled, factor) = (former.scaled, former.factor);
             }
-        };
-        let (factor, jitter) = factorise_with_jitter(size, JITTER, JITTER_ATTEMPT_COUNT, fill)
-            .ok_or(SurrogateError::NotPositiveDefinite { row_count: size })?;
-        let inverse_factor = InverseColumns::of(&factor, InverseColumns::default()).to_lower_triangle();
-        let (whitened_targets, whitened_ones) =
-            (inverse_factor.multiply(&targets), inverse_factor.multiply(&vec![1.0; size]));
+        }
+        kernel.scale_design(&design, known_row_count / EIGHT, &mut scaled);
+        let mut slopes = Vec::new();
+        let mut found = false;
+        while jitter < JITTER_MAX {
+            let panel_start = known_row_count / EIGHT;
+            let diagonal = noise + jitter;
+            fill_covariances_wide(&kernel, &scaled, size, diagonal, panel_start, &mut factor, &mut slopes);
+            if factor.factorise(known_row_count, 0.0) {
+                found = true;
+                break;
+            }
+            jitter *= 10.0;
+            known_row_count = 0;
+        }
+        if !found {
+            return Err(SurrogateError::NotPositiveDefinite { row_count: size });
+        }
         let mut process = Self {
             design,
             targets,
             hyperparameters,
             kernel,
-            noise: noise + jitter,
-            inverse_factor,
-            whitened_targets,
-            whitened_ones,
+            jitter,
+            scaled,
+            factor,
+            exact_row_count: size,
             mean: 0.0,
             alpha: Vec::new(),
         };
@@ -406,13 +552,20 @@ impl GaussianProcess {
         Ok(process)
     }
 
-    /// Mean by generalised least squares and the weights of the posterior mean, from the whitened data.
+    /// Mean by generalised least squares and the weights of the posterior mean.
     fn update_mean(&mut self) {
-        let ones = &self.whitened_ones;
-        self.mean = dot(&self.whitened_targets, ones) / dot(ones, ones);
-        let mut residual = self.whitened_targets.clone();
-        add_scaled(&mut residual, -self.mean, ones);
-        self.alpha = self.inverse_factor.multiply_transposed(&residual);
+        let mut residual = self.targets.clone();
+        let mut ones = vec![1.0; residual.len()];
+        whiten_wide(&self.factor, &mut residual, &mut ones);
+        self.mean = dot(&residual, &ones) / dot(&ones, &ones);
+        add_scaled(&mut residual, -self.mean, &ones);
+        self.factor.solve_transposed_one(&mut residual);
+        self.alpha = residual;
+    }
+
+    /// Noise and jitter on the diagonal.
+    fn noise(&self) -> f64 {
+        libm::exp(self.hyperparameters.log_noise) + self.jitter
     }
 
     /// Adds an observation without a new fit: O(n²).
@@ -426,32 +579,19 @@ impl GaussianProcess {
         expect_length("row", row.len(), self.design.columns().len())?;
         expect_finite("row", row)?;
         expect_finite("target", &[target])?;
-        let (_, whitened) = whiten_wide(self, row);
-        let mut last = self.inverse_factor.multiply_transposed(&whitened);
-        let amplitude = self.kernel.amplitude();
-        // A repeated point leaves almost nothing but noise; rounding must not take that away.
-        let pivot = (amplitude + self.noise - dot(&whitened, &whitened)).max(0.5 * self.noise).sqrt();
-        last.iter_mut().for_each(|value| *value /= -pivot);
-        last.push(1.0 / pivot);
-        self.whitened_targets.push((target - dot(&whitened, &self.whitened_targets)) / pivot);
-        self.whitened_ones.push((1.0 - dot(&whitened, &self.whitened_ones)) / pivot);
-        self.inverse_factor.push_row(&last);
+        let last = self.targets.len();
+        let noise = self.noise();
         self.design.push(row)?;
         self.targets.push(target);
+        self.kernel.scale_design(&self.design, last / EIGHT, &mut self.scaled);
+        let Self { kernel, scaled, factor, .. } = self;
+        fill_covariances_wide(kernel, scaled, last + 1, noise, last / EIGHT, factor, &mut Vec::new());
+        // A repeated point leaves almost nothing but noise; rounding must not take that away.
+        if !self.factor.factorise(last, 0.5 * noise) {
+            return Err(SurrogateError::NotPositiveDefinite { row_count: last + 1 });
+        }
         self.update_mean();
         Ok(())
-    }
-
-    /// Covariances of `row` with all observations.
-    #[inline(always)]
-    fn covariances(&self, row: &[f64]) -> Vec<f64> {
-        let mut covariances = vec![0.0; self.targets.len()];
-        let amplitude = self.kernel.amplitude();
-        self.kernel.squared_distances(&self.design, row, &mut covariances);
-        for entry in &mut covariances {
-            *entry = amplitude * matern52(*entry).0;
-        }
-        covariances
     }
 
     /// Observations conditioned on, appended ones included.
@@ -487,48 +627,96 @@ impl GaussianProcess {
 
     /// Posterior at one row, shape (column_count,). O(n²).
     pub fn predict(&self, row: &[f64]) -> Posterior {
-        let (covariances, whitened) = whiten_wide(self, row);
-        self.posterior(self.mean + dot(&covariances, &self.alpha), dot(&whitened, &whitened))
-    }
-
-    /// Covariances of a row with all observations, and `L⁻¹` times them.
-    #[inline(always)]
-    fn whiten<L: Lanes>(&self, lanes: L, row: &[f64]) -> (Vec<f64>, Vec<f64>) {
-        let covariances = self.covariances(row);
-        let whitened = self.inverse_factor.multiply_lanes(lanes, &covariances);
-        (covariances, whitened)
+        predict_batch_wide(self, &[row])[0]
     }
 
     /// Posterior mean at one row, shape (column_count,). O(n).
     pub fn predict_mean(&self, row: &[f64]) -> f64 {
-        self.mean + dot(&covariances_wide(self, row), &self.alpha)
+        predict_means_wide(self, &[row])[0]
     }
 
-    /// Posterior at many rows, several times faster per row than one by one.
+    /// Posterior means at the observations, shape (row_count,). O(n).
+    ///
+    /// With `(K + v I) α = y - c` they are `c + K α = y - v α`.
+    pub fn observed_means(&self) -> Vec<f64> {
+        let noise = self.noise();
+        self.targets.iter().zip(&self.alpha).map(|(target, weight)| target - noise * weight).collect()
+    }
+
+    /// Posterior at many rows, shape (column_count,) each; several times faster per row than one by one.
     pub fn predict_batch<R: AsRef<[f64]>>(&self, rows: &[R]) -> Vec<Posterior> {
         let rows: Vec<&[f64]> = rows.iter().map(AsRef::as_ref).collect();
         predict_batch_wide(self, &rows)
     }
 
+    /// Covariances of a panel of rows with all observations, and their derivatives by the squared distances: shape
+    /// (8 panels, 8), zero beyond the last observation. Result: the posterior means.
+    #[inline(always)]
+    fn covariances<L: Lanes>(
+        &self,
+        lanes: L,
+        panel: &[Eight],
+        covariances: &mut [Eight],
+        mut slopes: Option<&mut [Eight]>,
+    ) -> Pair<L> {
+        let mut means = [lanes.splat(self.mean); 2];
+        for (index, (targets, alpha)) in
+            covariances.as_chunks_mut::<4>().0.iter_mut().zip(self.alpha.chunks(4)).enumerate()
+        {
+            let distances =
+                self.kernel.panel_distances(lanes, panel, self.scaled.panel(index / 2), index % 2);
+            for (c, weight) in alpha.iter().enumerate() {
+                let (values, derivatives) = self.kernel.covariance_pair(lanes, distances[c]);
+                store(lanes, values, &mut targets[c]);
+                if let Some(slopes) = &mut slopes {
+                    store(lanes, derivatives, &mut slopes[4 * index + c]);
+                }
+                let weight = lanes.splat(*weight);
+                means[0] = lanes.add_product(means[0], weight, values[0]);
+                means[1] = lanes.add_product(means[1], weight, values[1]);
+            }
+        }
+        covariances[self.targets.len()..].fill([0.0; EIGHT]);
+        means
+    }
+
+    #[inline(always)]
+    fn predict_means_here<L: Lanes>(&self, lanes: L, rows: &[&[f64]]) -> Vec<f64> {
+        let mut covariances = vec![[0.0; EIGHT]; EIGHT * panel_count(self.targets.len())];
+        let mut panel = Vec::new();
+        let mut result = Vec::with_capacity(rows.len());
+        for chunk in rows.chunks(EIGHT) {
+            self.kernel.scale_rows(chunk, &mut panel);
+            let mut means = [0.0; EIGHT];
+            store(lanes, self.covariances(lanes, &panel, &mut covariances, None), &mut means);
+            result.extend_from_slice(&means[..chunk.len()]);
+        }
+        result
+    }
+
     #[inline(always)]
     fn predict_batch_here<L: Lanes>(&self, lanes: L, rows: &[&[f64]]) -> Vec<Posterior> {
-        let size = self.targets.len();
-        let amplitude = self.kernel.amplitude();
-        let mut covariances = vec![[0.0; LANES]; size];
+        let length = self.factor.group_length();
+        let group_count = rows.len().div_ceil(EIGHT).min(GROUP_COUNT);
+        let mut covariances = vec![[0.0; EIGHT]; group_count * length];
+        let mut panel = Vec::new();
         let mut posteriors = Vec::with_capacity(rows.len());
-        for chunk in rows.chunks(LANES) {
-            // A short last chunk repeats its last row.
-            let eight: [&[f64]; LANES] = std::array::from_fn(|lane| chunk[lane.min(chunk.len() - 1)]);
-            self.kernel.squared_distance_lanes(&self.design, &eight, &mut covariances);
-            let mut means = [self.mean; LANES];
-            for (entries, alpha) in covariances.iter_mut().zip(&self.alpha) {
-                for lane in 0..LANES {
-                    entries[lane] = amplitude * matern52(entries[lane]).0;
-                    means[lane] += alpha * entries[lane];
-                }
+        for groups in rows.chunks(EIGHT * GROUP_COUNT) {
+            let mut means = [[0.0; EIGHT]; GROUP_COUNT];
+            let used = &mut covariances[..groups.len().div_ceil(EIGHT) * length];
+            let parts = groups.chunks(EIGHT).zip(used.chunks_exact_mut(length));
+            for ((group, covariances), means) in parts.zip(&mut means) {
+                self.kernel.scale_rows(group, &mut panel);
+                store(lanes, self.covariances(lanes, &panel, covariances, None), means);
             }
-            let explained = self.inverse_factor.squared_norms(lanes, &covariances);
-            posteriors.extend((0..chunk.len()).map(|lane| self.posterior(means[lane], explained[lane])));
+            self.factor.solve_lanes(lanes, used);
+            let parts = groups.chunks(EIGHT).zip(used.chunks_exact(length));
+            for ((group, whitened), means) in parts.zip(&means) {
+                let mut explained = [0.0; EIGHT];
+                store(lanes, squared_norms(lanes, whitened), &mut explained);
+                let found = means.iter().zip(explained).take(group.len());
+                posteriors.extend(found.map(|(mean, explained)| self.posterior(*mean, explained)));
+            }
         }
         posteriors
     }
@@ -542,51 +730,130 @@ impl GaussianProcess {
         mean_gradient: &mut [f64],
         variance_gradient: &mut [f64],
     ) -> Posterior {
-        predict_with_gradient_wide(self, row, mean_gradient, variance_gradient)
+        predict_with_gradients_wide(self, &[row], mean_gradient, variance_gradient)[0]
+    }
+
+    /// [`GaussianProcess::predict_with_gradient`] at many rows, with the same bits; eight rows take the time of one.
+    /// The gradients have the shape (rows, column_count), row after row.
+    pub fn predict_with_gradients<R: AsRef<[f64]>>(
+        &self,
+        rows: &[R],
+        mean_gradients: &mut [f64],
+        variance_gradients: &mut [f64],
+    ) -> Vec<Posterior> {
+        let rows: Vec<&[f64]> = rows.iter().map(AsRef::as_ref).collect();
+        predict_with_gradients_wide(self, &rows, mean_gradients, variance_gradients)
     }
 
     #[inline(always)]
-    fn predict_with_gradient_here<L: Lanes>(
+    fn predict_with_gradients_here<L: Lanes>(
         &self,
         lanes: L,
-        row: &[f64],
-        mean_gradient: &mut [f64],
-        variance_gradient: &mut [f64],
-    ) -> Posterior {
-        let size = self.targets.len();
-        let amplitude = self.kernel.amplitude();
-        let mut covariances = vec![0.0; size];
-        self.kernel.squared_distances(&self.design, row, &mut covariances);
-        let mut slopes = vec![0.0; size];
-        for (entry, slope) in covariances.iter_mut().zip(&mut slopes) {
-            let (value, derivative) = matern52(*entry);
-            *entry = amplitude * value;
-            *slope = 2.0 * amplitude * derivative;
-        }
-        let whitened = self.inverse_factor.multiply_lanes(lanes, &covariances);
-        let weights = self.inverse_factor.multiply_transposed(&whitened);
-        let posterior = self.posterior(
-            self.mean + dot_lanes(lanes, &covariances, &self.alpha),
-            dot_lanes(lanes, &whitened, &whitened),
-        );
-        let mean_slopes: Vec<f64> = slopes.iter().zip(&self.alpha).map(|(s, a)| s * a).collect();
-        let variance_slopes: Vec<f64> = slopes.iter().zip(&weights).map(|(s, w)| -2.0 * s * w).collect();
-        let mut differences = covariances;
-        for (k, column) in self.design.columns().iter().enumerate() {
-            if *column == Column::Continuous {
-                for (difference, value) in differences.iter_mut().zip(self.design.column(k)) {
-                    *difference = row[k] - value;
+        rows: &[&[f64]],
+        mean_gradients: &mut [f64],
+        variance_gradients: &mut [f64],
+    ) -> Vec<Posterior> {
+        let column_count = self.design.columns().len();
+        let length = self.factor.group_length();
+        let group_count = rows.len().div_ceil(EIGHT).min(GROUP_COUNT);
+        let mut whitened = vec![[0.0; EIGHT]; group_count * length];
+        let mut slopes = whitened.clone();
+        let mut panels = vec![Vec::new(); group_count];
+        let mut posteriors = Vec::with_capacity(rows.len());
+        let mut sums = vec![[[0.0; EIGHT]; 2]; column_count];
+        let (order, continuous_count) = self.kernel.order();
+        let mut gradients = mean_gradients
+            .chunks_exact_mut(column_count.max(1))
+            .zip(variance_gradients.chunks_exact_mut(column_count.max(1)));
+        for groups in rows.chunks(EIGHT * GROUP_COUNT) {
+            let used_length = groups.len().div_ceil(EIGHT) * length;
+            let (used, slopes) = (&mut whitened[..used_length], &mut slopes[..used_length]);
+            let mut means = [[0.0; EIGHT]; GROUP_COUNT];
+            let parts = used.chunks_exact_mut(length).zip(slopes.chunks_exact_mut(length));
+            for (((group, panel), means), (covariances, slopes)) in
+                groups.chunks(EIGHT).zip(&mut panels).zip(&mut means).zip(parts)
+            {
+                self.kernel.scale_rows(group, panel);
+                store(lanes, self.covariances(lanes, panel, covariances, Some(slopes)), means);
+            }
+            self.factor.solve_lanes(lanes, used);
+            for ((group, whitened), means) in groups.chunks(EIGHT).zip(used.chunks_exact(length)).zip(&means)
+            {
+                let mut explained = [0.0; EIGHT];
+                store(lanes, squared_norms(lanes, whitened), &mut explained);
+                let found = means.iter().zip(explained).take(group.len());
+                posteriors.extend(found.map(|(mean, explained)| self.posterior(*mean, explained)));
+            }
+            self.factor.solve_transposed_lanes(lanes, used);
+            let parts = used.chunks_exact(length).zip(slopes.chunks_exact(length));
+            for ((group, panel), (weights, slopes)) in groups.chunks(EIGHT).zip(&panels).zip(parts) {
+                self.input_sums(lanes, panel, slopes, weights, &mut sums);
+                for (lane, (mean_gradient, variance_gradient)) in (0..group.len()).zip(&mut gradients) {
+                    mean_gradient.fill(0.0);
+                    variance_gradient.fill(0.0);
+                    for (&k, [mean, variance]) in order.iter().zip(&sums).take(continuous_count) {
+                        let unit = 2.0 * self.kernel.unit(k);
+                        mean_gradient[k] = unit * mean[lane];
+                        variance_gradient[k] = -2.0 * unit * variance[lane];
+                    }
                 }
-                let weight = self.kernel.weights()[k];
-                mean_gradient[k] = weight * dot_lanes(lanes, &differences, &mean_slopes);
-                variance_gradient[k] = weight * dot_lanes(lanes, &differences, &variance_slopes);
-            } else {
-                mean_gradient[k] = 0.0;
-                variance_gradient[k] = 0.0;
             }
         }
-        posterior
+        posteriors
     }
+
+    /// For each continuous column, in its scale, `Σ_i weight_i dk/ds_i (x - x_i)` with the weights of the mean and with
+    /// `weights`.
+    #[inline(always)]
+    fn input_sums<L: Lanes>(
+        &self,
+        lanes: L,
+        panel: &[Eight],
+        slopes: &[Eight],
+        weights: &[Eight],
+        sums: &mut [[Eight; 2]],
+    ) {
+        let (_, continuous_count) = self.kernel.order();
+        sums.fill([[0.0; EIGHT]; 2]);
+        let zero = [lanes.splat(0.0); 2];
+        for (index, alpha) in self.alpha.chunks(EIGHT).enumerate() {
+            let mut products = [[zero; 2]; EIGHT];
+            for (row, weight) in alpha.iter().enumerate() {
+                let slope = load(lanes, &slopes[EIGHT * index + row]);
+                let other = load(lanes, &weights[EIGHT * index + row]);
+                let weight = lanes.splat(*weight);
+                products[row][0] = [lanes.multiply(slope[0], weight), lanes.multiply(slope[1], weight)];
+                products[row][1] = [lanes.multiply(slope[0], other[0]), lanes.multiply(slope[1], other[1])];
+            }
+            let columns = self.scaled.panel(index)[..continuous_count].iter().zip(panel);
+            for ((others, entries), total) in columns.zip(sums.iter_mut()) {
+                let [low, high] = load(lanes, entries);
+                let (mut mean, mut variance) = (load(lanes, &total[0]), load(lanes, &total[1]));
+                for (product, other) in products.iter().zip(others) {
+                    let other = lanes.splat(*other);
+                    let differences = [lanes.subtract(low, other), lanes.subtract(high, other)];
+                    mean[0] = lanes.add_product(mean[0], product[0][0], differences[0]);
+                    mean[1] = lanes.add_product(mean[1], product[0][1], differences[1]);
+                    variance[0] = lanes.add_product(variance[0], product[1][0], differences[0]);
+                    variance[1] = lanes.add_product(variance[1], product[1][1], differences[1]);
+                }
+                store(lanes, mean, &mut total[0]);
+                store(lanes, variance, &mut total[1]);
+            }
+        }
+    }
+}
+
+/// Sums of squares of eight columns.
+#[inline(always)]
+fn squared_norms<L: Lanes>(lanes: L, columns: &[Eight]) -> Pair<L> {
+    let mut sums = [lanes.splat(0.0); 2];
+    for entries in columns {
+        let pair = load(lanes, entries);
+        sums[0] = lanes.add_product(sums[0], pair[0], pair[0]);
+        sums[1] = lanes.add_product(sums[1], pair[1], pair[1]);
+    }
+    sums
 }
 
 #[cfg(test)]
@@ -903,5 +1170,89 @@ mod tests {
         let options = FitOptions { noise_min: 1e-6, noise_max: 1e-6, ..FitOptions::default() };
         let process = GaussianProcess::fit(design, targets, None, &options).expect("a fit");
         assert!((process.hyperparameters().log_noise - libm::log(1e-6)).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_continued_process_has_the_bits_of_a_new_one() {
+        let mut generator = Generator::new(31);
+        let (design, targets) = data(45, &mut generator);
+        let rows: Vec<Vec<f64>> = (0..45).map(|i| design.row(i)).collect();
+        let h = random_hyperparameters(&mut generator);
+        let part = |count: usize| Design::from_rows(&MIXED, &rows[..count]).expect("rows fit");
+        let asked: Vec<Vec<f64>> = (0..11).map(|_| random_row(&mut generator)).collect();
+        for (known, count) in [(44, 45), (40, 45), (7, 41), (16, 24), (30, 20), (45, 45)] {
+            let mut former =
+                GaussianProcess::with_hyperparameters(part(known), targets[..known].to_vec(), h.clone())
+                    .expect("positive definite");
+            // What was only believed is forgotten.
+            former.append(&asked[0], 0.3).expect("a row");
+            // Other targets: the factor does not depend on them.
+            let new_targets: Vec<f64> = targets[..count].iter().map(|y| 0.5 * y + 0.1).collect();
+            let new = GaussianProcess::with_hyperparameters(part(count), new_targets.clone(), h.clone())
+                .expect("positive definite");
+            let continued =
+                GaussianProcess::continued(Some(former.clone()), part(count), new_targets.clone(), h.clone())
+                    .expect("positive definite");
+            assert_eq!(continued.factor, new.factor);
+            assert_eq!(continued.alpha, new.alpha);
+            assert_eq!(continued.predict_batch(&asked), new.predict_batch(&asked));
+            // Another former process is no help and does no harm.
+            let other = Hyperparameters { log_amplitude: h.log_amplitude + 0.1, ..h.clone() };
+            let new = GaussianProcess::with_hyperparameters(part(count), new_targets.clone(), other.clone())
+                .expect("positive definite");
+            let continued = GaussianProcess::continued(Some(former), part(count), new_targets, other)
+                .expect("positive definite");
+            assert_eq!(continued.predict_batch(&asked), new.predict_batch(&asked));
+        }
+    }
+
+    #[test]
+    fn rows_together_and_alone_and_wide_and_narrow_vectors_give_the_same_bits() {
+        use crate::vectorised::Portable;
+        let mut generator = Generator::new(32);
+        let (design, targets) = data(37, &mut generator);
+        let process = GaussianProcess::with_hyperparameters(
+            design.clone(),
+            targets.clone(),
+            random_hyperparameters(&mut generator),
+        )
+        .expect("positive definite");
+        let asked: Vec<Vec<f64>> = (0..43).map(|_| random_row(&mut generator)).collect();
+        let rows: Vec<&[f64]> = asked.iter().map(Vec::as_slice).collect();
+        let (mut means, mut variances) = (vec![0.0; 43 * 5], vec![0.0; 43 * 5]);
+        let together = process.predict_with_gradients(&rows, &mut means, &mut variances);
+        let (mut narrow_means, mut narrow_variances) = (means.clone(), variances.clone());
+        let narrow =
+            process.predict_with_gradients_here(Portable, &rows, &mut narrow_means, &mut narrow_variances);
+        assert_eq!((&together, &means, &variances), (&narrow, &narrow_means, &narrow_variances));
+        assert_eq!(process.predict_batch(&rows), together);
+        for (index, row) in rows.iter().enumerate() {
+            let (mut mean, mut variance) = (vec![0.0; 5], vec![0.0; 5]);
+            assert_eq!(process.predict_with_gradient(row, &mut mean, &mut variance), together[index]);
+            assert_eq!(mean, means[5 * index..][..5]);
+            assert_eq!(variance, variances[5 * index..][..5]);
+            assert_eq!(process.predict(row), together[index]);
+            assert_eq!(process.predict_mean(row), together[index].mean);
+        }
+        let vector = process.hyperparameters().to_vector();
+        let (mut wide, mut narrow) = (vec![0.0; vector.len()], vec![0.0; vector.len()]);
+        let mut posterior = NegativeLogPosterior::new(&design, &targets).expect("targets");
+        let value = posterior.evaluate(&vector, &mut wide);
+        assert_eq!(posterior.evaluate_here(Portable, &vector, &mut narrow), value);
+        assert_eq!(wide, narrow);
+    }
+
+    #[test]
+    fn means_at_the_observations_are_those_of_the_posterior() {
+        let mut generator = Generator::new(33);
+        let (design, targets) = data(29, &mut generator);
+        let rows: Vec<Vec<f64>> = (0..29).map(|i| design.row(i)).collect();
+        let process =
+            GaussianProcess::with_hyperparameters(design, targets, random_hyperparameters(&mut generator))
+                .expect("positive definite");
+        for (row, found) in rows.iter().zip(process.observed_means()) {
+            let expected = process.predict_mean(row);
+            assert!((found - expected).abs() < 1e-9 * (1.0 + expected.abs()), "{found} {expected}");
+        }
     }
 }

@@ -39,5 +39,5 @@ pub use hypervolume::{
     reference_point, simplex_weights,
 };
 pub use kernel::{Column, Design, Kernel};
-pub use optimise::{Minimum, OptimiseOptions, minimise};
+pub use optimise::{Descent, Minimum, OptimiseOptions, minimise};
 pub use warp::Warp;

@@ -1,125 +1,81 @@
-//! Dense linear algebra for covariance matrices: Cholesky factor, triangular solves, inverse of the factor.
+//! Dense linear algebra for covariance matrices: Cholesky factor, triangular solves, inverse.
 //!
-//! Everything is a sum of products of two contiguous rows, four at a time, which is what vectorises and stays in the
-//! cache without tuning. General matrices, pivoting and threads are left out: a covariance of a few hundred rows
-//! needs none of them. What is called in a loop runs with the widest registers there are.
+//! A triangle is stored in panels of eight rows, and all work that grows with the third power is the product of two
+//! panels: eight numbers of one against four of the other, whose sums stay in registers. General matrices, pivoting and
+//! threads are left out. Each entry of a result is one sum in the order of the columns, whatever the size, so a factor of
+//! more rows begins with the bits of the smaller one, and rows can be added to it.
 
-use crate::vectorised::{Lanes, Portable, vectorised};
-
-/// Rows per cache block: 32 rows of 500 numbers are 128 kB, which a second-level cache holds.
-const BLOCK_ROW_COUNT: usize = 32;
-
-/// Rows handled together by the innermost loop.
-const TILE: usize = 4;
+use crate::vectorised::{EIGHT, Eight, Lanes, Pair, half, load, store, sum_of_lanes, vectorised};
 
 vectorised! {
-    fn factorise_wide<'a>(lanes, matrix: &'a mut LowerTriangle) -> bool { matrix.factorise_here(lanes) }
-    fn invert_wide<'a>(lanes, factor: &'a LowerTriangle, storage: InverseColumns) -> InverseColumns {
-        InverseColumns::of_here(lanes, factor, storage)
+    fn factorise_wide<'a>(lanes, factor: &'a mut Cholesky, row_start: usize, pivot_min: f64) -> bool {
+        factor.factorise_here(lanes, row_start, pivot_min)
     }
-    fn gram_wide<'a>(lanes, inverse: &'a InverseColumns, result: &'a mut LowerTriangle) -> () {
-        inverse.gram_here(lanes, result);
+    fn solve_wide<'a>(lanes, factor: &'a Cholesky, b: &'a mut [Eight]) -> () {
+        factor.solve_lanes(lanes, b);
+    }
+    fn solve_transposed_wide<'a>(lanes, factor: &'a Cholesky, b: &'a mut [Eight]) -> () {
+        factor.solve_transposed_lanes(lanes, b);
+    }
+    fn invert_wide<'a>(lanes, factor: &'a Cholesky, inverse: &'a mut InverseFactor) -> () {
+        inverse.invert_here(lanes, factor);
     }
 }
 
-/// Sum of products. Both slices have the same length.
-pub fn dot(a: &[f64], b: &[f64]) -> f64 {
-    dot_lanes(Portable, a, b)
-}
-
-/// Sum of products. Both slices have the same length.
+/// Number of panels for so many rows.
 #[inline(always)]
-pub(crate) fn dot_lanes<L: Lanes>(lanes: L, a: &[f64], b: &[f64]) -> f64 {
+pub(crate) fn panel_count(row_count: usize) -> usize {
+    row_count.div_ceil(EIGHT)
+}
+
+/// `Σ_k a_k b_k[4 part + c]` for `c` in 0..4, eight sums each. Both have the same length.
+#[inline(always)]
+pub(crate) fn panel_products<L: Lanes>(lanes: L, a: &[Eight], b: &[Eight], part: usize) -> [Pair<L>; 4] {
     debug_assert_eq!(a.len(), b.len());
-    let mut sums = [lanes.splat(0.0); 2];
-    let (a_chunks, a_rest) = a.as_chunks::<8>();
-    let (b_chunks, b_rest) = b.as_chunks::<8>();
-    for (x, y) in a_chunks.iter().zip(b_chunks) {
-        let ([x_low, x_high], [y_low, y_high]) = (halves(x), halves(y));
-        sums[0] = lanes.add_product(sums[0], lanes.load(x_low), lanes.load(y_low));
-        sums[1] = lanes.add_product(sums[1], lanes.load(x_high), lanes.load(y_high));
-    }
-    let mut sum = sum_of_lanes(lanes, sums);
-    for (x, y) in a_rest.iter().zip(b_rest) {
-        sum += x * y;
-    }
-    sum
-}
-
-/// Eight numbers as two times four.
-#[inline(always)]
-fn halves(values: &[f64; 8]) -> [&[f64; 4]; 2] {
-    let (halves, _) = values.as_chunks::<4>();
-    [&halves[0], &halves[1]]
-}
-
-/// In a fixed order, by halves.
-#[inline(always)]
-fn sum_of_lanes<L: Lanes>(lanes: L, sums: [L::Quad; 2]) -> f64 {
-    let mut total = [0.0; 4];
-    lanes.store(lanes.add(sums[0], sums[1]), &mut total);
-    (total[0] + total[1]) + (total[2] + total[3])
-}
-
-/// Sums of products of one row with four others. All five slices have the same length.
-#[inline(always)]
-fn dot_four<L: Lanes>(lanes: L, a: &[f64], b: [&[f64]; TILE]) -> [f64; TILE] {
-    let length = a.len();
-    let (a_chunks, a_rest) = a.as_chunks::<8>();
-    let b: [&[f64]; TILE] = b.map(|row| &row[..length]);
-    let [(b0, r0), (b1, r1), (b2, r2), (b3, r3)] = b.map(|row| row.as_chunks::<8>());
     let zero = lanes.splat(0.0);
-    let (mut s0, mut s1, mut s2, mut s3) = ([zero; 2], [zero; 2], [zero; 2], [zero; 2]);
-    for ((((x, y0), y1), y2), y3) in a_chunks.iter().zip(b0).zip(b1).zip(b2).zip(b3) {
-        let [x, y0, y1, y2, y3] = [x, y0, y1, y2, y3].map(halves);
-        let (low, high) = (lanes.load(x[0]), lanes.load(x[1]));
-        s0[0] = lanes.add_product(s0[0], low, lanes.load(y0[0]));
-        s1[0] = lanes.add_product(s1[0], low, lanes.load(y1[0]));
-        s2[0] = lanes.add_product(s2[0], low, lanes.load(y2[0]));
-        s3[0] = lanes.add_product(s3[0], low, lanes.load(y3[0]));
-        s0[1] = lanes.add_product(s0[1], high, lanes.load(y0[1]));
-        s1[1] = lanes.add_product(s1[1], high, lanes.load(y1[1]));
-        s2[1] = lanes.add_product(s2[1], high, lanes.load(y2[1]));
-        s3[1] = lanes.add_product(s3[1], high, lanes.load(y3[1]));
-    }
-    let mut sums =
-        [sum_of_lanes(lanes, s0), sum_of_lanes(lanes, s1), sum_of_lanes(lanes, s2), sum_of_lanes(lanes, s3)];
-    for (index, x) in a_rest.iter().enumerate() {
-        sums[0] += x * r0[index];
-        sums[1] += x * r1[index];
-        sums[2] += x * r2[index];
-        sums[3] += x * r3[index];
+    let mut sums = [[zero; 2]; 4];
+    for (entries, factors) in a.iter().zip(b) {
+        let [low, high] = load(lanes, entries);
+        let factors = half(factors, part);
+        for (sum, factor) in sums.iter_mut().zip(factors) {
+            let factor = lanes.splat(*factor);
+            sum[0] = lanes.add_product(sum[0], low, factor);
+            sum[1] = lanes.add_product(sum[1], high, factor);
+        }
     }
     sums
 }
 
-/// `sums + weight entries`, for eight numbers.
+/// `pair - factor other`.
 #[inline(always)]
-fn add_products<L: Lanes>(lanes: L, sums: [L::Quad; 2], weight: f64, entries: [L::Quad; 2]) -> [L::Quad; 2] {
-    let weight = lanes.splat(weight);
-    [lanes.add_product(sums[0], weight, entries[0]), lanes.add_product(sums[1], weight, entries[1])]
+fn subtract_product<L: Lanes>(lanes: L, pair: Pair<L>, factor: f64, other: Pair<L>) -> Pair<L> {
+    let factor = lanes.splat(factor);
+    [
+        lanes.subtract(pair[0], lanes.multiply(factor, other[0])),
+        lanes.subtract(pair[1], lanes.multiply(factor, other[1])),
+    ]
 }
 
-/// `target += factor * row`. Both slices have the same length.
 #[inline(always)]
-pub fn add_scaled(target: &mut [f64], factor: f64, row: &[f64]) {
-    debug_assert_eq!(target.len(), row.len());
-    for (value, other) in target.iter_mut().zip(row) {
-        *value += factor * other;
-    }
+fn scale<L: Lanes>(lanes: L, pair: Pair<L>, factor: f64) -> Pair<L> {
+    let factor = lanes.splat(factor);
+    [lanes.multiply(pair[0], factor), lanes.multiply(pair[1], factor)]
 }
 
-/// A lower triangle, row-major and packed: row `i` holds columns `0..=i`, so a new last row is one `extend`.
+/// A lower triangle in panels of eight rows; rows that fill the last panel up are those of the identity.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct LowerTriangle {
     size: usize,
-    data: Vec<f64>,
+    /// Panel `p` has `8 (p + 1)` entries; entry `k` holds column `k` of rows `8 p .. 8 p + 8`, zero above the diagonal.
+    panels: Vec<Eight>,
 }
 
 impl LowerTriangle {
-    /// All zeros, `size` rows.
-    pub fn zeros(size: usize) -> Self {
-        Self { size, data: vec![0.0; size * (size + 1) / 2] }
+    /// The identity of `size` rows.
+    pub fn identity(size: usize) -> Self {
+        let mut triangle = Self::default();
+        triangle.resize(size);
+        triangle
     }
 
     /// Number of rows.
@@ -127,353 +83,416 @@ impl LowerTriangle {
         self.size
     }
 
-    /// Row `index`, columns `0..=index`.
+    /// Changes the number of rows. New rows are those of the identity once their panel is filled up or new; what
+    /// stood in the last panel stays.
+    pub(crate) fn resize(&mut self, size: usize) {
+        let before = panel_count(self.size.min(size));
+        self.panels.truncate(Self::panel_start(before));
+        for panel in before..panel_count(size) {
+            self.panels.resize(Self::panel_start(panel) + EIGHT * panel, [0.0; EIGHT]);
+            for row in 0..EIGHT {
+                let mut unit = [0.0; EIGHT];
+                unit[row] = 1.0;
+                self.panels.push(unit);
+            }
+        }
+        self.size = size;
+    }
+
     #[inline(always)]
-    pub fn row(&self, index: usize) -> &[f64] {
-        &self.data[index * (index + 1) / 2..][..index + 1]
+    fn panel_start(panel: usize) -> usize {
+        EIGHT / 2 * panel * (panel + 1)
     }
 
-    /// Row `index`, columns `0..=index`.
+    /// Panel `index`: shape (8 (index + 1), 8), by column.
     #[inline(always)]
-    pub fn row_mut(&mut self, index: usize) -> &mut [f64] {
-        &mut self.data[index * (index + 1) / 2..][..index + 1]
+    pub(crate) fn panel(&self, index: usize) -> &[Eight] {
+        &self.panels[Self::panel_start(index)..][..EIGHT * (index + 1)]
     }
 
-    /// All rows one after another.
-    pub fn as_slice(&self) -> &[f64] {
-        &self.data
+    /// Panel `index`: shape (8 (index + 1), 8), by column.
+    #[inline(always)]
+    pub(crate) fn panel_mut(&mut self, index: usize) -> &mut [Eight] {
+        &mut self.panels[Self::panel_start(index)..][..EIGHT * (index + 1)]
     }
 
-    /// All rows one after another.
-    pub fn as_mut_slice(&mut self) -> &mut [f64] {
-        &mut self.data
+    /// The entry in `row` and `column <= row`.
+    pub fn get(&self, row: usize, column: usize) -> f64 {
+        self.panel(row / EIGHT)[column][row % EIGHT]
     }
 
-    /// Adds a last row of `size + 1` numbers.
+    /// Sets the entry in `row` and `column <= row`.
+    pub fn set(&mut self, row: usize, column: usize, value: f64) {
+        self.panel_mut(row / EIGHT)[column][row % EIGHT] = value;
+    }
+}
+
+/// The Cholesky factor `L` of a symmetric matrix, `A = L Lᵀ`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Cholesky {
+    lower: LowerTriangle,
+    /// Inverses of the 8 by 8 blocks on the diagonal: entry `8 p + k` holds column `k`.
+    block_columns: Vec<Eight>,
+    /// The same by rows.
+    block_rows: Vec<Eight>,
+}
+
+impl Cholesky {
+    /// Factorises a symmetric matrix that is given by its lower triangle. `None` if it is not positive definite.
+    /// About n³/3 operations.
+    pub fn of(matrix: LowerTriangle) -> Option<Self> {
+        let mut factor = Self { lower: matrix, ..Self::default() };
+        factor.factorise(0, 0.0).then_some(factor)
+    }
+
+    /// The factor itself, or what is to be factorised.
+    pub fn lower(&self) -> &LowerTriangle {
+        &self.lower
+    }
+
+    pub(crate) fn lower_mut(&mut self) -> &mut LowerTriangle {
+        &mut self.lower
+    }
+
+    /// Factorises the rows from `row_start`'s panel on, of which [`Cholesky::lower_mut`] holds the matrix and not the
+    /// factor. Rows before it are finished. Same bits as a factorisation of everything.
     ///
-    /// # Panics
-    /// If the row has another length.
-    pub fn push_row(&mut self, row: &[f64]) {
-        assert_eq!(
-            row.len(),
-            self.size + 1,
-            "the new last row of a triangle is one longer than the one before"
-        );
-        self.data.extend_from_slice(row);
-        self.size += 1;
-    }
-
-    /// Replaces a symmetric matrix, given by its lower triangle, with its Cholesky factor `L`, `A = L Lᵀ`.
-    ///
-    /// False if the matrix is not positive definite; the contents are then unusable. About n³/3 operations.
+    /// A squared pivot below `pivot_min > 0` is raised to it. With `pivot_min` zero, false if the matrix is not positive
+    /// definite; the contents are then unusable.
     #[must_use]
-    pub fn factorise(&mut self) -> bool {
-        factorise_wide(self)
+    pub(crate) fn factorise(&mut self, row_start: usize, pivot_min: f64) -> bool {
+        factorise_wide(self, row_start, pivot_min)
     }
 
     #[inline(always)]
-    fn factorise_here<L: Lanes>(&mut self, lanes: L) -> bool {
-        let size = self.size;
-        for block_start in (0..size).step_by(BLOCK_ROW_COUNT) {
-            let block_end = (block_start + BLOCK_ROW_COUNT).min(size);
-            // Columns finished before this block: four of them against all rows of the block while they are cached.
-            for column in (0..block_start).step_by(TILE) {
-                for row in block_start..block_end {
-                    self.eliminate_tile(lanes, row, column);
+    pub(crate) fn factorise_here<L: Lanes>(&mut self, lanes: L, row_start: usize, pivot_min: f64) -> bool {
+        let count = panel_count(self.lower.size);
+        self.block_columns.resize(EIGHT * count, [0.0; EIGHT]);
+        self.block_rows.resize(EIGHT * count, [0.0; EIGHT]);
+        for p in row_start / EIGHT..count {
+            let (finished, rest) = self.lower.panels.split_at_mut(LowerTriangle::panel_start(p));
+            let panel = &mut rest[..EIGHT * (p + 1)];
+            for other in 0..p {
+                let (known, tile) = panel.split_at_mut(EIGHT * other);
+                let factors = &finished[LowerTriangle::panel_start(other)..][..EIGHT * (other + 1)];
+                let (factors, block) = factors.split_at(EIGHT * other);
+                subtract_products(lanes, known, factors, &mut tile[..EIGHT]);
+                // Forward substitution in the eight columns, all rows at a time.
+                let mut solved = [[lanes.splat(0.0); 2]; EIGHT];
+                for column in 0..EIGHT {
+                    let mut pair = load(lanes, &tile[column]);
+                    for earlier in 0..column {
+                        pair = subtract_product(lanes, pair, block[earlier][column], solved[earlier]);
+                    }
+                    solved[column] = scale(lanes, pair, self.block_columns[EIGHT * other + column][column]);
+                    store(lanes, solved[column], &mut tile[column]);
                 }
             }
-            // The block itself, row by row. `block_start` is a multiple of the tile.
-            for row in block_start..block_end {
-                let mut column = block_start;
-                while column + TILE <= row {
-                    self.eliminate_tile(lanes, row, column);
-                    column += TILE;
+            let (known, tile) = panel.split_at_mut(EIGHT * p);
+            subtract_products(lanes, known, known, tile);
+            if !factorise_block(lanes, tile, pivot_min) {
+                return false;
+            }
+            let columns = &mut self.block_columns[EIGHT * p..][..EIGHT];
+            let rows = &mut self.block_rows[EIGHT * p..][..EIGHT];
+            invert_block(lanes, tile, rows);
+            for (k, column) in columns.iter_mut().enumerate() {
+                for (entry, row) in column.iter_mut().zip(rows.iter()) {
+                    *entry = row[k];
                 }
-                while column < row {
-                    let (a, b) = (self.row(row), self.row(column));
-                    let value = (a[column] - dot_lanes(lanes, &a[..column], &b[..column])) / b[column];
-                    self.row_mut(row)[column] = value;
-                    column += 1;
-                }
-                let a = self.row(row);
-                let pivot = a[row] - dot_lanes(lanes, &a[..row], &a[..row]);
-                // Also catches NaN.
-                if !(pivot > 0.0 && pivot.is_finite()) {
-                    return false;
-                }
-                self.row_mut(row)[row] = pivot.sqrt();
             }
         }
         true
     }
 
-    /// Entries `column..column + 4` of `row` in the factor; those rows and all earlier columns are finished.
+    /// Entries of one group of eight right-hand sides: the number of rows, filled up.
     #[inline(always)]
-    fn eliminate_tile<L: Lanes>(&mut self, lanes: L, row: usize, column: usize) {
-        let b = [self.row(column), self.row(column + 1), self.row(column + 2), self.row(column + 3)];
-        let a = self.row(row);
-        let sums = dot_four(lanes, &a[..column], b.map(|r| &r[..column]));
-        let mut tile = [0.0; TILE];
-        for k in 0..TILE {
-            let mut value = a[column + k] - sums[k];
-            for (earlier, finished) in tile.iter().enumerate().take(k) {
-                value -= finished * b[k][column + earlier];
-            }
-            tile[k] = value / b[k][column + k];
-        }
-        self.row_mut(row)[column..column + TILE].copy_from_slice(&tile);
+    pub(crate) fn group_length(&self) -> usize {
+        EIGHT * panel_count(self.lower.size)
     }
 
-    /// Solves `L x = b` in place. `b`: shape (size,).
-    pub fn solve(&self, b: &mut [f64]) {
-        self.solve_lanes(Portable, b);
+    /// Solves `L x = b` in place for groups of eight right-hand sides, one group after another. `b`: shape
+    /// (groups, size filled up to eights, 8), zero beyond the last row. Each panel of the factor is read once for all.
+    pub fn solve(&self, b: &mut [Eight]) {
+        solve_wide(self, b);
     }
 
     #[inline(always)]
-    pub(crate) fn solve_lanes<L: Lanes>(&self, lanes: L, b: &mut [f64]) {
-        for row in 0..self.size {
-            let l = self.row(row);
-            b[row] = (b[row] - dot_lanes(lanes, &l[..row], &b[..row])) / l[row];
+    pub(crate) fn solve_lanes<L: Lanes>(&self, lanes: L, b: &mut [Eight]) {
+        let length = self.group_length();
+        for p in 0..panel_count(self.lower.size) {
+            let panel = &self.lower.panel(p)[..EIGHT * p];
+            let inverse = &self.block_columns[EIGHT * p..][..EIGHT];
+            for group in b.chunks_exact_mut(length) {
+                let (known, rest) = group.split_at_mut(EIGHT * p);
+                let block = &mut rest[..EIGHT];
+                subtract_products(lanes, known, panel, block);
+                multiply_block(lanes, inverse, block);
+            }
         }
     }
 
-    /// Solves `Lᵀ x = b` in place. `b`: shape (size,).
-    #[inline(always)]
-    pub fn solve_transposed(&self, b: &mut [f64]) {
-        for row in (0..self.size).rev() {
-            let l = self.row(row);
-            b[row] /= l[row];
-            let value = b[row];
-            add_scaled(&mut b[..row], -value, &l[..row]);
-        }
-    }
-
-    /// `L v`. `v`: shape (size,).
-    pub fn multiply(&self, v: &[f64]) -> Vec<f64> {
-        self.multiply_lanes(Portable, v)
+    /// Solves `Lᵀ x = b` in place, with the shapes of [`Cholesky::solve`].
+    pub fn solve_transposed(&self, b: &mut [Eight]) {
+        solve_transposed_wide(self, b);
     }
 
     #[inline(always)]
-    pub(crate) fn multiply_lanes<L: Lanes>(&self, lanes: L, v: &[f64]) -> Vec<f64> {
-        let mut product = Vec::with_capacity(self.size);
-        let tiled = self.size / TILE * TILE;
-        for row in (0..tiled).step_by(TILE) {
-            let rows = [self.row(row), self.row(row + 1), self.row(row + 2), self.row(row + 3)];
-            let sums = dot_four(lanes, &v[..row], rows.map(|r| &r[..row]));
-            for k in 0..TILE {
-                product.push(sums[k] + dot_lanes(lanes, &rows[k][row..], &v[row..=row + k]));
-            }
-        }
-        for row in tiled..self.size {
-            product.push(dot_lanes(lanes, self.row(row), &v[..=row]));
-        }
-        product
-    }
-
-    /// `Lᵀ v`. `v`: shape (size,).
-    #[inline(always)]
-    pub fn multiply_transposed(&self, v: &[f64]) -> Vec<f64> {
-        let mut product = vec![0.0; self.size];
-        let tiled = self.size / TILE * TILE;
-        for first in (0..tiled).step_by(TILE) {
-            let [a, b, c, d] = [0, 1, 2, 3].map(|k| self.row(first + k));
-            let factors = [v[first], v[first + 1], v[first + 2], v[first + 3]];
-            for ((((value, a), b), c), d) in product[..first].iter_mut().zip(a).zip(b).zip(c).zip(d) {
-                *value += (factors[0] * a + factors[1] * b) + (factors[2] * c + factors[3] * d);
-            }
-            for (k, row) in [a, b, c, d].into_iter().enumerate() {
-                add_scaled(&mut product[first..=first + k], factors[k], &row[first..]);
-            }
-        }
-        for row in tiled..self.size {
-            add_scaled(&mut product[..=row], v[row], self.row(row));
-        }
-        product
-    }
-
-    /// Squared lengths of `L v` for eight vectors side by side: `v` has shape (size, 8).
-    #[inline(always)]
-    pub(crate) fn squared_norms<L: Lanes>(&self, lanes: L, v: &[[f64; 8]]) -> [f64; 8] {
-        let zero = lanes.splat(0.0);
-        let mut norms = [zero; 2];
-        let tiled = self.size / TILE * TILE;
-        for first in (0..tiled).step_by(TILE) {
-            let rows = [0, 1, 2, 3].map(|k| self.row(first + k));
-            let [a, b, c, d] = rows.map(|row| &row[..first]);
-            let (mut s0, mut s1, mut s2, mut s3) = ([zero; 2], [zero; 2], [zero; 2], [zero; 2]);
-            for ((((entries, a), b), c), d) in v[..first].iter().zip(a).zip(b).zip(c).zip(d) {
-                let entries = halves(entries).map(|half| lanes.load(half));
-                s0 = add_products(lanes, s0, *a, entries);
-                s1 = add_products(lanes, s1, *b, entries);
-                s2 = add_products(lanes, s2, *c, entries);
-                s3 = add_products(lanes, s3, *d, entries);
-            }
-            for (k, mut sum) in [s0, s1, s2, s3].into_iter().enumerate() {
-                for (weight, entries) in rows[k][first..].iter().zip(&v[first..]) {
-                    sum = add_products(lanes, sum, *weight, halves(entries).map(|half| lanes.load(half)));
-                }
-                norms = [
-                    lanes.add_product(norms[0], sum[0], sum[0]),
-                    lanes.add_product(norms[1], sum[1], sum[1]),
-                ];
-            }
-        }
-        for row in tiled..self.size {
-            let mut sum = [zero; 2];
-            for (weight, entries) in self.row(row).iter().zip(v) {
-                sum = add_products(lanes, sum, *weight, halves(entries).map(|half| lanes.load(half)));
-            }
-            norms =
-                [lanes.add_product(norms[0], sum[0], sum[0]), lanes.add_product(norms[1], sum[1], sum[1])];
-        }
-        let mut result = [[0.0; 4]; 2];
-        lanes.store(norms[0], &mut result[0]);
-        lanes.store(norms[1], &mut result[1]);
-        let [[a, b, c, d], [e, f, g, h]] = result;
-        [a, b, c, d, e, f, g, h]
-    }
-
-    /// Twice the sum of logarithms of the diagonal: ln det(L Lᵀ).
-    pub fn log_determinant(&self) -> f64 {
-        2.0 * (0..self.size).map(|row| libm::log(self.row(row)[row])).sum::<f64>()
-    }
-}
-
-/// The inverse of a lower-triangular factor, kept by columns: row `j` of the storage is column `j` of `L⁻¹`.
-///
-/// In this form both the inverse itself and `K⁻¹ = L⁻ᵀ L⁻¹` are products of contiguous rows.
-#[derive(Clone, Debug, Default)]
-pub struct InverseColumns {
-    size: usize,
-    /// Square with stride `size`; entry (j, i) is `L⁻¹[i][j]`, zero for i < j.
-    data: Vec<f64>,
-}
-
-impl InverseColumns {
-    /// Inverts a factor without zeros on its diagonal. About n³/3 operations. `storage` is a former result, whose
-    /// memory is used again.
-    pub fn of(factor: &LowerTriangle, storage: Self) -> Self {
-        invert_wide(factor, storage)
-    }
-
-    #[inline(always)]
-    fn of_here<L: Lanes>(lanes: L, factor: &LowerTriangle, storage: Self) -> Self {
-        let size = factor.size();
-        let mut data = storage.data;
-        data.clear();
-        data.resize(size * size, 0.0);
-        let mut inverse = Self { size, data };
-        for block_start in (0..size).step_by(BLOCK_ROW_COUNT) {
-            let block_end = (block_start + BLOCK_ROW_COUNT).min(size);
-            for column in (0..block_start).step_by(TILE) {
-                for row in block_start..block_end {
-                    inverse.substitute_tile(lanes, factor, row, column);
-                }
-            }
-            for row in block_start..block_end {
-                let mut column = block_start;
-                while column + TILE <= row {
-                    inverse.substitute_tile(lanes, factor, row, column);
-                    column += TILE;
-                }
-                let l = factor.row(row);
-                while column < row {
-                    let known = &inverse.data[column * size..][column..row];
-                    inverse.data[column * size + row] = -dot_lanes(lanes, &l[column..row], known) / l[row];
-                    column += 1;
-                }
-                inverse.data[row * size + row] = 1.0 / l[row];
-            }
-        }
-        inverse
-    }
-
-    /// Entries (row, column..column + 4) of the inverse; all earlier rows are finished.
-    #[inline(always)]
-    fn substitute_tile<L: Lanes>(&mut self, lanes: L, factor: &LowerTriangle, row: usize, column: usize) {
-        let size = self.size;
-        let l = factor.row(row);
-        // Entries above the diagonal are zero, so four columns can share one start.
-        let known = [0, 1, 2, 3].map(|k| &self.data[(column + k) * size..][column..row]);
-        let sums = dot_four(lanes, &l[column..row], known);
-        for (k, sum) in sums.into_iter().enumerate() {
-            self.data[(column + k) * size + row] = -sum / l[row];
-        }
-    }
-
-    /// Column `index` of the inverse from its diagonal down: shape (size - index,).
-    #[inline(always)]
-    pub fn column(&self, index: usize) -> &[f64] {
-        &self.data[index * self.size..][index..self.size]
-    }
-
-    /// The inverse as a packed triangle.
-    pub fn to_lower_triangle(&self) -> LowerTriangle {
-        let mut triangle = LowerTriangle::zeros(self.size);
-        for column in 0..self.size {
-            for (offset, value) in self.column(column).iter().enumerate() {
-                triangle.row_mut(column + offset)[column] = *value;
-            }
-        }
-        triangle
-    }
-
-    /// Lower triangle of `L⁻ᵀ L⁻¹`, the inverse of the factorised matrix, into `result`. About n³/3 operations.
-    ///
-    /// # Panics
-    /// If `result` has another size.
-    pub fn gram(&self, result: &mut LowerTriangle) {
-        assert_eq!(result.size(), self.size, "the result has the size of the factor");
-        gram_wide(self, result);
-    }
-
-    #[inline(always)]
-    fn gram_here<L: Lanes>(&self, lanes: L, result: &mut LowerTriangle) {
-        let size = self.size;
-        for block_start in (0..size).step_by(BLOCK_ROW_COUNT) {
-            let block_end = (block_start + BLOCK_ROW_COUNT).min(size);
-            for column in (0..block_end).step_by(TILE) {
-                for row in block_start.max(column)..block_end {
-                    let a = &self.data[row * size..][row..size];
-                    if column + TILE <= row + 1 {
-                        let b = [0, 1, 2, 3].map(|k| &self.data[(column + k) * size..][row..size]);
-                        let sums = dot_four(lanes, a, b);
-                        result.row_mut(row)[column..column + TILE].copy_from_slice(&sums);
-                    } else {
-                        for other in column..=row {
-                            let b = &self.data[other * size..][row..size];
-                            result.row_mut(row)[other] = dot_lanes(lanes, a, b);
+    pub(crate) fn solve_transposed_lanes<L: Lanes>(&self, lanes: L, b: &mut [Eight]) {
+        let length = self.group_length();
+        for p in (0..panel_count(self.lower.size)).rev() {
+            let panel = &self.lower.panel(p)[..EIGHT * p];
+            let inverse = &self.block_rows[EIGHT * p..][..EIGHT];
+            for group in b.chunks_exact_mut(length) {
+                let (open, rest) = group.split_at_mut(EIGHT * p);
+                let block = &mut rest[..EIGHT];
+                multiply_block(lanes, inverse, block);
+                for part in 0..2 {
+                    let rows = &block[4 * part..][..4];
+                    let solved = [
+                        load(lanes, &rows[0]),
+                        load(lanes, &rows[1]),
+                        load(lanes, &rows[2]),
+                        load(lanes, &rows[3]),
+                    ];
+                    for (target, factors) in open.iter_mut().zip(panel) {
+                        let mut pair = load(lanes, target);
+                        for (factor, other) in half(factors, part).iter().zip(solved) {
+                            pair = subtract_product(lanes, pair, *factor, other);
                         }
+                        store(lanes, pair, target);
                     }
                 }
             }
         }
     }
+
+    /// Solves `L x = b` in place for two right-hand sides, shape (size,) each.
+    #[inline(always)]
+    pub(crate) fn solve_two_lanes<L: Lanes>(&self, lanes: L, b: [&mut [f64]; 2]) {
+        let size = self.lower.size;
+        let [a, b] = b;
+        let zero = lanes.splat(0.0);
+        for p in 0..panel_count(size) {
+            let start = EIGHT * p;
+            let (panel, block) = self.lower.panel(p).split_at(start);
+            let (mut a_sums, mut b_sums) = ([zero; 2], [zero; 2]);
+            for (entries, (x, y)) in panel.iter().zip(a.iter().zip(b.iter())) {
+                let entries = load(lanes, entries);
+                let (x, y) = (lanes.splat(*x), lanes.splat(*y));
+                a_sums[0] = lanes.add_product(a_sums[0], entries[0], x);
+                a_sums[1] = lanes.add_product(a_sums[1], entries[1], x);
+                b_sums[0] = lanes.add_product(b_sums[0], entries[0], y);
+                b_sums[1] = lanes.add_product(b_sums[1], entries[1], y);
+            }
+            let mut sums = [[0.0; EIGHT]; 2];
+            store(lanes, a_sums, &mut sums[0]);
+            store(lanes, b_sums, &mut sums[1]);
+            for row in 0..EIGHT.min(size - start) {
+                let (mut x, mut y) = (a[start + row] - sums[0][row], b[start + row] - sums[1][row]);
+                for column in 0..row {
+                    x -= block[column][row] * a[start + column];
+                    y -= block[column][row] * b[start + column];
+                }
+                let reciprocal = self.block_columns[start + row][row];
+                a[start + row] = x * reciprocal;
+                b[start + row] = y * reciprocal;
+            }
+        }
+    }
+
+    /// Solves `Lᵀ x = b` in place for one right-hand side. `b`: shape (size,).
+    pub fn solve_transposed_one(&self, b: &mut [f64]) {
+        let size = self.lower.size;
+        for p in (0..panel_count(size)).rev() {
+            let start = EIGHT * p;
+            let (panel, block) = self.lower.panel(p).split_at(start);
+            let (open, rest) = b.split_at_mut(start);
+            let mut solved = [0.0; EIGHT];
+            for row in (0..EIGHT.min(size - start)).rev() {
+                let mut x = rest[row];
+                for later in row + 1..EIGHT {
+                    x -= block[row][later] * solved[later];
+                }
+                solved[row] = x * self.block_columns[start + row][row];
+                rest[row] = solved[row];
+            }
+            for (target, factors) in open.iter_mut().zip(panel) {
+                let mut products = *factors;
+                for (product, x) in products.iter_mut().zip(solved) {
+                    *product *= x;
+                }
+                *target -= sum_of_lanes(&products);
+            }
+        }
+    }
+
+    /// Twice the sum of logarithms of the diagonal: ln det(L Lᵀ).
+    pub fn log_determinant(&self) -> f64 {
+        2.0 * (0..self.lower.size).map(|row| libm::log(self.lower.get(row, row))).sum::<f64>()
+    }
 }
 
-/// Factorises a covariance with as little added to its diagonal as it needs.
-///
-/// `fill` writes the lower triangle of the matrix, without jitter. Tries the amounts `jitter_first`,
-/// `10 jitter_first`, ... `attempt_count` times; result: the factor and the amount that was added.
-pub fn factorise_with_jitter(
-    size: usize,
-    jitter_first: f64,
-    attempt_count: usize,
-    mut fill: impl FnMut(&mut LowerTriangle),
-) -> Option<(LowerTriangle, f64)> {
-    let mut matrix = LowerTriangle::zeros(size);
-    let mut jitter = jitter_first;
-    for _ in 0..attempt_count {
-        fill(&mut matrix);
-        for row in 0..size {
-            matrix.row_mut(row)[row] += jitter;
+/// `tile[c] -= Σ_k known_k factors_k[c]` for the eight entries of a tile.
+#[inline(always)]
+fn subtract_products<L: Lanes>(lanes: L, known: &[Eight], factors: &[Eight], tile: &mut [Eight]) {
+    for part in 0..2 {
+        let sums = panel_products(lanes, known, factors, part);
+        for (target, sum) in tile[4 * part..][..4].iter_mut().zip(sums) {
+            let pair = load(lanes, target);
+            store(lanes, [lanes.subtract(pair[0], sum[0]), lanes.subtract(pair[1], sum[1])], target);
         }
-        if matrix.factorise() {
-            return Some((matrix, jitter));
-        }
-        jitter *= 10.0;
     }
-    None
+}
+
+/// `block = D block` for an 8 by 8 matrix `D`, given by columns.
+#[inline(always)]
+fn multiply_block<L: Lanes>(lanes: L, columns: &[Eight], block: &mut [Eight]) {
+    let products = [panel_products(lanes, block, columns, 0), panel_products(lanes, block, columns, 1)];
+    for (target, product) in block.iter_mut().zip(products.as_flattened()) {
+        store(lanes, *product, target);
+    }
+}
+
+/// Cholesky factor of an 8 by 8 block, in place, by columns.
+#[inline(always)]
+fn factorise_block<L: Lanes>(lanes: L, block: &mut [Eight], pivot_min: f64) -> bool {
+    for column in 0..EIGHT {
+        let mut pivot = block[column][column];
+        if pivot_min > 0.0 && pivot < pivot_min {
+            pivot = pivot_min;
+        }
+        // Also catches NaN.
+        if !(pivot > 0.0 && pivot.is_finite()) {
+            return false;
+        }
+        let root = pivot.sqrt();
+        let mut scaled = scale(lanes, load(lanes, &block[column]), 1.0 / root);
+        store(lanes, scaled, &mut block[column]);
+        block[column][..column].fill(0.0);
+        block[column][column] = root;
+        scaled = load(lanes, &block[column]);
+        for later in column + 1..EIGHT {
+            let pair = load(lanes, &block[later]);
+            let pair = subtract_product(lanes, pair, block[column][later], scaled);
+            store(lanes, pair, &mut block[later]);
+        }
+    }
+    true
+}
+
+/// Inverse of a lower-triangular 8 by 8 block, which is given by columns; the result is by rows.
+#[inline(always)]
+fn invert_block<L: Lanes>(lanes: L, block: &[Eight], rows: &mut [Eight]) {
+    let mut solved = [[lanes.splat(0.0); 2]; EIGHT];
+    for row in 0..EIGHT {
+        let mut unit = [0.0; EIGHT];
+        unit[row] = 1.0;
+        let mut pair = load(lanes, &unit);
+        for earlier in 0..row {
+            pair = subtract_product(lanes, pair, block[earlier][row], solved[earlier]);
+        }
+        solved[row] = scale(lanes, pair, 1.0 / block[row][row]);
+        store(lanes, solved[row], &mut rows[row]);
+    }
+}
+
+/// The inverse `L⁻¹` of a factor, in panels of eight columns.
+#[derive(Clone, Debug, Default)]
+pub struct InverseFactor {
+    size: usize,
+    /// Panel `p` has as many entries as there are rows from `8 p` on, filled up; entry `k` holds row `8 p + k` of
+    /// columns `8 p .. 8 p + 8`.
+    panels: Vec<Eight>,
+}
+
+impl InverseFactor {
+    /// Becomes the inverse of a factor. About n³/3 operations.
+    pub fn invert(&mut self, factor: &Cholesky) {
+        invert_wide(factor, self);
+    }
+
+    #[inline(always)]
+    pub(crate) fn invert_here<L: Lanes>(&mut self, lanes: L, factor: &Cholesky) {
+        self.size = factor.lower.size;
+        let count = panel_count(self.size);
+        self.panels.resize(EIGHT / 2 * count * (count + 1), [0.0; EIGHT]);
+        let mut rest: &mut [Eight] = &mut self.panels;
+        for p in 0..count {
+            let (columns, others) = rest.split_at_mut(EIGHT * (count - p));
+            rest = others;
+            columns[..EIGHT].copy_from_slice(&factor.block_rows[EIGHT * p..][..EIGHT]);
+            for row in p + 1..count {
+                let (known, tile) = columns.split_at_mut(EIGHT * (row - p));
+                let tile = &mut tile[..EIGHT];
+                tile.fill([0.0; EIGHT]);
+                subtract_products(lanes, known, &factor.lower.panel(row)[EIGHT * p..EIGHT * row], tile);
+                multiply_block(lanes, &factor.block_columns[EIGHT * row..][..EIGHT], tile);
+            }
+        }
+    }
+
+    /// Panel `index`: shape (rows from `8 index` on, 8).
+    #[inline(always)]
+    fn panel(&self, index: usize) -> &[Eight] {
+        let count = panel_count(self.size);
+        let length = EIGHT * (count - index);
+        let start = EIGHT / 2 * (count * (count + 1) - (count - index) * (count - index + 1));
+        &self.panels[start..][..length]
+    }
+
+    /// Four columns of `L⁻ᵀ L⁻¹`, the inverse of the factorised matrix: rows `8 row ..`, columns
+    /// `8 column + 4 part ..`, for panels `row >= column`.
+    #[inline(always)]
+    pub(crate) fn gram<L: Lanes>(&self, lanes: L, row: usize, column: usize, part: usize) -> [Pair<L>; 4] {
+        panel_products(lanes, self.panel(row), &self.panel(column)[EIGHT * (row - column)..], part)
+    }
+
+    /// `L⁻ᵀ v`. `v`: shape (size,).
+    #[inline(always)]
+    pub(crate) fn multiply_transposed<L: Lanes>(&self, lanes: L, v: &[f64]) -> Vec<f64> {
+        let mut product = Vec::with_capacity(EIGHT * panel_count(self.size));
+        for p in 0..panel_count(self.size) {
+            let mut sums = [lanes.splat(0.0); 2];
+            for (entries, factor) in self.panel(p).iter().zip(&v[EIGHT * p..]) {
+                let entries = load(lanes, entries);
+                let factor = lanes.splat(*factor);
+                sums[0] = lanes.add_product(sums[0], entries[0], factor);
+                sums[1] = lanes.add_product(sums[1], entries[1], factor);
+            }
+            let mut eight = [0.0; EIGHT];
+            store(lanes, sums, &mut eight);
+            product.extend_from_slice(&eight);
+        }
+        product.truncate(self.size);
+        product
+    }
+}
+
+/// Sum of products. Both slices have the same length.
+pub fn dot(a: &[f64], b: &[f64]) -> f64 {
+    debug_assert_eq!(a.len(), b.len());
+    let mut sums = [0.0; EIGHT];
+    let (a_chunks, a_rest) = a.as_chunks::<EIGHT>();
+    let (b_chunks, b_rest) = b.as_chunks::<EIGHT>();
+    for (x, y) in a_chunks.iter().zip(b_chunks) {
+        for lane in 0..EIGHT {
+            sums[lane] += x[lane] * y[lane];
+        }
+    }
+    let mut sum = sum_of_lanes(&sums);
+    for (x, y) in a_rest.iter().zip(b_rest) {
+        sum += x * y;
+    }
+    sum
+}
+
+/// `target += factor * row`. Both slices have the same length.
+pub fn add_scaled(target: &mut [f64], factor: f64, row: &[f64]) {
+    debug_assert_eq!(target.len(), row.len());
+    for (value, other) in target.iter_mut().zip(row) {
+        *value += factor * other;
+    }
 }
 
 #[cfg(test)]
@@ -481,6 +500,9 @@ pub fn factorise_with_jitter(
 mod tests {
     use super::*;
     use crate::generator::Generator;
+    use crate::vectorised::Portable;
+
+    const SIZES: [usize; 12] = [1, 2, 3, 7, 8, 9, 15, 16, 33, 64, 70, 101];
 
     /// A well-conditioned random covariance as a full matrix.
     fn random_covariance(size: usize, generator: &mut Generator) -> Vec<Vec<f64>> {
@@ -499,9 +521,11 @@ mod tests {
     }
 
     fn lower(matrix: &[Vec<f64>]) -> LowerTriangle {
-        let mut triangle = LowerTriangle::default();
-        for (index, row) in matrix.iter().enumerate() {
-            triangle.push_row(&row[..=index]);
+        let mut triangle = LowerTriangle::identity(matrix.len());
+        for (i, row) in matrix.iter().enumerate() {
+            for j in 0..=i {
+                triangle.set(i, j, row[j]);
+            }
         }
         triangle
     }
@@ -516,13 +540,13 @@ mod tests {
     #[test]
     fn factor_times_its_transpose_is_the_matrix() {
         let mut generator = Generator::new(1);
-        for size in [1, 2, 3, 4, 5, 7, 31, 32, 33, 37, 64, 70, 101] {
+        for size in SIZES {
             let matrix = random_covariance(size, &mut generator);
-            let mut factor = lower(&matrix);
-            assert!(factor.factorise());
+            let factor = Cholesky::of(lower(&matrix)).expect("positive definite");
             for i in 0..size {
                 for j in 0..=i {
-                    let product = dot(&factor.row(i)[..=j], factor.row(j));
+                    let product: f64 =
+                        (0..=j).map(|k| factor.lower().get(i, k) * factor.lower().get(j, k)).sum();
                     assert_close(product, matrix[i][j], 1e-11);
                 }
             }
@@ -530,48 +554,131 @@ mod tests {
     }
 
     #[test]
-    fn solves_and_products_are_inverse_to_each_other() {
+    fn solves_agree_with_substitution() {
         let mut generator = Generator::new(2);
-        for size in [1, 2, 4, 6, 33, 50, 67] {
-            let mut factor = lower(&random_covariance(size, &mut generator));
-            assert!(factor.factorise());
-            let vector: Vec<f64> = (0..size).map(|_| generator.normal()).collect();
-            let mut forward = factor.multiply(&vector);
+        for size in SIZES {
+            let factor =
+                Cholesky::of(lower(&random_covariance(size, &mut generator))).expect("positive definite");
+            let l = |i: usize, j: usize| factor.lower().get(i, j);
+            let mut b = vec![[0.0; EIGHT]; EIGHT * panel_count(size)];
+            b[..size].iter_mut().for_each(|row| row.iter_mut().for_each(|x| *x = generator.normal()));
+            let (mut forward, mut backward) = (b.clone(), b.clone());
             factor.solve(&mut forward);
-            let mut backward = factor.multiply_transposed(&vector);
             factor.solve_transposed(&mut backward);
-            for index in 0..size {
-                assert_close(forward[index], vector[index], 1e-9);
-                assert_close(backward[index], vector[index], 1e-9);
+            let column = |lane: usize| b[..size].iter().map(|row| row[lane]).collect::<Vec<f64>>();
+            let (mut first, mut second, mut third) = (column(0), column(1), column(2));
+            factor.solve_two_lanes(Portable, [&mut first, &mut second]);
+            factor.solve_transposed_one(&mut third);
+            for lane in 0..EIGHT {
+                let mut x = column(lane);
+                for i in 0..size {
+                    let sum: f64 = (0..i).map(|k| l(i, k) * x[k]).sum();
+                    x[i] = (x[i] - sum) / l(i, i);
+                    assert_close(forward[i][lane], x[i], 1e-9);
+                    match lane {
+                        0 => assert_close(first[i], x[i], 1e-9),
+                        1 => assert_close(second[i], x[i], 1e-9),
+                        _ => {}
+                    }
+                }
+                let mut x = column(lane);
+                for i in (0..size).rev() {
+                    let sum: f64 = (i + 1..size).map(|k| l(k, i) * x[k]).sum();
+                    x[i] = (x[i] - sum) / l(i, i);
+                    assert_close(backward[i][lane], x[i], 1e-9);
+                    if lane == 2 {
+                        assert_close(third[i], x[i], 1e-9);
+                    }
+                }
             }
         }
     }
 
     #[test]
-    fn inverse_factor_and_inverse_matrix() {
+    fn inverse_of_the_factor_and_of_the_matrix() {
         let mut generator = Generator::new(3);
-        let mut storage = InverseColumns::default();
-        for size in [70, 1, 2, 4, 5, 9, 32, 35, 66] {
+        let mut inverse = InverseFactor::default();
+        for size in SIZES.into_iter().rev() {
             let matrix = random_covariance(size, &mut generator);
-            let mut factor = lower(&matrix);
-            assert!(factor.factorise());
-            storage = InverseColumns::of(&factor, storage);
-            let inverse_factor = storage.to_lower_triangle();
-            let mut inverse = LowerTriangle::zeros(size);
-            storage.gram(&mut inverse);
+            let factor = Cholesky::of(lower(&matrix)).expect("positive definite");
+            inverse.invert(&factor);
+            let mut full = vec![vec![0.0; size]; size];
+            for row in 0..panel_count(size) {
+                for column in 0..=row {
+                    for part in 0..2 {
+                        for (c, pair) in inverse.gram(Portable, row, column, part).into_iter().enumerate() {
+                            let (i, j) = (EIGHT * row, EIGHT * column + 4 * part + c);
+                            for (r, value) in pair.as_flattened().iter().enumerate() {
+                                if i + r < size && j < size {
+                                    full[i + r][j] = *value;
+                                    full[j][i + r] = *value;
+                                }
+                            }
+                        }
+                    }
+                }
+            }
             for i in 0..size {
                 for j in 0..size {
-                    let identity = if i == j { 1.0 } else { 0.0 };
-                    let triangular: f64 = (j..=i.max(j))
-                        .filter(|k| *k <= i)
-                        .map(|k| factor.row(i)[k] * inverse_factor.row(k)[j])
-                        .sum();
-                    assert_close(triangular, identity, 1e-9);
-                    let product: f64 = (0..size)
-                        .map(|k| matrix[i][k] * if k >= j { inverse.row(k)[j] } else { inverse.row(j)[k] })
-                        .sum();
-                    assert_close(product, identity, 1e-8);
+                    let product: f64 = (0..size).map(|k| matrix[i][k] * full[k][j]).sum();
+                    assert_close(product, if i == j { 1.0 } else { 0.0 }, 1e-8);
                 }
+            }
+            let v: Vec<f64> = (0..size).map(|_| generator.normal()).collect();
+            let mut expected = v.clone();
+            factor.solve_transposed_one(&mut expected);
+            for (found, expected) in inverse.multiply_transposed(Portable, &v).into_iter().zip(expected) {
+                assert_close(found, expected, 1e-9);
+            }
+        }
+    }
+
+    #[test]
+    fn wide_and_narrow_vectors_and_added_rows_give_the_same_bits() {
+        let mut generator = Generator::new(4);
+        for size in SIZES {
+            let matrix = random_covariance(size, &mut generator);
+            let whole = Cholesky::of(lower(&matrix)).expect("positive definite");
+            let mut narrow = Cholesky { lower: lower(&matrix), ..Cholesky::default() };
+            assert!(narrow.factorise_here(Portable, 0, 0.0));
+            assert_eq!(narrow, whole);
+            let b: Vec<Eight> = (0..3 * EIGHT * panel_count(size))
+                .map(|_| std::array::from_fn(|_| generator.normal()))
+                .collect();
+            let (mut wide, mut portable) = (b.clone(), b.clone());
+            whole.solve(&mut wide);
+            whole.solve_lanes(Portable, &mut portable);
+            whole.solve_transposed(&mut wide);
+            whole.solve_transposed_lanes(Portable, &mut portable);
+            assert_eq!(wide, portable);
+            for (together, alone) in
+                wide.chunks(EIGHT * panel_count(size)).zip(b.chunks(EIGHT * panel_count(size)))
+            {
+                let mut alone = alone.to_vec();
+                whole.solve(&mut alone);
+                whole.solve_transposed(&mut alone);
+                assert_eq!(together, alone);
+            }
+            let (mut wide, mut portable) = (InverseFactor::default(), InverseFactor::default());
+            wide.invert(&whole);
+            portable.invert_here(Portable, &whole);
+            assert_eq!(wide.panels, portable.panels);
+            for kept in [0, 1, size / 2, size - 1] {
+                let mut grown = Cholesky::of(lower(&matrix[..kept])).expect("positive definite");
+                grown.lower.resize(size);
+                let first = kept / EIGHT * EIGHT;
+                for i in first..size {
+                    for j in 0..=i {
+                        grown.lower.set(i, j, matrix[i][j]);
+                    }
+                }
+                for i in first..kept {
+                    for j in i + 1..(first + EIGHT).min(size) {
+                        grown.lower.panel_mut(i / EIGHT)[j][i % EIGHT] = 0.0;
+                    }
+                }
+                assert!(grown.factorise(kept, 0.0));
+                assert_eq!(grown, whole);
             }
         }
     }
@@ -579,33 +686,20 @@ mod tests {
     #[test]
     fn log_determinant_of_a_known_matrix() {
         // [[4, 2], [2, 5]]: determinant 16.
-        let mut factor = LowerTriangle::default();
-        factor.push_row(&[4.0]);
-        factor.push_row(&[2.0, 5.0]);
-        assert!(factor.factorise());
+        let factor = Cholesky::of(lower(&[vec![4.0, 2.0], vec![2.0, 5.0]])).expect("positive definite");
         assert_close(factor.log_determinant(), libm::log(16.0), 1e-15);
     }
 
     #[test]
     fn indefinite_and_not_finite_matrices_are_refused() {
-        let mut indefinite = LowerTriangle::default();
-        indefinite.push_row(&[1.0]);
-        indefinite.push_row(&[2.0, 1.0]);
-        assert!(!indefinite.factorise());
-        let mut not_finite = LowerTriangle::default();
-        not_finite.push_row(&[f64::NAN]);
-        assert!(!not_finite.factorise());
+        assert!(Cholesky::of(lower(&[vec![1.0, 2.0], vec![2.0, 1.0]])).is_none());
+        assert!(Cholesky::of(lower(&[vec![f64::NAN]])).is_none());
     }
 
     #[test]
-    fn jitter_grows_until_the_matrix_is_positive_definite() {
-        // Rank one and slightly indefinite: eigenvalues 2 + 1e-9 and -1e-9.
-        let fill = |matrix: &mut LowerTriangle| {
-            matrix.row_mut(0)[0] = 1.0;
-            matrix.row_mut(1).copy_from_slice(&[1.0 + 1e-9, 1.0]);
-        };
-        let (_, jitter) = factorise_with_jitter(2, 1e-10, 6, fill).expect("1e-8 is enough");
-        assert!((1e-9..1e-7).contains(&jitter), "{jitter}");
-        assert!(factorise_with_jitter(2, 1e-14, 3, fill).is_none());
+    fn small_pivots_are_raised_on_request() {
+        let mut factor = Cholesky { lower: lower(&[vec![1.0, 1.0], vec![1.0, 1.0]]), ..Cholesky::default() };
+        assert!(factor.factorise(0, 1e-6));
+        assert_close(factor.lower().get(1, 1), 1e-3, 1e-12);
     }
 }

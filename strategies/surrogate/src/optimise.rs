@@ -43,6 +43,7 @@ pub struct Minimum {
 }
 
 /// One remembered pair of the quasi-Newton model.
+#[derive(Debug)]
 struct Pair {
     step: Vec<f64>,
     gradient_change: Vec<f64>,
@@ -52,9 +53,7 @@ struct Pair {
 ///
 /// `objective` takes a point, writes the gradient (same length) and returns the value; an infinite or NaN value
 /// tells that the point cannot be evaluated and shortens the step. `lower[i] <= upper[i]`; equal bounds fix a variable.
-///
-/// Source: Nocedal and Wright 2006, algorithm 7.4 (two-loop recursion) on the variables that are not held at a bound,
-/// with Bertsekas 1982's projected Armijo rule.
+/// The method is that of [`Descent`].
 pub fn minimise(
     mut objective: impl FnMut(&[f64], &mut [f64]) -> f64,
     start: &[f64],
@@ -62,84 +61,195 @@ pub fn minimise(
     upper: &[f64],
     options: &OptimiseOptions,
 ) -> Minimum {
-    let size = start.len();
-    debug_assert!(lower.len() == size && upper.len() == size);
-    let mut point: Vec<f64> = (0..size).map(|i| start[i].max(lower[i]).min(upper[i])).collect();
-    let mut gradient = vec![0.0; size];
-    let mut value = objective(&point, &mut gradient);
-    let mut evaluation_count = 1;
-    let mut pairs: Vec<Pair> = Vec::with_capacity(MEMORY + 1);
-    let mut trial = vec![0.0; size];
-    let mut trial_gradient = vec![0.0; size];
-    let mut iteration = 0;
-    while iteration < options.iteration_count_max && value.is_finite() {
-        iteration += 1;
+    let mut descent = Descent::new(start, lower, upper, options);
+    let mut gradient = vec![0.0; start.len()];
+    while let Some(point) = descent.wanted() {
+        let value = objective(point, &mut gradient);
+        descent.tell(value, &gradient);
+    }
+    descent.into_minimum()
+}
+
+/// What a [`Descent`] waits for.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Wanted {
+    Start,
+    Trial,
+    Nothing,
+}
+
+/// The search of [`minimise`] turned round: it says where it wants the value and the gradient, so that several searches
+/// can be evaluated side by side.
+///
+/// Source: Nocedal and Wright 2006, algorithm 7.4 (two-loop recursion) on the variables that are not held at a bound,
+/// with Bertsekas 1982's projected Armijo rule.
+#[derive(Debug)]
+pub struct Descent {
+    lower: Vec<f64>,
+    upper: Vec<f64>,
+    options: OptimiseOptions,
+    point: Vec<f64>,
+    gradient: Vec<f64>,
+    value: f64,
+    pairs: Vec<Pair>,
+    iteration: usize,
+    evaluation_count: usize,
+    /// The line search: where it goes, the derivative of the value along it, its present step.
+    direction: Vec<f64>,
+    slope: f64,
+    length: f64,
+    step_count: usize,
+    trial: Vec<f64>,
+    /// Change of the value at `trial` by the gradient alone.
+    predicted: f64,
+    wanted: Wanted,
+}
+
+impl Descent {
+    /// From `start`, which is clamped into the box. `lower[i] <= upper[i]`; equal bounds fix a variable.
+    pub fn new(start: &[f64], lower: &[f64], upper: &[f64], options: &OptimiseOptions) -> Self {
+        let size = start.len();
+        debug_assert!(lower.len() == size && upper.len() == size);
+        Self {
+            lower: lower.to_vec(),
+            upper: upper.to_vec(),
+            options: *options,
+            point: (0..size).map(|i| start[i].max(lower[i]).min(upper[i])).collect(),
+            gradient: vec![0.0; size],
+            value: f64::INFINITY,
+            pairs: Vec::with_capacity(MEMORY),
+            iteration: 0,
+            evaluation_count: 0,
+            direction: vec![0.0; size],
+            slope: 0.0,
+            length: 1.0,
+            step_count: 0,
+            trial: vec![0.0; size],
+            predicted: 0.0,
+            wanted: Wanted::Start,
+        }
+    }
+
+    /// Where to evaluate next; `None` at the end.
+    pub fn wanted(&self) -> Option<&[f64]> {
+        match self.wanted {
+            Wanted::Start => Some(&self.point),
+            Wanted::Trial => Some(&self.trial),
+            Wanted::Nothing => None,
+        }
+    }
+
+    /// The value at the wanted point and its gradient, which counts only where the value is finite.
+    pub fn tell(&mut self, value: f64, gradient: &[f64]) {
+        match self.wanted {
+            Wanted::Nothing => {}
+            Wanted::Start => {
+                self.evaluation_count += 1;
+                self.value = value;
+                self.gradient.copy_from_slice(gradient);
+                self.begin_iteration();
+            }
+            Wanted::Trial => {
+                self.evaluation_count += 1;
+                if value.is_finite() && value <= self.value + SUFFICIENT_DECREASE * self.predicted {
+                    self.accept(value, gradient);
+                } else {
+                    self.shorten(value);
+                }
+            }
+        }
+    }
+
+    /// Where the search is.
+    pub fn into_minimum(self) -> Minimum {
+        Minimum { point: self.point, value: self.value, evaluation_count: self.evaluation_count }
+    }
+
+    fn begin_iteration(&mut self) {
+        self.wanted = Wanted::Nothing;
+        if self.iteration >= self.options.iteration_count_max || !self.value.is_finite() {
+            return;
+        }
+        self.iteration += 1;
+        let size = self.point.len();
         let free: Vec<bool> = (0..size)
             .map(|i| {
-                let held = (point[i] <= lower[i] && gradient[i] >= 0.0)
-                    || (point[i] >= upper[i] && gradient[i] <= 0.0);
+                let held = (self.point[i] <= self.lower[i] && self.gradient[i] >= 0.0)
+                    || (self.point[i] >= self.upper[i] && self.gradient[i] <= 0.0);
                 !held
             })
             .collect();
-        let gradient_max = (0..size).filter(|&i| free[i]).map(|i| gradient[i].abs()).fold(0.0, f64::max);
-        if !(gradient_max > options.gradient_tolerance && gradient_max.is_finite()) {
-            break;
+        let gradient_max = (0..size).filter(|&i| free[i]).map(|i| self.gradient[i].abs()).fold(0.0, f64::max);
+        if !(gradient_max > self.options.gradient_tolerance && gradient_max.is_finite()) {
+            return;
         }
-        let mut direction = quasi_newton_direction(&gradient, &free, &pairs);
-        let mut slope = sum_over(&free, &gradient, &direction);
-        if pairs.is_empty() || slope >= 0.0 {
-            pairs.clear();
-            let scale = (options.first_step_max / gradient_max).min(1.0);
-            direction = (0..size).map(|i| if free[i] { -scale * gradient[i] } else { 0.0 }).collect();
-            slope = sum_over(&free, &gradient, &direction);
+        self.direction = quasi_newton_direction(&self.gradient, &free, &self.pairs);
+        self.slope = sum_over(&free, &self.gradient, &self.direction);
+        if self.pairs.is_empty() || self.slope >= 0.0 {
+            self.pairs.clear();
+            let scale = (self.options.first_step_max / gradient_max).min(1.0);
+            self.direction =
+                (0..size).map(|i| if free[i] { -scale * self.gradient[i] } else { 0.0 }).collect();
+            self.slope = sum_over(&free, &self.gradient, &self.direction);
         }
-        let mut length = 1.0;
-        let mut accepted = None;
-        for _ in 0..LINE_SEARCH_STEP_COUNT_MAX {
-            let mut predicted = 0.0;
-            for i in 0..size {
-                trial[i] = (point[i] + length * direction[i]).max(lower[i]).min(upper[i]);
-                predicted += gradient[i] * (trial[i] - point[i]);
-            }
-            let trial_value = objective(&trial, &mut trial_gradient);
-            evaluation_count += 1;
-            if trial_value.is_finite() && trial_value <= value + SUFFICIENT_DECREASE * predicted {
-                accepted = Some(trial_value);
-                break;
-            }
-            // Minimum of the parabola through the value, the slope and the trial value.
-            let curvature = 2.0 * (trial_value - value - length * slope);
-            let shrink =
-                if trial_value.is_finite() && curvature > 0.0 { -slope * length / curvature } else { 0.2 };
-            length *= shrink.clamp(0.1, 0.5);
-        }
-        let Some(trial_value) = accepted else {
-            if pairs.is_empty() {
-                break;
-            }
-            // The model misleads: once more along the gradient.
-            pairs.clear();
-            continue;
-        };
-        let step: Vec<f64> = (0..size).map(|i| trial[i] - point[i]).collect();
-        let gradient_change: Vec<f64> = (0..size).map(|i| trial_gradient[i] - gradient[i]).collect();
-        let norms = (sum_of_squares(&step) * sum_of_squares(&gradient_change)).sqrt();
-        if step.iter().zip(&gradient_change).map(|(s, y)| s * y).sum::<f64>() > 1e-10 * norms {
-            if pairs.len() == MEMORY {
-                pairs.remove(0);
-            }
-            pairs.push(Pair { step, gradient_change });
-        }
-        let decrease = value - trial_value;
-        std::mem::swap(&mut point, &mut trial);
-        std::mem::swap(&mut gradient, &mut trial_gradient);
-        value = trial_value;
-        // The first steps are short by design and say nothing about convergence.
-        if iteration > 2 && decrease <= options.value_tolerance * (1.0 + value.abs()) {
-            break;
+        self.length = 1.0;
+        self.step_count = 0;
+        self.wanted = Wanted::Trial;
+        self.place_trial();
+    }
+
+    fn place_trial(&mut self) {
+        self.predicted = 0.0;
+        for i in 0..self.point.len() {
+            let moved = self.point[i] + self.length * self.direction[i];
+            self.trial[i] = moved.max(self.lower[i]).min(self.upper[i]);
+            self.predicted += self.gradient[i] * (self.trial[i] - self.point[i]);
         }
     }
-    Minimum { point, value, evaluation_count }
+
+    /// A trial was not good enough.
+    fn shorten(&mut self, value: f64) {
+        self.step_count += 1;
+        if self.step_count == LINE_SEARCH_STEP_COUNT_MAX {
+            if self.pairs.is_empty() {
+                self.wanted = Wanted::Nothing;
+            } else {
+                // The model misleads: once more along the gradient.
+                self.pairs.clear();
+                self.begin_iteration();
+            }
+            return;
+        }
+        // Minimum of the parabola through the value, the slope and the trial value.
+        let curvature = 2.0 * (value - self.value - self.length * self.slope);
+        let shrink =
+            if value.is_finite() && curvature > 0.0 { -self.slope * self.length / curvature } else { 0.2 };
+        self.length *= shrink.clamp(0.1, 0.5);
+        self.place_trial();
+    }
+
+    fn accept(&mut self, value: f64, gradient: &[f64]) {
+        let step: Vec<f64> = self.trial.iter().zip(&self.point).map(|(to, from)| to - from).collect();
+        let gradient_change: Vec<f64> =
+            gradient.iter().zip(&self.gradient).map(|(to, from)| to - from).collect();
+        let norms = (sum_of_squares(&step) * sum_of_squares(&gradient_change)).sqrt();
+        if step.iter().zip(&gradient_change).map(|(s, y)| s * y).sum::<f64>() > 1e-10 * norms {
+            if self.pairs.len() == MEMORY {
+                self.pairs.remove(0);
+            }
+            self.pairs.push(Pair { step, gradient_change });
+        }
+        let decrease = self.value - value;
+        std::mem::swap(&mut self.point, &mut self.trial);
+        self.gradient.copy_from_slice(gradient);
+        self.value = value;
+        // The first steps are short by design and say nothing about convergence.
+        if self.iteration > 2 && decrease <= self.options.value_tolerance * (1.0 + value.abs()) {
+            self.wanted = Wanted::Nothing;
+            return;
+        }
+        self.begin_iteration();
+    }
 }
 
 fn sum_of_squares(values: &[f64]) -> f64 {

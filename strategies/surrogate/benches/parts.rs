@@ -1,0 +1,167 @@
+//! Processor time of the parts of an ask, and how near they come to what the machine can do. Prints, asserts nothing.
+//!
+//! `cargo bench -p ansatz-surrogate --bench parts [-- N ...]`
+#![expect(
+    clippy::print_stdout,
+    clippy::expect_used,
+    reason = "a benchmark prints, and stops when something is wrong"
+)]
+
+use std::hint::black_box;
+
+use ansatz_surrogate::gaussian_process::NegativeLogPosterior;
+use ansatz_surrogate::linear_algebra::{Cholesky, InverseFactor, LowerTriangle};
+use ansatz_surrogate::{Column, Design, GaussianProcess, Hyperparameters};
+
+const COLUMN_COUNT: usize = 10;
+
+/// Seconds of processor time of this thread so far.
+fn processor_seconds() -> f64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    time.tv_sec as f64 + 1e-9 * time.tv_nsec as f64
+}
+
+/// Least seconds of one call.
+fn seconds(mut work: impl FnMut()) -> f64 {
+    work();
+    let mut least = f64::INFINITY;
+    let begin = processor_seconds();
+    let mut calls = 1;
+    while processor_seconds() - begin < 0.4 {
+        let start = processor_seconds();
+        (0..calls).for_each(|_| work());
+        let each = (processor_seconds() - start) / f64::from(calls);
+        least = least.min(each);
+        calls = ((1e-3 / each) as i32).clamp(1, 10_000);
+    }
+    least
+}
+
+/// Fractions of multiples of irrational numbers: rows spread over the cube (Weyl 1916).
+fn row(index: usize) -> Vec<f64> {
+    (1..=COLUMN_COUNT).map(|k| (index as f64 * (7.0 + 13.0 * k as f64).sqrt()).fract()).collect()
+}
+
+/// Operations per second of 8 independent sums of products in registers, with and without fused multiplication.
+#[cfg(target_arch = "x86_64")]
+fn peak(fused: bool) -> f64 {
+    struct Sums {
+        simd: pulp::x86::V3,
+        fused: bool,
+        factors: [f64; 2],
+    }
+    const ROUNDS: usize = 1 << 16;
+    impl pulp::NullaryFnOnce for Sums {
+        type Output = f64;
+        #[inline(always)]
+        fn call(self) -> f64 {
+            let Self { simd, fused, factors } = self;
+            let [a, b] = factors.map(|factor| simd.splat_f64x4(factor));
+            let mut sums = [simd.splat_f64x4(1.0); 10];
+            let factor = [a, b];
+            for round in 0..ROUNDS {
+                for sum in &mut sums {
+                    // The factor changes, so that no product can be taken out of the loop.
+                    let other = factor[round & 1];
+                    *sum = if fused {
+                        simd.mul_add_f64x4(*sum, a, other)
+                    } else {
+                        simd.add_f64x4(simd.mul_f64x4(*sum, a), other)
+                    };
+                }
+            }
+            let mut total = sums[0];
+            for sum in &sums[1..] {
+                total = simd.add_f64x4(total, *sum);
+            }
+            let parts: [f64; 4] = pulp::cast(total);
+            parts.iter().sum()
+        }
+    }
+    let Some(simd) = pulp::x86::V3::try_new() else { return f64::NAN };
+    let time = seconds(|| {
+        let factors = black_box([0.999, 0.001]);
+        black_box(simd.vectorize(Sums { simd, fused, factors }));
+    });
+    (ROUNDS * 10 * 4 * 2) as f64 / time
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn peak(_: bool) -> f64 {
+    f64::NAN
+}
+
+fn main() {
+    let mut sizes: Vec<usize> = std::env::args().filter_map(|argument| argument.parse().ok()).collect();
+    if sizes.is_empty() {
+        sizes = vec![50, 100, 200, 500];
+    }
+    let (plain, fused) = (peak(false), peak(true));
+    println!(
+        "chains of products and sums in registers: {:.1} GFLOP/s, fused {:.1}",
+        1e-9 * plain,
+        1e-9 * fused
+    );
+    println!("n      part                              us   Mflop  GFLOP/s");
+    for size in sizes {
+        let columns = [Column::Continuous; COLUMN_COUNT];
+        let rows: Vec<Vec<f64>> = (0..size).map(row).collect();
+        let targets: Vec<f64> = rows.iter().map(|row| row.iter().map(|x| (x - 0.4).powi(2)).sum()).collect();
+        let design = Design::from_rows(&columns, &rows).expect("rows");
+        let hyperparameters = Hyperparameters::initial(&columns);
+        let process =
+            GaussianProcess::with_hyperparameters(design.clone(), targets.clone(), hyperparameters.clone())
+                .expect("positive definite");
+        let n = size as f64;
+        let report = |name: &str, operations: f64, work: &mut dyn FnMut()| {
+            let time = seconds(work);
+            println!(
+                "{size:5}  {name:30} {:8.1} {:7.3} {:8.1}",
+                1e6 * time,
+                1e-6 * operations,
+                1e-9 * operations / time
+            );
+        };
+        let mut matrix = LowerTriangle::identity(size);
+        for i in 0..size {
+            for j in 0..=i {
+                let entry = process.kernel().covariance(&rows[i], &rows[j]);
+                matrix.set(i, j, entry + if i == j { 1e-4 } else { 0.0 });
+            }
+        }
+        let factor = Cholesky::of(matrix.clone()).expect("positive definite");
+        report("factor", n.powi(3) / 3.0, &mut || {
+            black_box(Cholesky::of(matrix.clone()));
+        });
+        let mut inverse = InverseFactor::default();
+        report("inverse of the factor", n.powi(3) / 3.0, &mut || inverse.invert(&factor));
+        let mut b = vec![[1.0; 8]; 4 * size.div_ceil(8) * 8];
+        report("solve, 32 sides", 32.0 * n * n, &mut || factor.solve(&mut b));
+        report("transposed solve, 32 sides", 32.0 * n * n, &mut || factor.solve_transposed(&mut b));
+        let mut posterior = NegativeLogPosterior::new(&design, &targets).expect("targets");
+        let mut vector = hyperparameters.log_length_scales.clone();
+        vector.extend([hyperparameters.log_amplitude, hyperparameters.log_noise]);
+        let mut gradient = vec![0.0; vector.len()];
+        // Distances, covariances (about 40 each) and their part of the gradient, for half of all pairs.
+        let pairs = n * n / 2.0 * (7.0 * COLUMN_COUNT as f64 + 40.0);
+        report("likelihood with gradient", n.powi(3) + pairs, &mut || {
+            black_box(posterior.evaluate(&vector, &mut gradient));
+        });
+        let asked: Vec<Vec<f64>> = (0..32).map(|index| row(10_000 + index)).collect();
+        let per_row = n * (3.0 * COLUMN_COUNT as f64 + 40.0);
+        report("means, 32 rows", 32.0 * per_row, &mut || {
+            for row in asked.chunks(8) {
+                black_box(process.predict_mean(&row[0]));
+            }
+        });
+        report("posterior, 32 rows", 32.0 * (n * n + per_row), &mut || {
+            black_box(process.predict_batch(&asked));
+        });
+        let mut gradients = vec![vec![0.0; 32 * COLUMN_COUNT]; 2];
+        let [mean, variance] = &mut gradients[..] else { return };
+        let operations = 32.0 * (2.0 * n * n + per_row + n * 5.0 * COLUMN_COUNT as f64);
+        report("posterior and gradient, 32 rows", operations, &mut || {
+            black_box(process.predict_with_gradients(&asked, mean, variance));
+        });
+    }
+}
