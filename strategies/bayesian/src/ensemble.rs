@@ -431,6 +431,50 @@ mod tests {
     }
 
     #[test]
+    fn models_that_go_on_have_the_bits_of_new_ones() {
+        let space = space();
+        let representation = Representation::new(&space);
+        let told = told(&space, 420);
+        let options = Options { observation_count_max: 320, ..Options::default() };
+        let mut stored = vec![None; 3];
+        let mut former = Ensemble::fit(&representation, &told[..330], &options, &mut stored, true).unwrap();
+        assert!(former.as_ref().is_some_and(|former| !former.is_rough()));
+        let rows: Vec<Vec<f64>> =
+            told[..20].iter().map(|told| representation.features(&told.point)).collect();
+        for count in [331, 333, 360, 420] {
+            let told = &told[..count];
+            let new = Ensemble::fit(&representation, told, &options, &mut stored, false).unwrap().unwrap();
+            former =
+                Ensemble::continued(former, &representation, told, &options, &mut stored, false).unwrap();
+            let continued = former.as_ref().unwrap();
+            assert_eq!(new.acquisition_batch(&rows), continued.acquisition_batch(&rows));
+            assert_eq!(new.rough().acquisition_batch(&rows), continued.rough().acquisition_batch(&rows));
+        }
+    }
+
+    #[test]
+    fn the_best_rows_are_those_of_all_models() {
+        let space = space();
+        let representation = Representation::new(&space);
+        let told = told(&space, 40);
+        let ensemble = Ensemble::fit(&representation, &told, &Options::default(), &mut vec![None; 3], true)
+            .unwrap()
+            .unwrap();
+        let mut rng = Rng::new(3);
+        let rows: Vec<Vec<f64>> =
+            (0..500).map(|_| representation.features(&space.sample(&mut rng).unwrap())).collect();
+        let values = ensemble.acquisition_batch(&rows);
+        let best = ensemble.best_rows(&rows);
+        assert_eq!(best.len(), 125);
+        assert!(
+            best.iter().all(|(index, value)| (values[*index] - value).abs() < 1e-9 * (1.0 + value.abs()))
+        );
+        assert!(best.is_sorted_by(|a, b| a.1 >= b.1));
+        let top = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        assert!((best[0].1 - top).abs() < 1e-9 * (1.0 + top.abs()), "{best:?} {top}");
+    }
+
+    #[test]
     fn nothing_to_model_without_two_different_losses() {
         let space = space();
         let representation = Representation::new(&space);
