@@ -394,6 +394,62 @@ mod tests {
     }
 
     #[test]
+    fn models_that_go_on_have_the_bits_of_new_ones() {
+        let space = space();
+        let representation = Representation::new(&space);
+        let options = Options { observation_count_max: 320, ..Options::default() };
+        for (shape, has_rough) in [(shape(1, 0), true), (shape(1, 2), false), (shape(2, 0), false)] {
+            let told = told(&space, 420, shape);
+            let mut fits = Fits::none(shape, &options, false);
+            let mut continued = |former, count, refit| {
+                let told = &told[..count];
+                Models::continued(former, &representation, told, shape, None, &options, &mut fits, refit)
+            };
+            let mut former = continued(None, 330, true).unwrap();
+            assert_eq!(former.as_ref().is_some_and(|former| former.rough().is_some()), has_rough);
+            let rows: Vec<Vec<f64>> =
+                told[..20].iter().map(|told| representation.features(&told.point)).collect();
+            let rows: Vec<&[f64]> = rows.iter().map(Vec::as_slice).collect();
+            for count in [331, 333, 360, 420] {
+                let new = continued(None, count, false).unwrap().unwrap();
+                former = continued(former, count, false).unwrap();
+                let new = AllowedImprovement::new(&new).unwrap();
+                let gone_on = AllowedImprovement::new(former.as_ref().unwrap()).unwrap();
+                assert_eq!(new.acquisition_batch(&rows), gone_on.acquisition_batch(&rows));
+                let rough = |function: &AllowedImprovement<'_>| {
+                    function.rough().map(|rough| rough.acquisition_batch(&rows))
+                };
+                assert_eq!(rough(&new), rough(&gone_on));
+            }
+        }
+    }
+
+    #[test]
+    fn the_best_rows_are_those_of_all_models() {
+        let space = space();
+        let representation = Representation::new(&space);
+        for (shape, count) in [(shape(1, 0), 125), (shape(1, 1), 500), (shape(2, 0), 500)] {
+            let told = told(&space, 40, shape);
+            let mut fits = Fits::none(shape, &Options::default(), false);
+            let models = fit(&representation, &told, shape, &mut fits, true).unwrap();
+            let function = AllowedImprovement::new(&models).unwrap();
+            let mut rng = Rng::new(3);
+            let rows: Vec<Vec<f64>> =
+                (0..500).map(|_| representation.features(&space.sample(&mut rng).unwrap())).collect();
+            let rows: Vec<&[f64]> = rows.iter().map(Vec::as_slice).collect();
+            let values = function.acquisition_batch(&rows);
+            let best = function.best_rows(&rows);
+            assert_eq!(best.len(), count);
+            let agrees =
+                |(index, value): &(usize, f64)| (values[*index] - value).abs() < 1e-9 * (1.0 + value.abs());
+            assert!(best.iter().all(agrees));
+            assert!(best.is_sorted_by(|a, b| a.1 >= b.1));
+            let top = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            assert!((best[0].1 - top).abs() < 1e-9 * (1.0 + top.abs()), "{best:?} {top}");
+        }
+    }
+
+    #[test]
     fn the_order_of_the_objectives_does_not_matter() {
         let space = space();
         let representation = Representation::new(&space);

@@ -36,9 +36,11 @@ const APPROACH: OptimiseOptions = OptimiseOptions {
     value_tolerance: 1e-5,
     first_step_max: 0.3,
 };
+/// The same for models of so many observations that those of fewer did the approach: eight take the time of one.
+const FINISH_OF_MANY_COUNT: usize = 8;
 /// How far the best go where there are so many observations that the models of fewer did the approach.
 const FINISH_OF_MANY: OptimiseOptions = OptimiseOptions {
-    iteration_count_max: 20,
+    iteration_count_max: 12,
     gradient_tolerance: 1e-3,
     value_tolerance: 1e-6,
     first_step_max: 0.1,
@@ -259,19 +261,22 @@ impl Maximiser<'_> {
 
     /// Takes the best climbs to their ends, one for each maximum that they approach: most approach the same few.
     fn finish(&self, climbed: &mut [(f64, Candidate)]) {
-        let mut chosen: Vec<usize> = Vec::with_capacity(FINISH_COUNT);
+        let (count, options) = if self.acquisition.rough().is_none() {
+            (FINISH_COUNT, OptimiseOptions::default())
+        } else {
+            (FINISH_OF_MANY_COUNT, FINISH_OF_MANY)
+        };
+        let mut chosen: Vec<usize> = Vec::with_capacity(count);
         for (index, (_, candidate)) in climbed.iter().enumerate() {
             let far = |other: &usize| {
                 self.acquisition.squared_distance(&climbed[*other].1.features, &candidate.features)
                     > START_SQUARED_DISTANCE_MIN
             };
-            if chosen.len() < FINISH_COUNT && chosen.iter().all(far) {
+            if chosen.len() < count && chosen.iter().all(far) {
                 chosen.push(index);
             }
         }
         let starts = chosen.iter().map(|index| climbed[*index].1.clone()).collect();
-        let options =
-            if self.acquisition.rough().is_none() { OptimiseOptions::default() } else { FINISH_OF_MANY };
         for (index, finished) in chosen.into_iter().zip(self.climb(self.acquisition, starts, &options)) {
             climbed[index] = finished;
         }

@@ -25,7 +25,7 @@ pub struct Options {
     /// Whether the same point always gives the same loss. Then the models have no noise.
     pub deterministic: bool,
     /// Observations that a model holds at most, at least 50; beyond, the best half of them and the latest.
-    /// The time of an ask grows with the third power.
+    /// The time of an ask grows with the second power, and where the models are fitted anew with the third.
     pub observation_count_max: usize,
 }
 

@@ -216,13 +216,13 @@ impl<'a> NegativeLogPosterior<'a> {
             let alpha_row = load(lanes, &alpha_panels[row]);
             let (row_sums, row_rest) = sums.split_at_mut(continuous_count);
             let (a, a_rest) = self.scaled.panel(row).split_at(continuous_count);
-            for column in 0..=row {
+            for (column, alpha_column) in alpha_panels.iter().enumerate().take(row + 1) {
                 let (b, b_rest) = self.scaled.panel(column).split_at(continuous_count);
                 for part in 0..2 {
                     let (tile, others) = slopes.split_at(4);
                     slopes = others;
                     let mut weights = self.inverse.gram(lanes, row, column, part);
-                    let factors = half(&alpha_panels[column], part);
+                    let factors = half(alpha_column, part);
                     for (weight, factor) in weights.iter_mut().zip(factors) {
                         let factor = lanes.splat(*factor);
                         weight[0] = lanes.subtract(weight[0], lanes.multiply(alpha_row[0], factor));

@@ -4,7 +4,7 @@
 //!
 //! | module | what it does |
 //! |---|---|
-//! | [`linear_algebra`] | Cholesky factorisation, triangular solves, inverse of a factor |
+//! | [`linear_algebra`] | Cholesky factorisation, triangular solves, inverse of a factor, in panels of eight rows |
 //! | [`optimise`] | projected L-BFGS on a box, used by the fit and by acquisition maximisers |
 //! | [`kernel`] | Matérn-5/2 covariance over rows of the unit cube with categorical and conditional columns |
 //! | [`gaussian_process`] | maximum a posteriori fit, posterior with gradient, appended observations |

@@ -367,15 +367,15 @@ fn factorise_block<L: Lanes>(lanes: L, block: &mut [Eight], pivot_min: f64) -> b
             return false;
         }
         let root = pivot.sqrt();
-        let mut scaled = scale(lanes, load(lanes, &block[column]), 1.0 / root);
-        store(lanes, scaled, &mut block[column]);
-        block[column][..column].fill(0.0);
-        block[column][column] = root;
-        scaled = load(lanes, &block[column]);
-        for later in column + 1..EIGHT {
-            let pair = load(lanes, &block[later]);
-            let pair = subtract_product(lanes, pair, block[column][later], scaled);
-            store(lanes, pair, &mut block[later]);
+        let (finished, open) = block.split_at_mut(column + 1);
+        let current = &mut finished[column];
+        store(lanes, scale(lanes, load(lanes, current), 1.0 / root), current);
+        current[..column].fill(0.0);
+        current[column] = root;
+        let scaled = load(lanes, current);
+        for (later, target) in open.iter_mut().enumerate() {
+            let factor = current[column + 1 + later];
+            store(lanes, subtract_product(lanes, load(lanes, target), factor, scaled), target);
         }
     }
     true
