@@ -476,7 +476,8 @@ impl Synthetic {
         }
         // another stream than that of the noise
         let mut rng = Rng::new(seed ^ u64::from_be_bytes(*b"duration"));
-        self.delay.mul_f64(libm::exp(self.delay_spread * standard_normal(&mut rng)).min(1e3))
+        let factor = libm::exp(self.delay_spread * standard_normal(&mut rng));
+        Duration::try_from_secs_f64(self.delay.as_secs_f64() * factor).unwrap_or(Duration::MAX)
     }
 }
 

@@ -9,6 +9,7 @@ use ansatz_core::{
     Context, EvaluationError, Goal, Measurement, Metric, Objective, Point, Problem, Space, Surroundings,
     TrialId, Value,
 };
+use std::time::Duration;
 
 /// Takes no reports; says stop if told so.
 struct Silent {
@@ -34,7 +35,14 @@ fn floats(prefix: &str, count: usize, lower: f64, upper: f64) -> Vec<Parameter> 
 }
 
 fn options(function: &str) -> Options {
-    Options { function: function.into(), noise: None, delay_ms: 0, instance: None, rotate: false }
+    Options {
+        function: function.into(),
+        noise: None,
+        delay_ms: 0,
+        delay_spread: 0.0,
+        instance: None,
+        rotate: false,
+    }
 }
 
 fn create(problem: &Problem, options: Options) -> Result<Synthetic, String> {
@@ -388,4 +396,24 @@ fn the_choices_of_an_instance_are_elsewhere_too() {
     let fewer: Vec<Parameter> = mixed::parameters().into_iter().skip(1).collect();
     let fewer = self::problem(fewer, &["value"]);
     check_refused(&fewer, options("mixed"), &["mixed needs a parameter x1"]);
+}
+
+#[test]
+fn delays_spread_about_their_median_and_belong_to_the_seed() {
+    let problem = problem(floats("x", 2, -5.0, 5.0), &["value"]);
+    let with =
+        |delay_ms, delay_spread| create(&problem, Options { delay_ms, delay_spread, ..options("ackley") });
+    let objective = with(100, 0.5).unwrap();
+    let mut logs: Vec<f64> =
+        (0..2001).map(|seed| libm::log(objective.delay_of(seed).as_secs_f64() / 0.1)).collect();
+    assert_eq!(objective.delay_of(7), objective.delay_of(7));
+    logs.sort_by(f64::total_cmp);
+    assert!(logs[1000].abs() < 0.05, "{}", logs[1000]);
+    let spread = (logs.iter().map(|log| log * log).sum::<f64>() / logs.len() as f64).sqrt();
+    assert!((spread - 0.5).abs() < 0.03, "{spread}");
+    assert_eq!(with(100, 0.0).unwrap().delay_of(3), Duration::from_millis(100));
+    assert!(!with(u64::MAX, 10.0).unwrap().delay_of(1).is_zero(), "no overflow");
+    for wrong in [-0.1, 10.5, f64::NAN] {
+        assert!(with(1, wrong).unwrap_err().contains("delay_spread is a number from 0 to 10"));
+    }
 }
