@@ -66,6 +66,7 @@ struct Target {
     parameter_count: usize,
     bounds: (f64, f64),
     regret_max: [f64; 2],
+    seed_count: usize,
 }
 
 const fn target(
@@ -74,25 +75,33 @@ const fn target(
     bounds: (f64, f64),
     regret_max: [f64; 2],
 ) -> Target {
-    Target { function, parameter_count, bounds, regret_max }
+    Target { function, parameter_count, bounds, regret_max, seed_count: 10 }
 }
 
-/// Both are the same target, but for Rastrigin: 8 was aimed at and not reached there.
+impl Target {
+    /// Where ten seeds say little: their median is twice what that of ten others is.
+    const fn of_forty_seeds(self) -> Self {
+        Self { seed_count: 40, ..self }
+    }
+}
+
+/// Both are the same target, but for Rastrigin: 8 was aimed at and not reached as published.
 const TARGETS: [Target; 9] = [
     target("branin", 2, (f64::NAN, f64::NAN), [1e-6; 2]),
     target("hartmann6", 6, (0.0, 1.0), [1e-4; 2]),
     target("ackley", 5, (-5.0, 10.0), [1.0; 2]),
-    target("ackley", 10, (-5.0, 10.0), [3.5; 2]),
+    target("ackley", 10, (-5.0, 10.0), [3.5; 2]).of_forty_seeds(),
     target("levy", 4, (-10.0, 10.0), [0.2; 2]),
     target("rosenbrock", 4, (-5.0, 10.0), [4.0; 2]),
-    target("rastrigin", 4, (-4.0, 5.12), [12.0, 16.0]),
+    target("rastrigin", 4, (-4.0, 5.12), [10.0, 8.0]).of_forty_seeds(),
     target("styblinski_tang", 6, (-5.0, 5.0), [29.0; 2]),
     target("noisy_hartmann6", 6, (0.0, 1.0), [0.3; 2]),
 ];
 
-/// Seeds 1 to 10 on both variants.
+/// Seeds from 1 on both variants.
 fn arena(target: &Target) -> String {
-    let mut text = String::from("budgets = [60]\nseeds = 10\njobs = 2\n[strategies.bayesian]\n");
+    let seed_count = target.seed_count;
+    let mut text = format!("budgets = [60]\nseeds = {seed_count}\njobs = 2\n[strategies.bayesian]\n");
     for (name, instances) in [("plain", ""), ("moved", "instances = true\n")] {
         let Target { function, parameter_count, bounds, .. } = target;
         let mut space = String::new();
@@ -132,7 +141,7 @@ fn regrets_reach_their_targets_where_the_optimum_has_moved_too() {
                 .filter(|result| result["problem"] == problem)
                 .map(|result| result["trace"][59].as_f64().unwrap())
                 .collect();
-            assert_eq!(regrets.len(), 10);
+            assert_eq!(regrets.len(), target.seed_count);
             let found = median(regrets);
             let line = format!(
                 "{} of {} parameters, {problem}: {found:.2e}, target {regret_max:e}",
