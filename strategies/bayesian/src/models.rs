@@ -29,7 +29,7 @@ const EXACT_NOISE_MAX: f64 = 1e-4;
 
 /// From this many metrics on they are made one loss, with other weights for each ask. The expected improvement of the
 /// hypervolume of three or more is there and not taken: with DTLZ2 some seeds stay at an edge of the front for long, and it
-/// takes a hundred times as long to evaluate.
+/// makes an ask take twenty times as long.
 pub(crate) const SCALARISED_COUNT_MIN: usize = 3;
 
 /// How many metrics and outcome constraints a problem has.
