@@ -13,10 +13,13 @@ use crate::rng::Streams;
 use crate::space::Point;
 use crate::strategy::{Losses, Observation, ObservedResult, Pending, Suggestion};
 use crate::trial::{Failure, Outcome, TrialId};
+use adaptive::{Credit, Yield};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::time::Duration;
+
+mod adaptive;
 
 /// Everything that is fixed before a study begins.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -65,6 +68,8 @@ pub enum Mix {
     Weighted,
     /// One after the other, in the order of the manifest.
     Phases,
+    /// By what their trials have brought so far.
+    Adaptive,
 }
 
 /// What a study may spend. The first limit reached ends it; running trials are finished.
@@ -333,6 +338,8 @@ pub struct Study {
     /// Of these, the ones that have ended and wait for their turn to count, as the record that will make them.
     arrived: BTreeMap<u64, Record>,
     incumbent: Incumbent,
+    /// What the members of an adaptive mix have earned.
+    credit: Credit,
     spent_cost: f64,
     failures_in_a_row: u64,
     reused_in_a_row: u64,
@@ -345,6 +352,7 @@ impl Study {
     pub fn new(rules: StudyRules) -> Self {
         let members = vec![MemberState::default(); rules.members.len()];
         Self {
+            credit: Credit::new(rules.members.len()),
             rules,
             trials: Vec::new(),
             members,
@@ -504,6 +512,11 @@ impl Study {
             || self.rules.members[member].trial_count_max.is_some_and(|max| state.trial_count >= max)
     }
 
+    /// What part of the next trials each member of an adaptive mix gets, 1 in sum; 0 for one that will never propose again.
+    pub fn shares(&self) -> Vec<f64> {
+        self.credit.shares(|member| !self.is_done(member))
+    }
+
     /// Whose turn it is, and how many suggestions in a row it may give.
     fn member_in_turn(&self) -> Option<(usize, u64)> {
         let mut open = (0..self.members.len()).filter(|member| !self.is_done(*member));
@@ -517,6 +530,14 @@ impl Study {
             let member =
                 open.find(|member| !stuck(member)).filter(|member| !self.members[*member].is_waiting)?;
             return Some((member, allowance(member)));
+        }
+        if self.rules.mix == Mix::Adaptive {
+            let shares = self.shares();
+            let due = |member: usize| self.credit.behind(member, shares[member]);
+            let member = open
+                .filter(|member| !self.members[*member].is_waiting)
+                .max_by(|a, b| due(*a).total_cmp(&due(*b)).then(b.cmp(a)))?;
+            return Some((member, 1));
         }
         // whoever is furthest behind its share; the first of equals
         let due = |member: usize| {
@@ -692,6 +713,10 @@ impl Study {
                 is_by_fallback: self.members[member].fallback_since.is_some(),
             });
         }
+        if self.rules.mix == Mix::Adaptive {
+            let shares = self.shares();
+            self.credit.asked(member, trials.len(), &shares);
+        }
         let state = &mut self.members[member];
         state.trial_count += trials.len() as u64;
         state.is_exhausted |= is_exhausted;
@@ -755,6 +780,7 @@ impl Study {
         entry.duration = duration;
         entry.reused = reused;
         self.reused_in_a_row = if reused.is_some() { self.reused_in_a_row + 1 } else { 0 };
+        let mut counted: Option<(Vec<f64>, bool)> = None;
         match outcome {
             Outcome::Completed { measurement } => {
                 self.failures_in_a_row = 0;
@@ -762,8 +788,11 @@ impl Study {
                 // a short evaluation is no full one, however good
                 let is_full =
                     (problem.fidelity.as_ref()).is_none_or(|range| entry.fidelity == Some(range.upper));
-                if is_allowed && is_full && self.incumbent.consider(trial, &problem.losses(measurement)) {
-                    self.members[entry.member].improvement_count += 1;
+                if is_allowed && is_full {
+                    let losses = problem.losses(measurement);
+                    let is_best = self.incumbent.consider(trial, &losses);
+                    self.members[entry.member].improvement_count += u64::from(is_best);
+                    counted = Some((losses, is_best));
                 }
             }
             Outcome::Failed { .. } => self.failures_in_a_row += 1,
@@ -774,8 +803,20 @@ impl Study {
             Outcome::Stopped { measurement, .. } => measurement.as_ref(),
             _ => None,
         };
+        let mut own_cost = None;
         if let (Some(cost), Some(measurement), None) = (&self.rules.budget.cost, measurement, reused) {
-            self.spent_cost += measurement.value(&cost.metric).unwrap_or(0.0);
+            own_cost = measurement.value(&cost.metric);
+            self.spent_cost += own_cost.unwrap_or(0.0);
+        }
+        if self.rules.mix == Mix::Adaptive {
+            // what was taken over from an earlier trial is nothing that the member found
+            let counted = counted.filter(|_| reused.is_none());
+            let gained = Yield {
+                losses: counted.as_ref().map(|(losses, _)| losses.as_slice()),
+                is_best: counted.as_ref().is_some_and(|(_, is_best)| *is_best),
+                cost: own_cost,
+            };
+            self.credit.finished(self.trials[trial.0 as usize].member, gained);
         }
         let is_final = matches!(outcome, Outcome::Completed { .. } | Outcome::Infeasible { .. });
         if is_final && self.rules.duplicates == Duplicates::Reuse {

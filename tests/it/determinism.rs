@@ -109,6 +109,26 @@ fn a_study_that_was_killed_and_resumed_equals_one_that_was_not() {
     expect_same(&trials(&scenario), &undisturbed());
 }
 
+#[test]
+fn an_adaptive_mix_that_was_killed_and_resumed_equals_one_that_was_not() {
+    let adaptive = |delay_ms| manifest(delay_ms).replace("seed = 2024", "seed = 2024, mix = \"adaptive\"");
+    let (calm, stormy) = (scenario(), scenario());
+    calm.run(&adaptive(0)).expect(0);
+    stormy.write("study.toml", &adaptive(5));
+    run_with_kills(&stormy, &[], 5, 6);
+    let calm_trials = trials(&calm);
+    expect_same(&trials(&stormy), &calm_trials);
+    // The one that learns is given more than a third, and everybody something.
+    let count = |member| calm_trials.iter().filter(|(proposer, ..)| *proposer == member).count();
+    assert!(count(2) > 25 && count(0).min(count(1)) > 3, "{} {} {}", count(0), count(1), count(2));
+    let shown = calm.ansatz(&["show"]).expect(0).stdout;
+    assert!(shown.contains("next share"), "{shown}");
+    let strategies = calm.ansatz(&["show", "--json"]).expect(0).json()["strategies"].clone();
+    let shares =
+        strategies.as_array().unwrap().iter().map(|strategy| strategy["next_share"].as_f64().unwrap());
+    assert!((shares.sum::<f64>() - 1.0).abs() < 1e-9, "{strategies}");
+}
+
 /// The same study with outcomes that count in the order of trials, eight asked ahead. Some trials take ten times as
 /// long as others.
 fn deterministic(slots: usize) -> String {

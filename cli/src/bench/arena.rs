@@ -11,7 +11,7 @@ use crate::interrupt::Interrupt;
 use crate::manifest::{Diagnostics, Section};
 use crate::plan::{PluginChoice, StudyPlan};
 use crate::plugins::{LoadedStrategy, lone_objective, search_path};
-use ansatz_core::study::{Budget, Member, Mix};
+use ansatz_core::study::Budget;
 use ansatz_plugin_host::{FaultClass, Found, HostError, Origin, Role, SearchPath};
 use serde_json::json;
 use std::sync::Arc;
@@ -50,9 +50,9 @@ pub struct Ready {
 pub struct ReadyStrategy {
     /// As the arena has it.
     pub contender: Contender,
-    /// The version of the plugin.
+    /// The versions of the plugins.
     pub version: String,
-    found: Found,
+    found: Vec<Found>,
     options_digest: String,
 }
 
@@ -157,21 +157,28 @@ impl Arena {
         let mut ready: Vec<ReadyStrategy> = Vec::new();
         let (mut wrong, mut missing) = (Diagnostics::default(), Diagnostics::default());
         for contender in contenders {
-            let name = &contender.choice.plugin;
-            match search.find(Role::Strategy, name) {
-                Ok(found) => {
-                    if let Some(component) = found.plugin.metadata.component(Role::Strategy, name) {
-                        wrong.extend(self.check_options(&contender.name, &component.options_schema));
+            let mut plugins = Vec::new();
+            for (index, choice) in contender.choices.iter().enumerate() {
+                match search.find(Role::Strategy, &choice.plugin) {
+                    Ok(found) => {
+                        let component = found.plugin.metadata.component(Role::Strategy, &choice.plugin);
+                        if let Some(component) = component {
+                            let schema = &component.options_schema;
+                            wrong.extend(self.check_options(&contender.name, index, schema));
+                        }
+                        plugins.push(found);
                     }
-                    ready.push(ReadyStrategy {
-                        version: found.plugin.metadata.version.clone(),
-                        options_digest: digest(&contender.choice.options),
-                        found,
-                        contender,
-                    });
+                    Err(error) => {
+                        missing.extend(self.plugin_error(&contender.name, index, &error.to_string()));
+                    }
                 }
-                Err(error) => missing.extend(self.plugin_error(&contender.name, &error.to_string())),
             }
+            ready.push(ReadyStrategy {
+                version: joined(plugins.iter().map(|found| found.plugin.metadata.version.as_str())),
+                options_digest: options_digest(&contender),
+                found: plugins,
+                contender,
+            });
         }
         if !missing.is_empty() {
             return Err(Error::MissingPlugin(missing));
@@ -185,6 +192,23 @@ impl Arena {
             ));
         }
         Ok(ready)
+    }
+}
+
+/// Of the members of a mixture, in one word.
+fn joined<'a>(parts: impl Iterator<Item = &'a str>) -> String {
+    parts.collect::<Vec<_>>().join("+")
+}
+
+/// Of everything that a contender may choose besides its plugins.
+fn options_digest(contender: &Contender) -> String {
+    match &contender.choices[..] {
+        [one] => digest(&one.options),
+        several => digest(&json!({
+            "mix": contender.mix,
+            "members": contender.members,
+            "options": several.iter().map(|choice| &choice.options).collect::<Vec<_>>(),
+        })),
     }
 }
 
@@ -260,6 +284,12 @@ fn make_objective(
     Ok(Arc::new(lone_objective(found, &choice, plan)?))
 }
 
+impl ReadyStrategy {
+    fn sha256(&self) -> String {
+        joined(self.found.iter().map(|found| found.plugin.metadata.sha256.as_str()))
+    }
+}
+
 impl Ready {
     /// By problem, then seed, then strategy: what is compared with each other is done together.
     fn every_cell(&self) -> Vec<CellPlan> {
@@ -276,7 +306,7 @@ impl Ready {
                     }
                     let key = Key {
                         strategy: contender.name.clone(),
-                        plugin: contender.choice.plugin.clone(),
+                        plugin: contender.plugin(),
                         plugin_version: strategy.version.clone(),
                         options_digest: strategy.options_digest.clone(),
                         problem: problem.name.clone(),
@@ -293,14 +323,14 @@ impl Ready {
 
     /// Whether a result is of another build of the plugin than the one that is here.
     pub fn is_of_another_build(&self, cell: &CellPlan, result: &CellResult) -> bool {
-        self.strategies[cell.strategy].found.plugin.metadata.sha256 != result.plugin_sha256
+        self.strategies[cell.strategy].sha256() != result.plugin_sha256
     }
 
     /// What the results say of the cells that are done.
     pub fn compare(&self, results: &Results) -> Comparison {
         let entrant = |strategy: &ReadyStrategy| Entrant {
             name: strategy.contender.name.clone(),
-            plugin: strategy.contender.choice.plugin.clone(),
+            plugin: strategy.contender.plugin(),
             version: strategy.version.clone(),
         };
         let entrants: Vec<Entrant> = self.strategies.iter().map(entrant).collect();
@@ -371,16 +401,15 @@ impl Ready {
         let outcome = match objective {
             Ok(objective) => {
                 let contender = &strategy.contender;
+                let parts = strategy.found.iter().zip(&contender.choices).zip(&contender.members);
+                let problem = &plan.rules.problem;
                 let task = Task {
                     objective,
-                    strategy: LoadedStrategy::alone(
-                        &strategy.found,
-                        &contender.choice,
-                        &plan.rules.problem,
-                        cell.key.seed,
-                        // not by the name that is shown: variants of a plugin have the same random numbers
-                        &contender.choice.plugin,
-                    ),
+                    strategies: parts
+                        .map(|((found, choice), member)| {
+                            LoadedStrategy::alone(found, choice, problem, cell.key.seed, &member.label)
+                        })
+                        .collect(),
                     plan,
                     metric: &ready.problem.metric,
                     budgets: &self.arena.budgets,
@@ -396,7 +425,7 @@ impl Ready {
         Some(CellResult {
             format: FORMAT,
             key: cell.key.clone(),
-            plugin_sha256: strategy.found.plugin.metadata.sha256.clone(),
+            plugin_sha256: strategy.sha256(),
             metric: ready.problem.metric.clone(),
             cell: outcome,
             date: Clock::start(Duration::ZERO).unix_seconds(),
@@ -408,10 +437,9 @@ impl Ready {
     fn plan_of(&self, cell: &CellPlan) -> StudyPlan {
         let contender = &self.strategies[cell.strategy].contender;
         let mut plan = self.problems[cell.problem].problem.plan.clone();
-        plan.strategies = vec![contender.choice.clone()];
-        plan.rules.members =
-            vec![Member { label: contender.name.clone(), weight: 1.0, trial_count_max: None }];
-        plan.rules.mix = Mix::default();
+        plan.strategies = contender.choices.clone();
+        plan.rules.members = contender.members.clone();
+        plan.rules.mix = contender.mix;
         plan.rules.seed = cell.key.seed;
         plan.rules.budget = Budget { trial_count: Some(cell.key.budget), ..Budget::default() };
         plan.rules.problem.trial_count = Some(cell.key.budget);

@@ -1,4 +1,4 @@
-//! One cell of the arena: one strategy on one problem with one seed, by the engine that runs studies.
+//! One cell of the arena: one strategy, or a mixture of several, on one problem with one seed, by the engine that runs studies.
 //!
 //! One slot, so that what comes of it depends on the seed and on nothing else; a journal that keeps nothing; no
 //! restarts and no fallback, because what a strategy does wrong is its own result.
@@ -25,10 +25,10 @@ const TICK: Duration = Duration::from_millis(200);
 
 /// What a cell is made of.
 pub(super) struct Task<'a> {
-    /// With the seed, the budget and the one member of this cell.
+    /// With the seed, the budget and the members of this cell.
     pub plan: StudyPlan,
     pub objective: Arc<dyn Evaluate>,
-    pub strategy: LoadedStrategy,
+    pub strategies: Vec<LoadedStrategy>,
     /// Read at the trial that was observed to be best.
     pub metric: &'a str,
     /// Counts of trials at which the cost of asking is noted.
@@ -49,11 +49,15 @@ pub(super) fn run(task: Task<'_>, interrupt: &Interrupt) -> Option<Cell> {
 
 /// Trial after trial. False if it was interrupted.
 fn trials(task: Task<'_>, interrupt: &Interrupt, cell: &mut Cell) -> Result<bool, Error> {
-    let Task { plan, objective, strategy, metric, budgets } = task;
+    let Task { plan, objective, strategies, metric, budgets } = task;
+    let member_count = strategies.len();
+    let processes = |engine: &Engine| {
+        (0..member_count).filter_map(|member| engine.process_id(member)).collect::<Vec<_>>()
+    };
     let header = StudyHeader { plan: plan.clone(), manifest: String::new(), created_at: 0.0 };
     let study = Study::new(plan.rules.clone());
     let journal = Box::new(NoJournal { header });
-    let mut engine = Engine::new(study, vec![strategy], 0, journal, Clock::start(Duration::ZERO))?;
+    let mut engine = Engine::new(study, strategies, 0, journal, Clock::start(Duration::ZERO))?;
     let mut executor = Executor::new(objective, 1, GRACE)
         .map_err(|error| Error::Io { path: "a thread for a slot".into(), error })?;
     let mut again: Option<TrialId> = None;
@@ -63,9 +67,9 @@ fn trials(task: Task<'_>, interrupt: &Interrupt, cell: &mut Cell) -> Result<bool
         let trial = match again.take() {
             Some(trial) => trial,
             None => {
-                let before = Moment::before(engine.process_id(0));
+                let before = Moment::before(&processes(&engine));
                 let (starts, step) = engine.fill(1)?;
-                let span = before.until_now(engine.process_id(0));
+                let span = before.until_now(|| processes(&engine));
                 engine.commit()?;
                 match (starts.first(), step) {
                     (Some(trial), _) => {
@@ -106,9 +110,9 @@ fn trials(task: Task<'_>, interrupt: &Interrupt, cell: &mut Cell) -> Result<bool
                     }
                     Event::Ended { trial, outcome, duration } => {
                         cell.evaluation_seconds += duration.as_secs_f64();
-                        let before = Moment::before(engine.process_id(0));
+                        let before = Moment::before(&processes(&engine));
                         let ending = engine.finish(trial, outcome, duration)?;
-                        tells.add(before.until_now(engine.process_id(0)));
+                        tells.add(before.until_now(|| processes(&engine)));
                         if ending == Ending::Retry {
                             again = Some(trial);
                         } else {

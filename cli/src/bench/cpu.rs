@@ -1,14 +1,14 @@
-//! What a call of a strategy costs: time on the wall, and processor time of our thread and of the strategy's process.
+//! What a call of strategies costs: time on the wall, and processor time of our thread and of the strategies' processes.
 
 use std::time::{Duration, Instant};
 
 /// Clocks at one moment.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Moment {
     wall: Instant,
     thread: Option<Duration>,
-    /// Number and time of the strategy's process, where it has one.
-    process: Option<(u32, Option<Duration>)>,
+    /// Number and time of each process of a strategy that has one.
+    processes: Vec<(u32, Option<Duration>)>,
 }
 
 /// A span of time.
@@ -21,22 +21,20 @@ pub(super) struct Span {
 
 impl Moment {
     /// Before a call.
-    pub fn before(process_id: Option<u32>) -> Self {
-        let process = process_id.map(|id| (id, process_time(id)));
-        Self { wall: Instant::now(), thread: thread_time(), process }
+    pub fn before(process_ids: &[u32]) -> Self {
+        let processes = process_ids.iter().map(|id| (*id, process_time(*id))).collect();
+        Self { wall: Instant::now(), thread: thread_time(), processes }
     }
 
     /// What the call has cost that began here. A process that was replaced meanwhile counts from its start.
-    pub fn until_now(self, process_id: Option<u32>) -> Span {
+    pub fn until_now(self, process_ids: impl FnOnce() -> Vec<u32>) -> Span {
         let wall = self.wall.elapsed();
         let own = thread_time().zip(self.thread).map(|(now, then)| now.saturating_sub(then));
-        let theirs = match (self.process, process_id) {
-            (_, None) => Some(Duration::ZERO),
-            (Some((before, then)), Some(id)) if before == id => {
-                process_time(id).zip(then).map(|(now, then)| now.saturating_sub(then))
-            }
-            (_, Some(id)) => process_time(id),
+        let since = |id: u32| match self.processes.iter().find(|(before, _)| *before == id) {
+            Some((_, then)) => process_time(id).zip(*then).map(|(now, then)| now.saturating_sub(then)),
+            None => process_time(id),
         };
+        let theirs: Option<Duration> = process_ids().into_iter().map(since).sum();
         Span { wall, cpu: own.zip(theirs).map(|(own, theirs)| own + theirs) }
     }
 }
@@ -76,16 +74,16 @@ mod tests {
 
     #[test]
     fn work_costs_processor_time_and_waiting_does_not() {
-        let before = Moment::before(None);
+        let before = Moment::before(&[]);
         let mut sum = 0_u64;
         while before.wall.elapsed() < Duration::from_millis(20) {
             sum = std::hint::black_box(sum.wrapping_add(1));
         }
-        let work = before.until_now(None);
+        let work = before.until_now(Vec::new);
         assert!(work.cpu.unwrap() > Duration::from_millis(1), "{work:?}");
         assert!(work.cpu.unwrap() <= work.wall, "{work:?}");
-        let before = Moment::before(Some(std::process::id()));
-        assert!(before.until_now(Some(std::process::id())).cpu.is_some());
-        assert!(Moment::before(Some(u32::MAX)).until_now(Some(u32::MAX)).cpu.is_none());
+        let own = std::process::id();
+        assert!(Moment::before(&[own]).until_now(|| vec![own]).cpu.is_some());
+        assert!(Moment::before(&[u32::MAX]).until_now(|| vec![own, u32::MAX]).cpu.is_none());
     }
 }

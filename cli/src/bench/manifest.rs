@@ -4,16 +4,17 @@
 //! where it stands, with what is allowed. A problem is a study manifest, in a file of its own or in a table of this one.
 
 use crate::error::Error;
-use crate::manifest::check::plugin_choice;
+use crate::manifest::check::{members, plugin_choice, word};
 use crate::manifest::diagnostics::{At, Diagnostic};
 use crate::manifest::keys::Need::{Default, Optional, Required};
 use crate::manifest::keys::{
-    CALL_TIMEOUT_KEY, Form, GOAL, ISOLATION_KEY, Keys, MEMORY_KEY, document_schema, key,
+    CALL_TIMEOUT_KEY, Form, GOAL, ISOLATION_KEY, Keys, MEMORY_KEY, MIX, STRATEGY, document_schema, key,
 };
 use crate::manifest::tree::{Entry, Kind, Node, Table};
 use crate::manifest::{Diagnostics, Manifest, options};
 use crate::plan::{PluginChoice, StudyPlan};
 use ansatz_core::metric::Goal;
+use ansatz_core::study::{Member, Mix};
 use std::path::{Path, PathBuf};
 
 /// The arena that comes with Ansatz.
@@ -108,6 +109,21 @@ static CONTENDER: Keys = Keys {
         )
         .also(&["params", "settings", "config"]),
         key(
+            "strategy",
+            Form::Tables(&STRATEGY),
+            Optional,
+            "Several strategies that compete as one, as in a study; instead of `plugin` and `options`.",
+            "strategy = [{ plugin = \"bayesian\" }, { plugin = \"random\" }]",
+        )
+        .also(&["strategies", "members"]),
+        key(
+            "mix",
+            Form::Choice(MIX),
+            Default("\"in-turn\""),
+            "How several strategies take turns.",
+            "mix = \"adaptive\"",
+        ),
+        key(
             "seeds",
             Form::Whole(1, TRIALS_MAX),
             Optional,
@@ -182,13 +198,17 @@ pub struct Arena {
     manifest: Manifest,
 }
 
-/// A strategy in an arena.
+/// A strategy in an arena, or a mixture of several.
 #[derive(Clone, Debug)]
 pub struct Contender {
     /// As it is shown.
     pub name: String,
-    /// The plugin with its options.
-    pub choice: PluginChoice,
+    /// The plugins with their options; at least one.
+    pub choices: Vec<PluginChoice>,
+    /// In the same order, as members of a study.
+    pub members: Vec<Member>,
+    /// How several take turns.
+    pub mix: Mix,
     /// At most so many seeds.
     pub seed_count_max: Option<u64>,
     /// At most so many trials.
@@ -265,9 +285,9 @@ impl Arena {
                     .help("for example budgets = [30, 60, 100]"),
             );
         }
-        let strategies = root
-            .get("strategies")
-            .map(|section| section.entries().iter().filter_map(contender).collect::<Vec<_>>());
+        let strategies = root.get("strategies").map(|section| {
+            section.entries().iter().filter_map(|entry| contender(entry, &mut found)).collect::<Vec<_>>()
+        });
         let mut problems = Vec::new();
         let mut elsewhere: Option<Diagnostics> = None;
         for entry in root.get("problems").map_or(&[][..], Node::entries) {
@@ -300,22 +320,27 @@ impl Arena {
     }
 
     /// A message about the plugin of a contender, shown where it is named.
-    pub(super) fn plugin_error(&self, name: &str, message: &str) -> Diagnostics {
+    pub(super) fn plugin_error(&self, name: &str, member: usize, message: &str) -> Diagnostics {
         let entry = self.contender_entry(name);
-        let at = entry.map(|entry| entry.value.get("plugin").map_or(&entry.key_at, |node| &node.at));
+        let at = entry
+            .map(|entry| member_node(entry, member).get("plugin").map_or(&entry.key_at, |node| &node.at));
         self.manifest.diagnostics(vec![match at {
             Some(at) => Diagnostic::at(at, message),
             None => Diagnostic::nowhere(message),
         }])
     }
 
-    /// What is wrong with the options of a contender by the schema of its plugin.
-    pub(super) fn check_options(&self, name: &str, schema: &serde_json::Value) -> Diagnostics {
+    /// What is wrong with the options of a contender's member by the schema of its plugin.
+    pub(super) fn check_options(&self, name: &str, member: usize, schema: &serde_json::Value) -> Diagnostics {
         let mut found = Vec::new();
         if let Some(entry) = self.contender_entry(name) {
             let nothing = || Node { at: entry.key_at.clone(), kind: Kind::Table(Table::default()) };
-            let node = entry.value.get("options").cloned().unwrap_or_else(nothing);
-            options::check(&node, schema, schema, &format!("strategies.{name}.options"), &mut found);
+            let node = member_node(entry, member).get("options").cloned().unwrap_or_else(nothing);
+            let path = match entry.value.get("strategy") {
+                Some(_) => format!("strategies.{name}.strategy.{member}.options"),
+                None => format!("strategies.{name}.options"),
+            };
+            options::check(&node, schema, schema, &path, &mut found);
         }
         self.manifest.diagnostics(found)
     }
@@ -325,15 +350,58 @@ impl Arena {
     }
 }
 
+/// The table that names the plugin of a contender's member.
+fn member_node(entry: &Entry, member: usize) -> &Node {
+    let members = entry.value.get("strategy").map_or(&[][..], Node::items);
+    members.get(member).unwrap_or(&entry.value)
+}
+
 impl Contender {
     /// A plugin under its own name.
     pub fn new(plugin: &str) -> Self {
-        let choice = PluginChoice::new(plugin);
-        Self { name: plugin.to_owned(), choice, seed_count_max: None, budget_max: None }
+        Self {
+            name: plugin.to_owned(),
+            choices: vec![PluginChoice::new(plugin)],
+            members: vec![Member { label: plugin.to_owned(), weight: 1.0, trial_count_max: None }],
+            mix: Mix::default(),
+            seed_count_max: None,
+            budget_max: None,
+        }
+    }
+
+    /// The names of its plugins.
+    pub fn plugin(&self) -> String {
+        let names: Vec<&str> = self.choices.iter().map(|choice| choice.plugin.as_str()).collect();
+        names.join("+")
     }
 }
 
-fn contender(entry: &Entry) -> Option<Contender> {
+fn contender(entry: &Entry, found: &mut Vec<Diagnostic>) -> Option<Contender> {
+    let limits = |contender: Contender| Contender {
+        name: entry.key.clone(),
+        seed_count_max: count(&entry.value, "seeds"),
+        budget_max: count(&entry.value, "budget_max"),
+        ..contender
+    };
+    let path = format!("strategies.{}", entry.key);
+    if let Some(list) = entry.value.get("strategy") {
+        let of_one = ["plugin", "options", "isolation", "call_timeout", "memory"];
+        for other in entry.value.entries().iter().filter(|other| of_one.contains(&other.key.as_str())) {
+            let message = format!("{path}.{} does not go with {path}.strategy", other.key);
+            found.push(Diagnostic::at(&other.key_at, message).help("say it in the tables of `strategy`"));
+        }
+        let mix = word(entry.value.get("mix"));
+        let (members, choices) = members(list.items(), &format!("{path}.strategy"), mix, found);
+        if choices.is_empty() {
+            found.push(Diagnostic::at(&list.at, format!("{path}.strategy is empty: nobody would compete")));
+            return None;
+        }
+        return Some(limits(Contender { choices, members, mix, ..Contender::new(&entry.key) }));
+    }
+    if let Some(mix) = entry.value.get("mix") {
+        let message = format!("{path}.mix has no effect: there is one strategy");
+        found.push(Diagnostic::at(&mix.at, message).help("name several in `strategy`"));
+    }
     let mut section = entry.value.clone();
     if section.get("plugin").is_none()
         && let Kind::Table(table) = &mut section.kind
@@ -342,12 +410,9 @@ fn contender(entry: &Entry) -> Option<Contender> {
         let value = Node { at: at.clone(), kind: Kind::Text(entry.key.clone()) };
         table.entries.push(Entry { key: "plugin".to_owned(), key_at: at, value });
     }
-    Some(Contender {
-        name: entry.key.clone(),
-        choice: plugin_choice(&section)?,
-        seed_count_max: count(&section, "seeds"),
-        budget_max: count(&section, "budget_max"),
-    })
+    let choice = plugin_choice(&section)?;
+    // By the plugin, not by the name that is shown: variants of a plugin have the same random numbers.
+    Some(limits(Contender { choices: vec![choice.clone()], ..Contender::new(&choice.plugin) }))
 }
 
 /// A problem; `None` where something is wrong with it here, `Err` where in a file of its own.
@@ -450,5 +515,60 @@ space = { x = { float = [0.0, 1.0] } }
         assert_eq!((arena.name.as_str(), arena.seed_count, arena.first_seed), ("small", 10, 1));
         assert_eq!((problem.metric.as_str(), problem.goal), ("accuracy", Goal::Maximise));
         assert_eq!(problem.plan.rules.members.len(), 1);
+    }
+
+    #[test]
+    fn several_strategies_compete_as_one() {
+        let text = r#"
+[strategies.pair]
+mix = "weighted"
+strategy = [{ plugin = "sobol", trials = 8 }, { plugin = "random", weight = 2.0 }, { plugin = "random" }]
+seeds = 3
+[strategies.hot]
+plugin = "annealing"
+[problems.p.study]
+objective = { plugin = "synthetic" }
+metrics = { value = "minimise" }
+space = { x = { float = [0.0, 1.0] } }
+"#;
+        let arena = Arena::parse(text.to_owned(), Path::new("some/small.toml")).unwrap();
+        let [pair, hot] = &arena.strategies.as_ref().unwrap()[..] else { panic!("two") };
+        assert_eq!((pair.name.as_str(), pair.plugin().as_str()), ("pair", "sobol+random+random"));
+        assert_eq!((pair.mix, pair.seed_count_max), (Mix::Weighted, Some(3)));
+        let members: Vec<(&str, f64, Option<u64>)> = (pair.members.iter())
+            .map(|member| (member.label.as_str(), member.weight, member.trial_count_max))
+            .collect();
+        assert_eq!(members, [("sobol", 1.0, Some(8)), ("random", 2.0, None), ("random-2", 1.0, None)]);
+        // By the plugin: variants of one have the same random numbers.
+        assert_eq!((hot.name.as_str(), hot.members[0].label.as_str()), ("hot", "annealing"));
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_mixture_is_said() {
+        let cases = [
+            ("mix = \"adaptive\"", "strategies.pair.mix has no effect: there is one strategy"),
+            ("strategy = []", "strategies.pair.strategy is empty"),
+            (
+                "strategy = [{ plugin = \"sobol\" }]\nplugin = \"random\"",
+                "strategies.pair.plugin does not go with",
+            ),
+            (
+                "strategy = [{ plugin = \"sobol\", weight = 2.0 }]",
+                "strategies.pair.strategy.0.weight has no effect",
+            ),
+            (
+                "mix = \"phases\"\nstrategy = [{ plugin = \"sobol\" }, { plugin = \"random\" }]",
+                "strategies.pair.strategy.0 needs the key \"trials\"",
+            ),
+            ("mix = \"adaptiv\"\nstrategy = [{ plugin = \"sobol\" }]", "did you mean \"adaptive\"?"),
+        ];
+        for (lines, expected) in cases {
+            let text = format!(
+                "[strategies.pair]\n{lines}\n[problems.p.study]\nobjective = {{ plugin = \"synthetic\" }}\n\
+                 metrics = {{ value = \"minimise\" }}\nspace = {{ x = {{ float = [0.0, 1.0] }} }}\n"
+            );
+            let error = Arena::parse(text, Path::new("some/small.toml")).unwrap_err().to_string();
+            assert!(error.contains(expected), "{lines}: {error}");
+        }
     }
 }

@@ -45,7 +45,8 @@ pub(super) fn plan(root: &Node, source: &PlanSource<'_>, found: &mut Vec<Diagnos
     let space = checker.space();
     let fidelity = checker.fidelity();
     let mix: Mix = checker.word(&["study", "mix"]);
-    let (members, strategies) = checker.members(mix);
+    let tables = root.get("strategy").map_or(&[][..], Node::items);
+    let (members, strategies) = members(tables, "strategy", mix, checker.found);
     let budget = checker.budget(&metrics);
     let objective = checker.get(&["objective"]).and_then(plugin_choice);
     let run = checker.get(&["run"]);
@@ -160,6 +161,67 @@ pub(crate) fn plugin_choice(section: &Node) -> Option<PluginChoice> {
     Some(PluginChoice { plugin: section.get("plugin")?.text()?.to_owned(), options, isolation })
 }
 
+/// The strategies of a list of tables, which messages call by `path`.
+pub(crate) fn members(
+    tables: &[Node],
+    path: &str,
+    mix: Mix,
+    found: &mut Vec<Diagnostic>,
+) -> (Vec<Member>, Vec<PluginChoice>) {
+    let mut taken: Vec<&str> = Vec::new();
+    for label in tables.iter().filter_map(|table| table.get("label")) {
+        let Some(text) = label.text() else { continue };
+        if taken.contains(&text) {
+            let finding = Diagnostic::at(&label.at, format!("two strategies have the label {text:?}"));
+            found.push(finding.help("a label is unique in its study"));
+        }
+        taken.push(text);
+    }
+    let mut taken: Vec<String> = taken.into_iter().map(str::to_owned).collect();
+    let (mut members, mut choices) = (Vec::new(), Vec::new());
+    for (index, table) in tables.iter().enumerate() {
+        if let Some(entry) = table.table().and_then(|table| table.entry("weight"))
+            && mix != Mix::Weighted
+        {
+            let message = format!("{path}.{index}.weight has no effect here");
+            let help = "set mix = \"weighted\", or leave the weight out";
+            found.push(Diagnostic::at(&entry.key_at, message).help(help));
+        }
+        if mix == Mix::Phases
+            && index + 1 < tables.len()
+            && table.table().is_some()
+            && table.get("trials").is_none()
+        {
+            let message = format!("{path}.{index} needs the key \"trials\": its phase would never end");
+            let help = "for example trials = 20; a strategy that ends by itself, such as a grid, may get more than it needs";
+            found.push(Diagnostic::at(&table.at, message).help(help));
+        }
+        let Some(choice) = plugin_choice(table) else { continue };
+        let label = table.get("label").and_then(Node::text).map_or_else(
+            || {
+                let numbered = (2_u32..).map(|number| format!("{}-{number}", choice.plugin));
+                let mut names = std::iter::once(choice.plugin.clone()).chain(numbered);
+                let label = names.find(|name| !taken.contains(name)).unwrap_or_default();
+                taken.push(label.clone());
+                label
+            },
+            str::to_owned,
+        );
+        members.push(Member {
+            label,
+            weight: table.get("weight").and_then(Node::number).unwrap_or(1.0),
+            trial_count_max: table.get("trials").and_then(count),
+        });
+        choices.push(choice);
+    }
+    (members, choices)
+}
+
+/// A word as the core spells it; its default where there is none, or an unknown one.
+pub(crate) fn word<T: DeserializeOwned + Default>(node: Option<&Node>) -> T {
+    node.and_then(Node::text).and_then(|text| read_word(&text.replace('_', "-"))).unwrap_or_default()
+}
+
 struct Checker<'a> {
     root: &'a Node,
     found: &'a mut Vec<Diagnostic>,
@@ -174,10 +236,8 @@ impl<'a> Checker<'a> {
         self.found.push(finding);
     }
 
-    /// A word as the core spells it; its default where there is none, or an unknown one.
     fn word<T: DeserializeOwned + Default>(&self, path: &[&str]) -> T {
-        let text = self.get(path).and_then(Node::text);
-        text.and_then(|text| read_word(&text.replace('_', "-"))).unwrap_or_default()
+        word(self.get(path))
     }
 
     fn duration(&self, path: &[&str]) -> Option<Duration> {
@@ -231,57 +291,6 @@ impl<'a> Checker<'a> {
             );
         }
         Some(FidelityRange { name: section.get("name")?.text()?.to_owned(), lower, upper })
-    }
-
-    fn members(&mut self, mix: Mix) -> (Vec<Member>, Vec<PluginChoice>) {
-        let tables = self.root.get("strategy").map_or(&[][..], Node::items);
-        let mut taken: Vec<&str> = Vec::new();
-        for label in tables.iter().filter_map(|table| table.get("label")) {
-            let Some(text) = label.text() else { continue };
-            if taken.contains(&text) {
-                let finding = Diagnostic::at(&label.at, format!("two strategies have the label {text:?}"));
-                self.report(finding.help("a label is unique in its study"));
-            }
-            taken.push(text);
-        }
-        let mut taken: Vec<String> = taken.into_iter().map(str::to_owned).collect();
-        let (mut members, mut choices) = (Vec::new(), Vec::new());
-        for (index, table) in tables.iter().enumerate() {
-            if let Some(entry) = table.table().and_then(|table| table.entry("weight"))
-                && mix != Mix::Weighted
-            {
-                let message = format!("strategy.{index}.weight has no effect here");
-                let help = "set mix = \"weighted\" in [study], or leave the weight out";
-                self.report(Diagnostic::at(&entry.key_at, message).help(help));
-            }
-            if mix == Mix::Phases
-                && index + 1 < tables.len()
-                && table.table().is_some()
-                && table.get("trials").is_none()
-            {
-                let message = format!("strategy.{index} needs the key \"trials\": its phase would never end");
-                let help = "for example trials = 20; a strategy that ends by itself, such as a grid, may get more than it needs";
-                self.report(Diagnostic::at(&table.at, message).help(help));
-            }
-            let Some(choice) = plugin_choice(table) else { continue };
-            let label = table.get("label").and_then(Node::text).map_or_else(
-                || {
-                    let numbered = (2_u32..).map(|number| format!("{}-{number}", choice.plugin));
-                    let mut names = std::iter::once(choice.plugin.clone()).chain(numbered);
-                    let label = names.find(|name| !taken.contains(name)).unwrap_or_default();
-                    taken.push(label.clone());
-                    label
-                },
-                str::to_owned,
-            );
-            members.push(Member {
-                label,
-                weight: table.get("weight").and_then(Node::number).unwrap_or(1.0),
-                trial_count_max: table.get("trials").and_then(count),
-            });
-            choices.push(choice);
-        }
-        (members, choices)
     }
 
     fn budget(&mut self, metrics: &[Metric]) -> Budget {

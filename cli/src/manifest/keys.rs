@@ -156,10 +156,15 @@ static STUDY: Keys = Keys {
     one_of: &[],
 };
 
-static MIX: &[Word] = &[
+pub(crate) static MIX: &[Word] = &[
     word("in-turn", "One suggestion each, round and round.", &["in_turn"]),
     word("weighted", "Suggestions in proportion to the weights, spread evenly.", &[]),
     word("phases", "One after the other, in the order of the file; `trials` is the length of a phase.", &[]),
+    word(
+        "adaptive",
+        "Whose trials have been better gets more of them; a fifth is shared out equally.",
+        &["bandit"],
+    ),
 ];
 
 pub(crate) static GOAL: &[Word] = &[
@@ -302,7 +307,7 @@ static OBJECTIVE: Keys = Keys {
     one_of: &[],
 };
 
-static STRATEGY: Keys = Keys {
+pub(crate) static STRATEGY: Keys = Keys {
     keys: &[
         key("plugin", Form::Name, Required, "The strategy's name: `vendor.name`, or a bare name for what ships with Ansatz. `ansatz plugins list` shows all.", "plugin = \"random\"").also(&["type", "kind"]),
         key("label", Form::Text, Optional, "Unique in the study; shown beside its trials. Default: the plugin's name, with -2, -3 for repeats.", "label = \"warm-up\"").also(&["name", "id"]),

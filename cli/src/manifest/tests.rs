@@ -333,7 +333,7 @@ wall_time = "10m"
     let found = errors(source);
     let expected = [
         "2:1 study has no key \"sede\" | did you mean \"seed\"?",
-        "3:7 study.mix must be \"in-turn\", \"weighted\" or \"phases\", found the text \"inturn\" | did you mean \"in-turn\"?",
+        "3:7 study.mix must be \"in-turn\", \"weighted\", \"phases\" or \"adaptive\", found the text \"inturn\" | did you mean \"in-turn\"?",
         "5:8 metrics.loss must be \"minimise\" or \"maximise\", found the text \"minimize it\"",
         "7:17 parameter lr: a log scale needs a lower bound above 0, found 0 |  | raise it",
         "8:14 space.n.int.0 must be a whole number, found 1.5",

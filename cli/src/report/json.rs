@@ -1,7 +1,7 @@
 //! Studies and trials as JSON for programs. Keys are never given a new meaning; new ones may come.
 
 use super::calibration::{Calibration, INTERVALS, in_own_units};
-use ansatz_core::study::{Study, Trial};
+use ansatz_core::study::{Mix, Study, Trial};
 use ansatz_core::{Measurement, Outcome};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -73,6 +73,7 @@ pub fn overview(name: &str, study: &Study, elapsed: Duration) -> Value {
         let of_kind = |trial: &&Trial| trial.outcome.as_ref().map_or("pending", Outcome::kind) == kind;
         study.trials().iter().filter(of_kind).count()
     };
+    let shares = (study.rules().mix == Mix::Adaptive).then(|| study.shares());
     let members =
         study.rules().members.iter().zip(study.members()).enumerate().map(|(index, (member, state))| {
             json!({
@@ -83,6 +84,7 @@ pub fn overview(name: &str, study: &Study, elapsed: Duration) -> Value {
                 "broken": state.is_broken,
                 "faults": state.fault_count,
                 "fallback_since": state.fallback_since,
+                "next_share": shares.as_ref().map(|shares| shares[index]),
                 "calibration": Calibration::of(study, index).map(calibration),
             })
         });

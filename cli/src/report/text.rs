@@ -3,7 +3,7 @@
 use super::calibration::{Calibration, in_own_units};
 use super::plot;
 use crate::run::SessionEnd;
-use ansatz_core::study::{Study, Trial};
+use ansatz_core::study::{Mix, Study, Trial};
 use ansatz_core::{Goal, Measurement, Outcome, TrialId};
 use std::fmt::Write;
 use std::time::Duration;
@@ -212,7 +212,11 @@ fn proposer_width(study: &Study) -> usize {
 pub fn contributions(study: &Study) -> String {
     let problem = &study.rules().problem;
     let single = (problem.metrics.len() == 1).then(|| &problem.metrics[0]);
-    let mut rows = vec![["strategy", "trials", "improved", "failed", "best"].map(str::to_owned)];
+    let shares = (study.rules().mix == Mix::Adaptive).then(|| study.shares());
+    let head = ["strategy", "trials", "improved", "failed", "best"];
+    let mut rows = vec![
+        head.into_iter().chain(shares.as_ref().map(|_| "next share")).map(str::to_owned).collect::<Vec<_>>(),
+    ];
     for (index, (member, state)) in study.rules().members.iter().zip(study.members()).enumerate() {
         let own = || study.trials().iter().filter(move |trial| trial.member == index);
         let failed = own().filter(|trial| matches!(trial.outcome, Some(Outcome::Failed { .. }))).count();
@@ -221,13 +225,15 @@ pub fn contributions(study: &Study) -> String {
                 own().filter_map(|trial| Some(problem.losses(trial.outcome.as_ref()?.completed()?)[0]));
             losses.reduce(f64::min).map(|loss| number(metric.goal.loss(loss)))
         });
-        rows.push([
+        let mut row = vec![
             member.label.clone(),
             state.trial_count.to_string(),
             state.improvement_count.to_string(),
             failed.to_string(),
             best.unwrap_or_else(|| "-".into()),
-        ]);
+        ];
+        row.extend(shares.as_ref().map(|shares| format!("{:.0} %", 100.0 * shares[index])));
+        rows.push(row);
     }
     let mut text = columns(&rows);
     for (member, state) in study.rules().members.iter().zip(study.members()) {
@@ -281,13 +287,14 @@ pub fn prediction(study: &Study, trial: &Trial) -> String {
 }
 
 /// Rows in columns: the first to the left, the others to the right.
-pub fn columns<const N: usize>(rows: &[[String; N]]) -> String {
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let widths: [usize; N] = std::array::from_fn(width);
+pub fn columns<R: AsRef<[String]>>(rows: &[R]) -> String {
+    let width =
+        |column: usize| rows.iter().map(|row| row.as_ref()[column].chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..rows.first().map_or(0, |row| row.as_ref().len())).map(width).collect();
     let mut text = String::new();
     for row in rows {
         let mut line = String::new();
-        for (column, cell) in row.iter().enumerate() {
+        for (column, cell) in row.as_ref().iter().enumerate() {
             let width = widths[column];
             line.push_str(&if column == 0 {
                 format!("  {cell:width$}")

@@ -86,6 +86,70 @@ fn members_take_turns_as_the_mix_says() {
     assert_eq!(asked, [0, 0, 0, 0, 0, 1, 1, 1, 1]);
 }
 
+/// An adaptive study of three members in which member 1 draws better losses; with the members' turns.
+fn drive_adaptive(slots: usize, budget: u64) -> (Study, Vec<Record>, Vec<usize>) {
+    let mut study = Study::new(rules(3, Mix::Adaptive, budget));
+    let mut rng = Rng::new(8);
+    let (mut records, mut turns) = (Vec::new(), Vec::new());
+    loop {
+        let free = slots - study.pending().iter().count();
+        match study.next(free, Duration::ZERO) {
+            Step::Ask { member, count } => {
+                turns.push(member);
+                let suggestions = vec![Suggestion::new(point(rng.random_range(0.0..50.0))); count];
+                let trials = study.admit(count, suggestions).unwrap();
+                let record = Record::Asked { member, count, trials, is_exhausted: false };
+                study.apply(&record).unwrap();
+                records.push(record);
+            }
+            Step::Wait => {
+                let (trial, _) = study.pending().iter().next().unwrap();
+                let scale = if study.trial(trial).unwrap().member == 1 { 0.5 } else { 1.0 };
+                let loss = completed(scale * rng.random::<f64>());
+                let record = study.conclude(trial, loss, Duration::ZERO);
+                study.apply(&record).unwrap();
+                records.push(record);
+            }
+            Step::Stop(_) => return (study, records, turns),
+        }
+    }
+}
+
+#[test]
+fn an_adaptive_mix_prefers_who_is_better_and_replays() {
+    for slots in [1, 4] {
+        let (study, records, turns) = drive_adaptive(slots, 150);
+        let count = |member| turns.iter().filter(|turn| **turn == member).count();
+        assert_eq!(turns.len(), 150);
+        assert!(count(1) > 75 && count(0).min(count(2)) >= 8, "{turns:?}");
+        assert!(study.shares()[1] > 0.4, "{:?}", study.shares());
+        // From its records alone it comes to the same turns.
+        let mut again = Study::new(study.rules().clone());
+        for record in &records {
+            if let Record::Asked { member, .. } = record {
+                let next = again.next(1, Duration::ZERO);
+                assert_eq!(next, Step::Ask { member: *member, count: 1 });
+            }
+            again.apply(record).unwrap();
+        }
+        assert_eq!(again.shares(), study.shares());
+    }
+}
+
+#[test]
+fn what_was_taken_over_from_an_earlier_trial_earns_nothing() {
+    let mut study = Study::new(rules(2, Mix::Adaptive, 100));
+    for round in 0..30 {
+        for member in 0..2 {
+            let trial = ask(&mut study, member, 1, &[f64::from(round)])[0];
+            let reused = (member == 1 && round > 0).then_some(TrialId(0));
+            let outcome = completed(1.0 / f64::from(round + 2));
+            study.apply(&Record::Finished { trial, outcome, duration: Duration::ZERO, reused }).unwrap();
+        }
+    }
+    assert!(study.shares()[0] > 0.8, "{:?}", study.shares());
+}
+
 #[test]
 fn a_waiting_member_is_passed_over_until_something_ends() {
     let mut study = Study::new(rules(2, Mix::InTurn, 100));
