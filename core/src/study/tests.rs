@@ -86,7 +86,7 @@ fn members_take_turns_as_the_mix_says() {
     assert_eq!(asked, [0, 0, 0, 0, 0, 1, 1, 1, 1]);
 }
 
-/// An adaptive study of three members in which member 1 draws better losses; with the members' turns.
+/// An adaptive study of three members in which member 1 draws better outcomes; with the members' turns.
 fn drive_adaptive(slots: usize, budget: u64) -> (Study, Vec<Record>, Vec<usize>) {
     let mut study = Study::new(rules(3, Mix::Adaptive, budget));
     let mut rng = Rng::new(8);
@@ -96,7 +96,7 @@ fn drive_adaptive(slots: usize, budget: u64) -> (Study, Vec<Record>, Vec<usize>)
         match study.next(free, Duration::ZERO) {
             Step::Ask { member, count } => {
                 turns.push(member);
-                let suggestions = vec![Suggestion::new(point(rng.random_range(0.0..50.0))); count];
+                let suggestions = vec![Suggestion::new(point(f64::from(rng.random_range(0..100)))); count];
                 let trials = study.admit(count, suggestions).unwrap();
                 let record = Record::Asked { member, count, trials, is_exhausted: false };
                 study.apply(&record).unwrap();
@@ -104,9 +104,9 @@ fn drive_adaptive(slots: usize, budget: u64) -> (Study, Vec<Record>, Vec<usize>)
             }
             Step::Wait => {
                 let (trial, _) = study.pending().iter().next().unwrap();
-                let scale = if study.trial(trial).unwrap().member == 1 { 0.5 } else { 1.0 };
-                let loss = completed(scale * rng.random::<f64>());
-                let record = study.conclude(trial, loss, Duration::ZERO);
+                let least = if study.trial(trial).unwrap().member == 1 { 0.5 } else { 0.0 };
+                let outcome = completed(rng.random_range(least..1.0));
+                let record = study.conclude(trial, outcome, Duration::ZERO);
                 study.apply(&record).unwrap();
                 records.push(record);
             }
@@ -143,7 +143,7 @@ fn what_was_taken_over_from_an_earlier_trial_earns_nothing() {
         for member in 0..2 {
             let trial = ask(&mut study, member, 1, &[f64::from(round)])[0];
             let reused = (member == 1 && round > 0).then_some(TrialId(0));
-            let outcome = completed(1.0 / f64::from(round + 2));
+            let outcome = completed(f64::from(round));
             study.apply(&Record::Finished { trial, outcome, duration: Duration::ZERO, reused }).unwrap();
         }
     }
