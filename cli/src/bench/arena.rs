@@ -409,6 +409,8 @@ impl Ready {
         let contender = &self.strategies[cell.strategy].contender;
         let mut plan = self.problems[cell.problem].problem.plan.clone();
         plan.strategies = vec![contender.choice.clone()];
+        // all contenders see whole trials
+        (plan.early_stopping, plan.rules.early_stopping) = (None, None);
         plan.rules.members =
             vec![Member { label: contender.name.clone(), weight: 1.0, trial_count_max: None }];
         plan.rules.mix = Mix::default();
