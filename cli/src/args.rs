@@ -351,6 +351,8 @@ pub enum PluginKind {
     Strategy,
     /// Evaluates points.
     Objective,
+    /// Says which running trials to end.
+    EarlyStopping,
 }
 
 /// What a plugin is written in.

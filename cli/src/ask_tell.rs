@@ -7,8 +7,9 @@ use crate::engine::{Ending, Engine};
 use crate::error::Error;
 use crate::journal::Entry;
 use crate::report::json;
+use ansatz_core::study::EarlyStop;
 use ansatz_core::study::Step;
-use ansatz_core::{Failure, Measurement, Outcome, TrialId};
+use ansatz_core::{Failure, Measurement, Outcome, TrialId, Verdict};
 use ansatz_plugin_host::worker::with_null_for_nan;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -142,7 +143,7 @@ fn respond(
         Request { ask: None, tell: None, report: Some(reported), best: None, status: None, .. } => {
             let trial = TrialId(reported.trial);
             known_pending(engine, trial)?;
-            engine.report(
+            let verdict = engine.report(
                 trial,
                 reported.step,
                 reported
@@ -151,7 +152,13 @@ fn respond(
                     .map(|(metric, value)| (metric, value.unwrap_or(f64::NAN)))
                     .collect(),
             )?;
-            Ok(json!({"ok": true, "verdict": "continue"}))
+            let mut answer = json!({"ok": true, "verdict": "continue"});
+            if verdict == Verdict::Stop {
+                answer["verdict"] = "stop".into();
+                answer["reason"] =
+                    engine.study().early_stop(trial).map(|EarlyStop { reason, .. }| reason.as_str()).into();
+            }
+            Ok(answer)
         }
         Request { ask: None, tell: None, report: None, best: Some(_), status: None, .. } => {
             Ok(json!({"best": json::best(engine.study())}))

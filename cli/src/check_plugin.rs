@@ -93,7 +93,8 @@ pub fn run_case(arguments: &PluginCase) -> Result<Exit, Error> {
     let subject = match (&arguments.role, &arguments.name) {
         (Some(role), Some(name)) => {
             let role = Role::ALL.into_iter().find(|known| known.to_string() == *role);
-            let role = role.ok_or_else(|| Error::Usage("--role is strategy or objective".into()))?;
+            let role =
+                role.ok_or_else(|| Error::Usage("--role is strategy, objective or early-stopping".into()))?;
             Some(Subject { role, name: name.clone() })
         }
         _ => None,
@@ -137,6 +138,10 @@ fn given(manifest: &Path, subject: Option<&Subject>) -> Result<Given, Error> {
                 .into_iter()
                 .find(|choice| choice.plugin == *name)
                 .map(|choice| choice.options);
+        }
+        Some(Subject { role: Role::EarlyStopping, name }) => {
+            given.options =
+                plan.early_stopping.filter(|choice| choice.plugin == *name).map(|choice| choice.options);
         }
         None => {}
     }

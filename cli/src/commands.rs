@@ -300,12 +300,18 @@ fn recommend(reference: &StudyRef, locking: Locking, as_json: bool) -> Result<Ex
 fn replay(reference: &StudyRef, locking: Locking, as_json: bool) -> Result<Exit, Error> {
     let (journal, name) = (&reference.journal.journal, reference.study.as_deref());
     let (mut consulted, _) = session::retrace(journal, name, locking)?;
-    let (study, differences) = (consulted.engine.study(), consulted.engine.differences());
-    let is_same = differences.is_empty();
+    let rule = consulted.plan.early_stopping.as_ref().map(|choice| choice.plugin.as_str());
+    let relived = replay::Relived {
+        study: consulted.engine.study(),
+        differences: consulted.engine.differences(),
+        rule,
+        verdict: consulted.engine.verdict_difference(),
+    };
+    let is_same = relived.is_same();
     if as_json {
-        print_json(&replay::json(&consulted.plan.name, study, differences))?;
+        print_json(&relived.json(&consulted.plan.name))?;
     } else {
-        print(&replay::text(study, differences))?;
+        print(&relived.text())?;
     }
     for notice in consulted.engine.take_notices() {
         let _ = writeln!(io::stderr(), "warning: {notice}");

@@ -6,27 +6,34 @@
 //! the strategy dies with it, and neither ever happened. So one flush of the disk serves every trial
 //! that ended and every one that follows in the same turn.
 
+mod early_stopping;
+
+pub use early_stopping::VerdictDifference;
+
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::journal::{Entry, Journal, Stamped};
 use crate::plan::OnInterrupt;
-use crate::plugins::LoadedStrategy;
+use crate::plugins::{LoadedEarlyStopping, LoadedStrategy};
 use ansatz_core::study::{AskedTrial, Record, Remedy, Step, Study};
-use ansatz_core::{Failure, Measurement, Observation, Outcome, Point, Recommendation, TrialId};
+use ansatz_core::{Failure, Observation, Outcome, Point, Recommendation, TrialId};
 use ansatz_plugin_host::{Asked, ForeignStrategy, PluginFault};
+use early_stopping::Stopper;
 use std::time::Duration;
 
 /// A study in motion.
 pub struct Engine {
     study: Study,
     members: Vec<MemberPlugin>,
-    /// How often a strategy that breaks is made anew.
+    stopper: Option<Stopper>,
+    /// How often a strategy or an early-stopping rule that breaks is made anew.
     restart_count_max: u64,
     journal: Box<dyn Journal>,
     gathered: Vec<Stamped>,
     clock: Clock,
     notices: Vec<String>,
     differences: Vec<Difference>,
+    verdict_difference: Option<VerdictDifference>,
     last_commit_time: Duration,
 }
 
@@ -67,6 +74,7 @@ impl Engine {
     pub fn new(
         study: Study,
         loaded: Vec<LoadedStrategy>,
+        early_stopping: Option<LoadedEarlyStopping>,
         restart_count_max: u64,
         journal: Box<dyn Journal>,
         clock: Clock,
@@ -79,12 +87,14 @@ impl Engine {
         Ok(Self {
             study,
             members,
+            stopper: early_stopping.map(Stopper::new).transpose()?,
             restart_count_max,
             journal,
             gathered: Vec::new(),
             clock,
             notices: Vec::new(),
             differences: Vec::new(),
+            verdict_difference: None,
             last_commit_time: Duration::ZERO,
         })
     }
@@ -136,6 +146,7 @@ impl Engine {
         if let Record::Asked { member, count, trials, is_exhausted } = record {
             self.replay_ask(*member, *count, trials, *is_exhausted);
         }
+        self.relive_report(record, later);
         self.study.apply(record).map_err(|error| Error::Journal(error.into()))?;
         match record {
             Record::Finished { trial, .. } => {
@@ -159,6 +170,7 @@ impl Engine {
             }
             _ => {}
         }
+        self.relive_end(record, later);
         Ok(())
     }
 
@@ -233,14 +245,16 @@ impl Engine {
         self.members.iter_mut().map(recommend).collect()
     }
 
-    /// Ends a replay: strategies that need it are made anew; trials that were running are run again or failed, as the
-    /// plan says. Gives those to run again.
+    /// Ends a replay: strategies that need it are made anew, and so is the early-stopping rule; trials that were
+    /// running are run again or failed, as the plan says, but for those that had been told to stop: they have ended.
+    /// Gives those to run again.
     pub fn after_replay(
         &mut self,
         on_interrupt: OnInterrupt,
         is_another_build: impl Fn(usize) -> bool,
     ) -> Result<Vec<TrialId>, Error> {
         self.renew_strategies(is_another_build)?;
+        self.renew_early_stopping()?;
         let pending = self.study.pending().iter().map(|(trial, _)| trial);
         let running: Vec<TrialId> = pending.filter(|trial| self.study.arrived(*trial).is_none()).collect();
         let mut again = Vec::new();
@@ -248,6 +262,9 @@ impl Engine {
             let reason = "the host ended while it ran".to_owned();
             let outcome = Outcome::Failed { failure: Failure::Lost, reason };
             match on_interrupt {
+                _ if self.study.early_stop(trial).is_some() => {
+                    self.finish(trial, outcome, Duration::ZERO)?;
+                }
                 OnInterrupt::Requeue => {
                     if self.finish(trial, outcome, Duration::ZERO)? == Ending::Retry {
                         again.push(trial);
@@ -418,11 +435,6 @@ impl Engine {
         Ok(true)
     }
 
-    /// Takes an intermediate report.
-    pub fn report(&mut self, trial: TrialId, step: u64, measurement: Measurement) -> Result<(), Error> {
-        self.take(Record::Reported { trial, step, measurement })
-    }
-
     /// Takes the end of an attempt.
     pub fn finish(&mut self, trial: TrialId, outcome: Outcome, duration: Duration) -> Result<Ending, Error> {
         match self.study.conclude(trial, outcome, duration) {
@@ -461,7 +473,7 @@ impl Engine {
         for (member, fault) in self.tell_members(trial) {
             self.mend(member, fault.to_string())?;
         }
-        Ok(())
+        self.tell_early_stopping(trial)
     }
 
     /// Tells all members; gives those that broke.

@@ -88,6 +88,8 @@ struct Job {
     point: Point,
     assignment: Assignment,
     stop: Arc<AtomicBool>,
+    /// Where reports are answered; without it they are not judged.
+    answers: Option<Receiver<Verdict>>,
 }
 
 /// What the executor knows of a running attempt.
@@ -103,6 +105,18 @@ struct Running {
     /// Whether it was told so because its time was up.
     is_late: bool,
     last: Option<Measurement>,
+    answers: Option<Sender<Verdict>>,
+}
+
+impl Running {
+    /// Tells the attempt to stop: it hears of it when it looks, and at a report that waits for its answer.
+    fn tell_to_stop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        self.told_to_stop.get_or_insert_with(Instant::now);
+        if let Some(answers) = &self.answers {
+            let _ = answers.send(Verdict::Stop);
+        }
+    }
 }
 
 /// Slots, some of them busy.
@@ -115,6 +129,8 @@ pub struct Executor {
     sender: Sender<Message>,
     receiver: Receiver<Message>,
     grace: Duration,
+    /// Whether each report waits for its answer.
+    is_judging: bool,
 }
 
 /// A thread that evaluates.
@@ -147,12 +163,29 @@ impl Executor {
             sender,
             receiver,
             grace,
+            is_judging: false,
         };
         for slot in 0..slot_count {
             let inbox = executor.open_slot(slot)?;
             executor.slots.push(inbox);
         }
         Ok(executor)
+    }
+
+    /// From here on each report of an attempt waits for what `answer` says of it.
+    pub fn judge_reports(&mut self) {
+        self.is_judging = true;
+    }
+
+    /// Answers the report of a running trial, where reports are judged.
+    pub fn answer(&mut self, trial: TrialId, verdict: Verdict) {
+        let Some(running) = self.running.iter_mut().find(|running| running.trial == trial) else { return };
+        match (verdict, &running.answers) {
+            (Verdict::Stop, _) => running.tell_to_stop(),
+            // an attempt that has ended meanwhile waits for nothing
+            (Verdict::Continue, Some(answers)) => drop(answers.send(verdict)),
+            (Verdict::Continue, None) => {}
+        }
     }
 
     /// Something that makes `wait` return early, for signal handlers.
@@ -176,6 +209,7 @@ impl Executor {
         let stop = Arc::new(AtomicBool::new(false));
         let ticket = self.next_ticket;
         self.next_ticket += 1;
+        let (sender, answers) = if self.is_judging { Some(channel()).unzip() } else { (None, None) };
         self.running.push(Running {
             ticket,
             trial: assignment.trial,
@@ -186,8 +220,9 @@ impl Executor {
             told_to_stop: None,
             is_late: false,
             last: None,
+            answers: sender,
         });
-        let job = Job { ticket, point, assignment, stop };
+        let job = Job { ticket, point, assignment, stop, answers };
         // a slot's thread only ends with its inbox; should it be gone all the same, the attempt is lost
         if self.slots[slot].inbox.send(job).is_err() {
             let outcome =
@@ -198,10 +233,7 @@ impl Executor {
 
     /// Tells every running attempt to stop.
     pub fn stop_all(&mut self) {
-        for running in &mut self.running {
-            running.stop.store(true, Ordering::Relaxed);
-            running.told_to_stop.get_or_insert_with(Instant::now);
-        }
+        self.running.iter_mut().for_each(Running::tell_to_stop);
     }
 
     /// Waits for events, at most `patience`, and gives all that are there; none if it was woken, or if
@@ -296,8 +328,7 @@ impl Executor {
             let running = &mut self.running[index];
             match (over, running.told_to_stop) {
                 (true, None) => {
-                    running.stop.store(true, Ordering::Relaxed);
-                    running.told_to_stop = Some(now);
+                    running.tell_to_stop();
                     running.is_late = true;
                     index += 1;
                 }
@@ -354,7 +385,8 @@ impl Drop for Executor {
 /// Runs one attempt; whatever happens becomes an outcome.
 fn evaluate(objective: &dyn Evaluate, job: Job, sender: &Sender<Message>) -> Message {
     let started = Instant::now();
-    let mut reporter = SlotReporter { ticket: job.ticket, stop: &job.stop, sender };
+    let answers = job.answers.as_ref();
+    let mut reporter = SlotReporter { ticket: job.ticket, stop: &job.stop, answers, sender };
     let result =
         catch_unwind(AssertUnwindSafe(|| objective.evaluate(&job.point, &job.assignment, &mut reporter)));
     let failed = |failure, reason| Outcome::Failed { failure, reason };
@@ -385,14 +417,21 @@ fn evaluate(objective: &dyn Evaluate, job: Job, sender: &Sender<Message>) -> Mes
 struct SlotReporter<'a> {
     ticket: u64,
     stop: &'a AtomicBool,
+    answers: Option<&'a Receiver<Verdict>>,
     sender: &'a Sender<Message>,
 }
 
 impl Reporter for SlotReporter<'_> {
     fn report(&mut self, step: u64, measurement: &Measurement) -> Verdict {
         let message = Message::Reported { ticket: self.ticket, step, measurement: measurement.clone() };
-        let heard = self.sender.send(message).is_ok();
-        if heard && !self.is_stopped() { Verdict::Continue } else { Verdict::Stop }
+        if self.sender.send(message).is_err() || self.is_stopped() {
+            return Verdict::Stop;
+        }
+        match self.answers {
+            None => Verdict::Continue,
+            // whoever would answer is gone: so is the attempt
+            Some(answers) => answers.recv().unwrap_or(Verdict::Stop),
+        }
     }
 
     fn is_stopped(&self) -> bool {

@@ -54,6 +54,8 @@ pub enum Section {
     Objective,
     /// A `[[strategy]]`, by index.
     Strategy(usize),
+    /// `[early_stopping]`.
+    EarlyStopping,
 }
 
 impl Manifest {
@@ -159,6 +161,7 @@ impl Manifest {
         let path = match section {
             Section::Objective => "objective.options".to_owned(),
             Section::Strategy(index) => format!("strategy.{index}.options"),
+            Section::EarlyStopping => "early_stopping.options".to_owned(),
         };
         let mut found = Vec::new();
         match self.section(section).and_then(|node| node.get("options")) {
@@ -189,6 +192,7 @@ impl Manifest {
         match section {
             Section::Objective => self.root.get("objective"),
             Section::Strategy(index) => self.root.get("strategy")?.items().get(index),
+            Section::EarlyStopping => self.root.get("early_stopping"),
         }
     }
 

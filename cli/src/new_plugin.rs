@@ -32,6 +32,11 @@ const RUST_OBJECTIVE: [File; 3] = [
     ("README.md", template!("template/objective/README.md.in")),
     ("src/lib.rs", template!("template/objective/src/lib.rs.in")),
 ];
+const RUST_EARLY_STOPPING: [File; 3] = [
+    ("Cargo.toml", template!("template/early-stopping/Cargo.toml.in")),
+    ("README.md", template!("template/early-stopping/README.md.in")),
+    ("src/lib.rs", template!("template/early-stopping/src/lib.rs.in")),
+];
 const PYTHON_STRATEGY: [File; 4] = [
     ("plugin.toml", template!("python/template/strategy/plugin.toml")),
     ("plugin.py", template!("python/template/strategy/plugin.py")),
@@ -45,11 +50,18 @@ const PYTHON_OBJECTIVE: [File; 4] = [
     ("ansatz_plugin.py", template!("python/ansatz_plugin.py")),
 ];
 
+const PYTHON_EARLY_STOPPING: [File; 4] = [
+    ("plugin.toml", template!("python/template/early-stopping/plugin.toml")),
+    ("plugin.py", template!("python/template/early-stopping/plugin.py")),
+    ("README.md", template!("python/template/early-stopping/README.md")),
+    ("ansatz_plugin.py", template!("python/ansatz_plugin.py")),
+];
+
 /// What to write.
 pub struct Wish {
     /// `vendor.name`.
     pub name: String,
-    /// Strategy or objective.
+    /// Strategy, objective or early-stopping rule.
     pub kind: PluginKind,
     /// Rust or Python.
     pub language: Language,
@@ -94,6 +106,10 @@ pub fn write(wish: &Wish) -> Result<PathBuf, Error> {
     let files: Vec<File> = match (wish.language, wish.kind) {
         (Language::Rust, PluginKind::Strategy) => RUST_STRATEGY.into_iter().chain(RUST_SHARED).collect(),
         (Language::Rust, PluginKind::Objective) => RUST_OBJECTIVE.into_iter().chain(RUST_SHARED).collect(),
+        (Language::Rust, PluginKind::EarlyStopping) => {
+            RUST_EARLY_STOPPING.into_iter().chain(RUST_SHARED).collect()
+        }
+        (Language::Python, PluginKind::EarlyStopping) => PYTHON_EARLY_STOPPING.to_vec(),
         (Language::Python, PluginKind::Strategy) => PYTHON_STRATEGY.to_vec(),
         (Language::Python, PluginKind::Objective) => PYTHON_OBJECTIVE.to_vec(),
     };
@@ -153,6 +169,14 @@ fn type_name(last: &str) -> String {
         "Capability",
         "Descriptor",
         "Surroundings",
+        "EarlyStopping",
+        "EarlyStoppingError",
+        "ObservedResult",
+        "Report",
+        "Ruling",
+        "Curve",
+        "HashMap",
+        "BTreeMap",
         "Self",
         "Option",
         "Result",

@@ -16,6 +16,9 @@ pub struct StudyPlan {
     pub objective: Option<PluginChoice>,
     /// Who proposes: one for each member of the rules, in their order.
     pub strategies: Vec<PluginChoice>,
+    /// Who ends trials early; `None`: all run to their end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub early_stopping: Option<PluginChoice>,
     /// How trials are run.
     pub run: RunRules,
     /// Where the study is kept.
@@ -75,12 +78,13 @@ pub enum Isolation {
     None,
 }
 
-/// What happens when a strategy breaks: panics, crashes, hangs, or proposes what is no point of the space.
+/// What happens when a strategy or an early-stopping rule breaks: panics, crashes, hangs, or proposes what is no point of the space.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FaultRules {
-    /// How often it is made anew; the next fault after that puts the fallback in its place.
+    /// How often it is made anew; the next fault after that puts the fallback in the place of a strategy, and lets
+    /// trials run to their end where it is the early-stopping rule.
     pub restart_count_max: u64,
-    /// Who proposes in its place from then on; `None`: nobody.
+    /// Who proposes in a strategy's place from then on; `None`: nobody.
     pub fallback: Option<PluginChoice>,
 }
 

@@ -1,5 +1,9 @@
 //! The plugins of a study: found, checked against the manifest and the lock, and made.
 
+mod early_stopping;
+
+pub use early_stopping::LoadedEarlyStopping;
+
 use crate::error::Error;
 use crate::journal::PluginStamp;
 use crate::lock::{self, Lock};
@@ -22,12 +26,14 @@ pub const WORKER_SUBCOMMAND: &str = "plugin-worker";
 /// How long a plugin has to say what it is.
 const LOOK_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Everything that evaluates and proposes in one study.
+/// Everything that evaluates, proposes and ends trials early in one study.
 pub struct PluginSet {
     /// Who evaluates; `None` where a program asks and tells.
     pub objective: Option<Arc<ForeignObjective>>,
     /// Who proposes, in the order of the members.
     pub strategies: Vec<LoadedStrategy>,
+    /// Who ends trials early, if the plan names somebody.
+    pub early_stopping: Option<LoadedEarlyStopping>,
     /// What was found, for the journal.
     pub stamps: Vec<PluginStamp>,
     /// What a person should know.
@@ -273,6 +279,8 @@ impl PluginSet {
         let found_strategies: Vec<Option<Found>> = (plan.strategies.iter().enumerate())
             .map(|(index, choice)| find(Section::Strategy(index), Role::Strategy, choice))
             .collect();
+        let found_early_stopping = (plan.early_stopping.as_ref())
+            .and_then(|choice| Some((find(Section::EarlyStopping, Role::EarlyStopping, choice)?, choice)));
         if let Some(error) = failure {
             // a missing plugin is not the manifest's fault alone, and has an exit code of its own
             return Err(if diagnostics.is_empty() {
@@ -338,10 +346,31 @@ impl PluginSet {
                 Err(error) => refused(error, Section::Strategy(index), manifest, &mut diagnostics)?,
             }
         }
+        let mut early_stopping = None;
+        if let Some((found, choice)) = found_early_stopping {
+            let housing = housing(&found, &choice.isolation, log("early-stopping"));
+            notices.extend(placement_notice(&found, choice, &housing));
+            let problem = plan.rules.problem.clone();
+            let mut loaded = LoadedEarlyStopping {
+                plugin: found.plugin,
+                choice: choice.clone(),
+                housing,
+                problem,
+                streams,
+                first: None,
+            };
+            match loaded.create(0) {
+                Ok(made) => {
+                    loaded.first = Some(made);
+                    early_stopping = Some(loaded);
+                }
+                Err(error) => refused(error, Section::EarlyStopping, manifest, &mut diagnostics)?,
+            }
+        }
         if !diagnostics.is_empty() {
             return Err(diagnostics.into());
         }
-        Ok(Self { objective, strategies, stamps, notices })
+        Ok(Self { objective, strategies, early_stopping, stamps, notices })
     }
 }
 

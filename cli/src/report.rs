@@ -7,6 +7,7 @@ pub mod json;
 pub mod plot;
 pub mod recommend;
 pub mod replay;
+pub mod savings;
 pub mod text;
 
 #[cfg(test)]

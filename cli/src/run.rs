@@ -8,7 +8,7 @@ use crate::journal::Entry;
 use crate::plan::StudyPlan;
 use crate::watch::Watch;
 use ansatz_core::study::{Step, StopReason};
-use ansatz_core::{Assignment, Outcome, TrialId};
+use ansatz_core::{Assignment, Outcome, TrialId, Verdict};
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -43,6 +43,9 @@ pub fn run(
 ) -> Result<SessionEnd, Error> {
     let executor = Executor::new(objective, plan.run.slot_count, GRACE);
     let mut executor = executor.map_err(|error| Error::Io { path: "a thread for a slot".into(), error })?;
+    if engine.has_early_stopping() {
+        executor.judge_reports();
+    }
     interrupt.wake_on_signal(executor.waker());
     let end = turns(engine, &mut executor, plan, again, interrupt, watch);
     if end.is_err() {
@@ -76,6 +79,8 @@ fn turns(
     // trials to start, the next first: those to run again, and with a window those that found no slot yet
     let mut queue = VecDeque::from(again);
     let output_folder = trial_output_folder(&plan.journal.path, &plan.name);
+    // trials whose last report was judged to be the last
+    let mut stopped: Vec<TrialId> = Vec::new();
     loop {
         let is_draining = interrupt.count() > 0;
         let mut starts: Vec<TrialId> = Vec::new();
@@ -91,6 +96,7 @@ fn turns(
             stop = Some(SessionEnd::Interrupted);
         }
         engine.commit()?; // before anybody acts on it
+        stopped.drain(..).for_each(|trial| executor.answer(trial, Verdict::Stop));
         // asking may have taken a while: whoever interrupted twice meanwhile wants nothing more to begin
         if interrupt.count() < 2 {
             for trial in starts {
@@ -108,10 +114,16 @@ fn turns(
         let linger = engine.last_commit_time() / LINGER_SHARE;
         for event in executor.wait(TICK, linger.min(LINGER_MAX)) {
             match event {
-                Event::Reported { trial, step, measurement } => engine.report(trial, step, measurement)?,
+                // going on is safe at once: if the host dies, the trial dies with it
+                Event::Reported { trial, step, measurement } => {
+                    match engine.report(trial, step, measurement)? {
+                        Verdict::Continue => executor.answer(trial, Verdict::Continue),
+                        Verdict::Stop => stopped.push(trial),
+                    }
+                }
                 // stopped by the user: it has not had its chance, and is run again on resume
-                Event::Ended { outcome: Outcome::Stopped { .. } | Outcome::Failed { .. }, .. }
-                    if interrupt.count() > 1 => {}
+                Event::Ended { trial, outcome: Outcome::Stopped { .. } | Outcome::Failed { .. }, .. }
+                    if interrupt.count() > 1 && engine.study().early_stop(trial).is_none() => {}
                 Event::Ended { trial, outcome, duration } => {
                     if engine.finish(trial, outcome, duration)? == Ending::Retry {
                         queue.push_back(trial);

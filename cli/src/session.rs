@@ -7,7 +7,7 @@ use crate::executor::Evaluate;
 use crate::journal::{self, Entry, Journal, Opened, PluginStamp, Store, StudyHeader};
 use crate::manifest::Manifest;
 use crate::plan::StudyPlan;
-use crate::plugins::{LoadedStrategy, Locking, PluginSet, PluginUse};
+use crate::plugins::{LoadedEarlyStopping, LoadedStrategy, Locking, PluginSet, PluginUse};
 use ansatz_core::TrialId;
 use ansatz_core::study::{Record, Study};
 use std::path::Path;
@@ -49,7 +49,8 @@ pub fn create(manifest: &Manifest, plan: StudyPlan, locking: Locking) -> Result<
     let journal = store.create(header).map_err(|error| exists_hint(error, &plan))?;
     let study = Study::new(plan.rules.clone());
     let restarts = plan.faults.restart_count_max;
-    let mut engine = Engine::new(study, plugins.strategies, restarts, journal, clock)?;
+    let mut engine =
+        Engine::new(study, plugins.strategies, plugins.early_stopping, restarts, journal, clock)?;
     for notice in plugins.notices {
         engine.warn(notice);
     }
@@ -106,7 +107,7 @@ fn reopen(
     let plugins = PluginSet::load(&plan, manifest, locking, PluginUse::Study)?;
     let journal = journal::open(&plan.journal)?.open(&plan.name)?;
     let Relived { mut engine, stamps, elapsed, rebuilt } =
-        relive(&plan, plugins.strategies, plugins.stamps, journal)?;
+        relive(&plan, plugins.strategies, plugins.early_stopping, plugins.stamps, journal)?;
     for notice in plugins.notices {
         engine.warn(notice);
     }
@@ -131,6 +132,7 @@ struct Relived {
 fn relive(
     plan: &StudyPlan,
     strategies: Vec<LoadedStrategy>,
+    early_stopping: Option<LoadedEarlyStopping>,
     stamps: Vec<PluginStamp>,
     journal: Box<dyn Journal>,
 ) -> Result<Relived, Error> {
@@ -149,7 +151,7 @@ fn relive(
     let clock = Clock::start(elapsed.total);
     let study = Study::new(plan.rules.clone());
     let restarts = plan.faults.restart_count_max;
-    let mut engine = Engine::new(study, strategies, restarts, journal, clock)?;
+    let mut engine = Engine::new(study, strategies, early_stopping, restarts, journal, clock)?;
     let mut rebuilt = Vec::new();
     for stamp in &stamps {
         if let Some(before) =
@@ -207,7 +209,8 @@ pub fn retrace(
     plan.objective = None;
     let plugins = PluginSet::load(&plan, None, locking, PluginUse::Check)?;
     let journal = open_existing(journal)?.read(&name)?;
-    let Relived { mut engine, rebuilt, .. } = relive(&plan, plugins.strategies, plugins.stamps, journal)?;
+    let Relived { mut engine, rebuilt, .. } =
+        relive(&plan, plugins.strategies, plugins.early_stopping, plugins.stamps, journal)?;
     for notice in plugins.notices {
         engine.warn(notice);
     }
@@ -338,8 +341,9 @@ fn only_budget_and_run_differ(stored: &StudyPlan, plan: &StudyPlan) -> Result<()
     same.journal = stored.journal.clone();
     same.plugin_folders = stored.plugin_folders.clone();
     same.faults = stored.faults.clone();
-    let choices = same.strategies.iter_mut().chain(&mut same.objective);
-    for (choice, stored) in choices.zip(stored.strategies.iter().chain(&stored.objective)) {
+    let choices = same.strategies.iter_mut().zip(&stored.strategies);
+    let choices = choices.chain(same.objective.iter_mut().zip(&stored.objective));
+    for (choice, stored) in choices.chain(same.early_stopping.iter_mut().zip(&stored.early_stopping)) {
         choice.isolation = stored.isolation.clone();
     }
     same.overrides = stored.overrides.clone();
@@ -364,6 +368,7 @@ fn only_budget_and_run_differ(stored: &StudyPlan, plan: &StudyPlan) -> Result<()
             }));
         }
         () if same.objective != stored.objective => "the objective differs",
+        () if same.early_stopping != stored.early_stopping => "the early stopping differs",
         () => "the strategies differ",
     };
     Err(Error::Usage(format!(

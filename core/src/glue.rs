@@ -2,10 +2,14 @@
 //! host; authors never name it.
 
 pub mod convert;
+mod early_stopping;
 pub mod export;
 mod guard;
 mod told;
 
 pub use told::TrialSet;
 
+pub use early_stopping::early_stopping;
 pub use export::{create_objective, create_strategy, objective, plugin, strategy};
+// the lists of `export_plugin!` have these names
+pub use export::{objective as objectives, strategy as strategies};

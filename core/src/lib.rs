@@ -1,6 +1,6 @@
 //! The vocabulary of Ansatz, and the contract between the host and what others ship.
 //!
-//! A plugin author needs this crate alone: `Strategy` or `Objective`, the `space` with its encoding and
+//! A plugin author needs this crate alone: `Strategy`, `Objective` or `EarlyStopping`, the `space` with its encoding and
 //! feasible sampling, the `rng`, and `export_plugin!`. The host builds studies from the same types.
 //! There is no file, clock, thread or environment in here.
 //!
@@ -33,6 +33,7 @@
 //! ```
 
 pub mod capability;
+pub mod early_stopping;
 #[doc(hidden)]
 pub mod glue;
 pub mod incumbent;
@@ -48,6 +49,7 @@ pub mod study;
 pub mod trial;
 
 pub use capability::Capability;
+pub use early_stopping::{EarlyStopping, EarlyStoppingError, Report, Ruling};
 pub use metric::{Goal, Measurement, Metric, OutcomeConstraint, Reading, Side};
 pub use objective::{
     Assignment, Context, EvaluationError, Objective, ObjectiveError, Reporter, Surroundings, Verdict,

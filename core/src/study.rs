@@ -5,6 +5,10 @@
 //! session forgives failures: that only decides when to stop.) This is also the one place where a goal
 //! becomes a loss.
 
+mod early_stopping;
+
+pub use early_stopping::{EarlyStop, EarlyStoppingState};
+
 use crate::incumbent::Incumbent;
 use crate::metric::Measurement;
 use crate::prediction::Prediction;
@@ -44,6 +48,9 @@ pub struct StudyRules {
     /// has not counted yet. Then the study does not depend on how long trials take. `None`: each counts as it comes.
     #[serde(default)]
     pub window: Option<u64>,
+    /// The name of the rule that ends trials early, if there is one; shown with what it stopped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub early_stopping: Option<String>,
 }
 
 /// One strategy of a study.
@@ -133,6 +140,13 @@ pub enum Record {
         /// What happened, in words.
         reason: String,
     },
+    /// The early-stopping rule broke, or had to begin again for another reason, and this is what was done about it.
+    EarlyStoppingBroke {
+        /// What was done; it has no fallback.
+        remedy: Remedy,
+        /// What happened, in words.
+        reason: String,
+    },
     /// A running trial reported.
     Reported {
         /// Which trial.
@@ -141,6 +155,8 @@ pub enum Record {
         step: u64,
         /// What it measured so far.
         measurement: Measurement,
+        /// Why the trial ends here, if the early-stopping rule said so: its name, the step, and what it compared.
+        stop: Option<String>,
     },
     /// An attempt failed and another one follows.
     Retried {
@@ -242,6 +258,10 @@ pub struct Trial {
     pub reused: Option<TrialId>,
     /// The fallback proposed it in its member's place.
     pub is_by_fallback: bool,
+    /// The last step that it reported, over all attempts.
+    pub last_step: Option<u64>,
+    /// The verdict by which it ends or has ended early.
+    pub early_stop: Option<EarlyStop>,
 }
 
 /// How a member is doing.
@@ -345,6 +365,7 @@ pub struct Study {
     reused_in_a_row: u64,
     /// The first finished trial of each point and fidelity (by its bits), kept only where duplicates are reused.
     finished_by_point: HashMap<(Point, Option<u64>), TrialId>,
+    early_stopping: EarlyStoppingState,
 }
 
 impl Study {
@@ -364,6 +385,7 @@ impl Study {
             failures_in_a_row: 0,
             reused_in_a_row: 0,
             finished_by_point: HashMap::new(),
+            early_stopping: EarlyStoppingState::default(),
         }
     }
 
@@ -623,7 +645,8 @@ impl Study {
 
     /// The record for the end of an attempt: another attempt where the rules allow one, else the end.
     /// What would only repeat itself (a missing metric, a NaN) is not tried again; a trial that was lost
-    /// with its host has not had its attempt, and gets another (up to 20 times).
+    /// with its host has not had its attempt, and gets another (up to 20 times). A trial that was told to stop is
+    /// stopped, whatever its objective says.
     pub fn conclude(&self, trial: TrialId, outcome: Outcome, duration: Duration) -> Record {
         let (attempt, lost_count) =
             self.trial(trial).map_or((1, 0), |trial| (trial.attempt, trial.lost_count));
@@ -634,7 +657,7 @@ impl Study {
                 attempt - lost_count < self.rules.attempts_max
             }
         };
-        match self.judge(outcome) {
+        match self.judge(self.bound_outcome(trial, outcome)) {
             Outcome::Failed { failure, reason } if is_retried(failure) => {
                 Record::Retried { trial, attempt: attempt + 1, failure, reason }
             }
@@ -649,7 +672,10 @@ impl Study {
                 self.apply_asked(*member, *count, trials, *is_exhausted)
             }
             Record::Broke { member, remedy, .. } => self.apply_broke(*member, *remedy),
-            Record::Reported { trial, .. } => self.running_index(*trial).map(|_| ()),
+            Record::EarlyStoppingBroke { remedy, .. } => self.apply_early_stopping_broke(*remedy),
+            Record::Reported { trial, step, measurement, stop } => {
+                self.apply_reported(*trial, *step, measurement, stop.as_ref())
+            }
             Record::Retried { trial, attempt, failure, .. } => {
                 self.running_index(*trial)?;
                 let entry = &mut self.trials[trial.0 as usize];
@@ -711,6 +737,8 @@ impl Study {
                 duration: Duration::ZERO,
                 reused: None,
                 is_by_fallback: self.members[member].fallback_since.is_some(),
+                last_step: None,
+                early_stop: None,
             });
         }
         if self.rules.mix == Mix::Adaptive {
@@ -828,6 +856,9 @@ impl Study {
     }
 
     fn check_outcome(&self, trial: TrialId, outcome: &Outcome) -> Result<(), RecordError> {
+        if self.early_stop(trial).is_some() && !matches!(outcome, Outcome::Stopped { .. }) {
+            return Err(RecordError(format!("trial {trial} was told to stop and is {}", outcome.kind())));
+        }
         let Outcome::Completed { measurement } = outcome else { return Ok(()) };
         let check = self.rules.problem.check_measurement(measurement);
         check.map_err(|reason| RecordError(format!("trial {trial} is completed, but {reason}")))

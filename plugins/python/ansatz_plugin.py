@@ -1,4 +1,5 @@
-"""Plugins for Ansatz in Python: an objective is a decorated function, a strategy is a small class.
+"""Plugins for Ansatz in Python: an objective is a decorated function, a strategy and an early-stopping rule are small
+classes.
 
 One file without dependencies, Python 3.9 or later: copy it next to your program.
 
@@ -29,9 +30,9 @@ from typing import Any, Callable, Iterable, NamedTuple, Optional, Sequence, Unio
 
 __version__ = "0.1.0"
 __all__ = [
-    "ANY_SPACE", "Exhausted", "Failed", "Fault", "Infeasible", "Invalid", "Metric", "NoFeasiblePoint", "Objective",
-    "Observation", "OutcomeConstraint", "Parameter", "Pending", "Prediction", "Problem", "Recommendation", "Space",
-    "Stopped", "Strategy", "Suggestion", "Trial", "Unsupported", "create", "log", "nearest", "objective", "serve",
+    "ANY_SPACE", "EarlyStopping", "Exhausted", "Failed", "Fault", "Infeasible", "Invalid", "Metric", "NoFeasiblePoint",
+    "Objective", "Observation", "OutcomeConstraint", "Parameter", "Pending", "Prediction", "Problem", "Recommendation",
+    "Report", "Space", "Stopped", "Strategy", "Suggestion", "Trial", "Unsupported", "create", "log", "nearest", "objective", "serve",
 ]
 
 PROTOCOL = 1
@@ -802,10 +803,60 @@ class Strategy:
             setattr(self, name, state[name])
 
 
+# -- Early stopping --------------------------------------------------------------------------------------------------
+
+
+class Report:
+    """What a running trial measured at a step."""
+
+    __slots__ = ("trial", "step", "losses", "excesses", "fidelity")
+
+    def __init__(self, message: dict) -> None:
+        self.trial: int = message["trial"]
+        #: Epoch, iteration; increasing within a trial.
+        self.step: int = message["step"]
+        #: One per metric, always minimised; `None` where it was not measured or is not finite.
+        self.losses: list = [_finite(loss) for loss in message["losses"]]
+        #: One per outcome constraint, kept at or below 0; `None` as for losses.
+        self.excesses: list = [_finite(excess) for excess in message.get("excesses") or ()]
+        self.fidelity: Optional[float] = message.get("fidelity")
+
+
+def _finite(number: Any) -> Optional[float]:
+    return float(number) if isinstance(number, (int, float)) and math.isfinite(number) else None
+
+
+class EarlyStopping:
+    """A rule that ends trials early: set the attributes, judge in `reported`, learn in `finished`. The same seed and the
+    same reports must give the same verdicts: take all randomness from `self.rng`."""
+
+    name = ""
+    summary = ""
+    #: Defaults by name, or property schemas, or a whole JSON Schema; in an instance the values of the study.
+    options: Any = {}
+    #: `("multi-objective",)` if it judges several metrics; without it, it is not used where there are several.
+    capabilities: Sequence[str] = ()
+    problem: Problem
+    surroundings: dict
+    rng: random.Random
+    #: 64 bits, for random generators of other libraries.
+    seed: int
+
+    def setup(self) -> None:
+        """Called once, with `problem`, `options` and `rng` known. Raise `Invalid` or `Unsupported`."""
+
+    def reported(self, report: Report) -> Optional[str]:
+        """Why the trial is to end, as a text; `None` lets it go on. The host puts the rule's name and the step before."""
+        raise NotImplementedError
+
+    def finished(self, observation: Observation) -> None:
+        """Every trial that ended, however it did, each once."""
+
+
 def create(
     component: type, problem: dict, options: Optional[dict] = None, seed: int = 0, surroundings: Optional[dict] = None
 ) -> Any:
-    """A strategy or objective without a host: for tests."""
+    """A component without a host: for tests."""
     instance = component() if isinstance(component, type) else _FunctionObjective(component)
     schema = _schema(component)
     instance.problem = Problem(problem)
@@ -815,6 +866,10 @@ def create(
         if missing:
             raise Unsupported(f"{component.name} cannot do what this study needs: {', '.join(missing)}")
         instance.space = instance.problem.space
+        instance.seed, instance.rng = seed, random.Random(seed)
+    if isinstance(instance, EarlyStopping):
+        if len(instance.problem.metrics) > 1 and "multi-objective" not in component.capabilities:
+            raise Unsupported(f"{component.name} cannot do what this study needs: multi-objective")
         instance.seed, instance.rng = seed, random.Random(seed)
     instance.options = _checked_options(options or {}, schema)
     instance.surroundings = surroundings or {}
@@ -828,11 +883,11 @@ _TYPES = {bool: "boolean", int: "integer", float: "number", str: "string", list:
 
 
 def _declaration(component: Any) -> dict:
-    if isinstance(component, type) and issubclass(component, (Strategy, Objective)):
+    if isinstance(component, type) and issubclass(component, (Strategy, Objective, EarlyStopping)):
         return {"name": component.name, "summary": component.summary, "options": component.options}
     declared = getattr(component, "ansatz_objective", None)
     if declared is None:
-        raise TypeError(f"serve takes decorated functions and subclasses of Strategy or Objective, not {component!r}")
+        raise TypeError(f"serve takes decorated functions and subclasses of its classes, not {component!r}")
     return declared
 
 
@@ -908,6 +963,9 @@ def _describe(component: Any) -> dict:
         keeps_state = component.saved or component.state is not Strategy.state
         if keeps_state and "snapshot" not in about["capabilities"]:
             about["capabilities"].append("snapshot")
+    if isinstance(component, type) and issubclass(component, EarlyStopping):
+        about["role"] = "early-stopping"
+        about["capabilities"] = list(component.capabilities)
     about["options"] = _schema(component)
     return about
 
@@ -1120,6 +1178,16 @@ class _Server:
         self._created(Strategy).tell([Observation(message) for message in body["observations"]])
         return {"ok": {}}
 
+    def reported(self, body: dict) -> dict:
+        stop = self._created(EarlyStopping).reported(Report(body))
+        if stop is None or stop is False:
+            return {"ruling": {}}
+        return {"ruling": {"stop": stop if isinstance(stop, str) else "it says so"}}
+
+    def finished(self, body: dict) -> dict:
+        self._created(EarlyStopping).finished(Observation(body))
+        return {"ok": {}}
+
     def snapshot(self, _: dict) -> dict:
         strategy = self._created(Strategy)
         if not (strategy.saved or type(strategy).state is not Strategy.state):
@@ -1179,6 +1247,8 @@ class _Server:
         "create": create,
         "ask": ask,
         "tell": tell,
+        "reported": reported,
+        "finished": finished,
         "snapshot": snapshot,
         "restore": restore,
         "recommend": recommend,
@@ -1227,13 +1297,13 @@ def _version_of_folder() -> Optional[str]:
 
 
 def serve(*components: Any, version: Optional[str] = None, package: Optional[str] = None) -> None:
-    """Answers the host until it closes the pipe. `components` are decorated functions and subclasses of `Strategy` and
-    `Objective`; `version` is by default that of the plugin.toml."""
+    """Answers the host until it closes the pipe. `components` are decorated functions and subclasses of `Strategy`,
+    `Objective` and `EarlyStopping`; `version` is by default that of the plugin.toml."""
     global _channel
     for component in components:
         _describe(component)  # a mistake in a declaration is found now, not by the host
     if not components:
-        raise TypeError("serve needs at least one objective or strategy: serve(evaluate)")
+        raise TypeError("serve needs at least one component: serve(evaluate)")
     if sys.stdin is not None and sys.stdin.isatty():
         print("This program speaks with ansatz. To try it: ansatz plugins check .", file=sys.stderr)
     name = _declaration(components[0])["name"]

@@ -65,9 +65,11 @@ fn plan(
             duplicates: Duplicates::Replicate,
             consecutive_failures_max: None,
             window: None,
+            early_stopping: None,
         },
         objective: None,
         strategies: vec![PluginChoice::new(strategy)],
+        early_stopping: None,
         run: RunRules { slot_count, trial_timeout: None, on_interrupt: OnInterrupt::Requeue },
         journal: JournalChoice { path: folder.join(format!("{name}.db")), sync },
         plugin_folders: Vec::new(),
@@ -85,7 +87,7 @@ fn run_study(plan: &StudyPlan) -> (Duration, Duration) {
     let header = StudyHeader { plan: plan.clone(), manifest: String::new(), created_at: 0.0 };
     let journal = store.create(header).expect("a new study");
     let clock = Clock::start(Duration::ZERO);
-    let mut engine = Engine::new(Study::new(plan.rules.clone()), plugins.strategies, 0, journal, clock)
+    let mut engine = Engine::new(Study::new(plan.rules.clone()), plugins.strategies, None, 0, journal, clock)
         .expect("a strategy");
     engine.note(Entry::Opened(Opened::default()));
     let mut watch = Watch::new(Detail::Quiet, engine.study());

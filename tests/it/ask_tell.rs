@@ -253,3 +253,45 @@ fn a_deterministic_study_does_not_depend_on_who_tells_first() {
     assert_eq!(exports[0], exports[2]);
     assert_eq!(exports[0].lines().count(), 11);
 }
+
+/// A rule that stops a trial is heard at once; what is told afterwards does not matter, nor does whether anything is.
+#[test]
+fn a_report_may_be_answered_by_stop() {
+    let scenario = scenario();
+    let manifest = format!("{MANIFEST}\n[early_stopping]\nplugin = \"successive-halving\"\n");
+    let mut talk = Talk::begin_with(&scenario, &manifest);
+    assert_eq!(talk.request(&json!({"ask": 4}))["trials"].as_array().unwrap().len(), 4);
+    let report = |talk: &mut Talk, trial: u64, step: u64, loss: f64| {
+        talk.request(&json!({"report": {"trial": trial, "step": step, "metrics": {"loss": loss}}}))
+    };
+    assert_eq!(report(&mut talk, 0, 1, 0.1), json!({"ok": true, "verdict": "continue"}));
+    let stopped = report(&mut talk, 1, 1, 0.5);
+    assert_eq!(stopped["verdict"], "stop");
+    let reason = stopped["reason"].as_str().unwrap();
+    assert!(
+        reason.starts_with("successive-halving at step 1: it is number 2 with 0.5 of 2 trials"),
+        "{reason}"
+    );
+    // a report that comes all the same, and a measurement, change nothing
+    assert_eq!(report(&mut talk, 1, 2, 0.0)["verdict"], "stop");
+    let told = talk.request(&json!({"tell": {"trial": 1, "metrics": {"loss": 0.0}}}));
+    assert_eq!((&told["outcome"], told["reason"].as_str()), (&"stopped".into(), Some(reason)));
+    assert_eq!(report(&mut talk, 2, 1, 0.7)["verdict"], "stop");
+    assert_eq!(
+        talk.request(&json!({"tell": {"trial": 3, "metrics": {"loss": 0.3}}}))["outcome"],
+        "completed"
+    );
+    assert_eq!(talk.request(&json!({"best": true}))["best"][0]["trial"], 3);
+    talk.leave();
+
+    // trial 2 was never told of: it has ended all the same, and trial 0 is given out again
+    let mut talk = Talk::begin_with(&scenario, &manifest);
+    let status = talk.request(&json!({"status": true}));
+    assert_eq!(status["status"]["trials"]["stopped"], 2, "{status}");
+    assert_eq!(talk.request(&json!({"ask": 1}))["trials"][0]["trial"], 0);
+    // the step that it had passed is not judged again
+    assert_eq!(report(&mut talk, 0, 1, 99.0)["verdict"], "continue");
+    let told = talk.request(&json!({"tell": {"trial": 2, "stopped": "as it was told"}}));
+    assert_eq!((&told["outcome"], &told["repeated"]), (&"stopped".into(), &true.into()));
+    talk.leave();
+}

@@ -14,7 +14,7 @@ const NONCONFORMING: &str = "ansatz-fault-nonconforming";
 const PATIENCE: Duration = Duration::from_secs(600);
 
 /// Each component of the library that does not conform: the case that is meant for it, and what that comes to.
-const MISDEEDS: [(&str, &str, &str); 59] = [
+const MISDEEDS: [(&str, &str, &str); 65] = [
     ("long-summary", "metadata", "failed"),
     ("no-schema", "option-schema", "failed"),
     ("wrong-default", "default-options", "failed"),
@@ -75,6 +75,12 @@ const MISDEEDS: [(&str, &str, &str); 59] = [
     ("prints-measurements", "objective-output", "failed"),
     ("leaves-workers", "objective-threads", "failed"),
     ("leaks-data", "objective-memory", "failed"),
+    ("by-chance", "rule-repeats", "failed"),
+    ("needs-numbers", "rule-answers", "failed"),
+    ("prejudiced", "rule-evidence", "failed"),
+    ("optimistic", "rule-ends", "failed"),
+    ("one-metric", "rule-several-metrics", "failed"),
+    ("little-memory", "rule-many-reports", "failed"),
 ];
 
 fn check(scenario: &Scenario, package: &str, more: &[&str]) -> Ended {
@@ -200,7 +206,7 @@ fn what_ships_conforms() {
         if manifest.is_some() {
             assert_eq!(report["skipped"], 0, "{package}: {report:#}");
         }
-        assert!(report["passed"].as_u64().unwrap() >= 13, "{package}: {report:#}");
+        assert!(report["passed"].as_u64().unwrap() >= 11, "{package}: {report:#}");
     }
 }
 

@@ -98,7 +98,9 @@ fn newer() -> Stranger {
     }",
     );
     newer.append(GLUE, " Plugin {", "        homepage: RStr::from_str(\"https://example.com\"),");
-    newer.append(GLUE, " Component {", "        source: RStr::from_str(\"a paper\"),");
+    for glue in [GLUE, "core/src/glue/early_stopping.rs"] {
+        newer.append(glue, " Component {", "        source: RStr::from_str(\"a paper\"),");
+    }
     newer.replace(
         GLUE,
         "    init(host);\n",

@@ -118,7 +118,11 @@ fn killed_fifty_times_a_study_loses_nothing_and_repeats_nothing() {
 #[track_caller]
 fn check_marks(journal: &Path, study: &str) {
     let Ok(folders) = std::fs::read_dir(trial_output_folder(journal, study)) else { return };
-    let recorded = StoredStudy::read(journal, Some(study)).study.trials().len();
+    // before the study began there may be the log of a plugin's process, and nothing else
+    let recorded = match is_begun(journal, study) {
+        true => StoredStudy::read(journal, Some(study)).study.trials().len(),
+        false => 0,
+    };
     for folder in folders {
         let name = folder.unwrap().file_name().into_string().unwrap();
         // beside the trials' folders there may be what a plugin's process wrote

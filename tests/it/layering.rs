@@ -94,7 +94,9 @@ fn the_host_knows_no_strategy_and_no_objective() {
     for (path, names) in packages("cli").into_iter().chain(packages("plugins/host")) {
         for name in names {
             assert!(
-                !name.starts_with("ansatz-strategy-") && !name.starts_with("ansatz-objective-"),
+                ["strategy", "early-stopping", "objective"]
+                    .iter()
+                    .all(|role| !name.starts_with(&format!("ansatz-{role}-"))),
                 "{path} depends on {name}"
             );
         }
@@ -111,12 +113,14 @@ fn the_host_knows_no_strategy_and_no_objective() {
 
 #[test]
 fn plugins_know_neither_each_other_nor_the_host() {
-    for (path, names) in packages("strategies").into_iter().chain(packages("plugins")) {
+    let plugins = ["strategies", "early-stopping", "plugins"];
+    for (path, names) in plugins.into_iter().flat_map(packages) {
         if ["plugins/host/Cargo.toml", "plugins/check/Cargo.toml"].contains(&path.as_str()) {
             continue;
         }
         for name in names {
             let is_foreign = name.starts_with("ansatz-strategy-")
+                || name.starts_with("ansatz-early-stopping-")
                 || name.starts_with("ansatz-objective-")
                 || ["ansatz-plugin-host", "ansatz-cli", "ansatz-abi", "ansatz-tests"]
                     .contains(&name.as_str());

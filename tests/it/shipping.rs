@@ -27,6 +27,10 @@ fn offline(command: &mut Command) -> &mut Command {
         .env("CARGO_INCREMENTAL", "0")
 }
 
+/// What `plugins new` can write, with a name for each.
+const KINDS: [(&str, &str); 3] =
+    [("strategy", "com.acme.walk"), ("objective", "com.acme.bowl"), ("early-stopping", "com.acme.margin")];
+
 fn ansatz(scenario: &Scenario, arguments: &[&str]) -> Ended {
     let mut command = scenario.command(arguments);
     let output = offline(&mut command).output().unwrap();
@@ -46,7 +50,7 @@ fn from_plugins_new_to_a_mixed_study() {
     let scenario = scenario();
     let before = std::fs::read(scenario.binary()).unwrap();
     let core = repository().join("core");
-    for (kind, name) in [("strategy", "com.acme.walk"), ("objective", "com.acme.bowl")] {
+    for (kind, name) in KINDS {
         let folder = name.rsplit('.').next().unwrap();
         let arguments = ["plugins", "new", name, "--kind", kind, "--core", core.to_str().unwrap()];
         scenario.ansatz(&arguments).expect(0);
@@ -96,7 +100,7 @@ fn from_plugins_new_to_a_mixed_study() {
 #[test]
 fn what_python_plugins_new_writes_is_checked_installed_and_used() {
     let scenario = scenario();
-    for (kind, name) in [("strategy", "com.acme.walk"), ("objective", "com.acme.bowl")] {
+    for (kind, name) in KINDS {
         let arguments = ["plugins", "new", name, "--kind", kind, "--language", "python"];
         scenario.ansatz(&arguments).expect(0);
         let folder = name.rsplit('.').next().unwrap();
@@ -108,8 +112,11 @@ fn what_python_plugins_new_writes_is_checked_installed_and_used() {
     }
     let manifest = MANIFEST.replace("options = { function = \"branin\" }", "");
     let manifest = manifest.replace("\"synthetic\", ", "\"com.acme.bowl\"").replace("value =", "loss =");
-    scenario.run(&manifest).expect(0);
-    StoredStudy::read(&scenario.journal(), None).expect_each_trial_once(30);
+    let rule = "early_stopping = { plugin = \"com.acme.margin\", options = { margin = 0.0 } }";
+    scenario.run(&format!("{rule}\n{manifest}")).expect(0);
+    let stored = StoredStudy::read(&scenario.journal(), None);
+    stored.expect_each_trial_once(30);
+    assert!(stored.study.trials().iter().any(|trial| trial.early_stop.is_some()), "{:?}", stored.outcomes());
 }
 
 #[test]

@@ -7,6 +7,7 @@
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a helper that cannot help ends the test")]
 
 pub mod closed_loop;
+pub mod epochs;
 pub mod guide;
 pub mod layout;
 pub mod libraries;

@@ -76,7 +76,10 @@ impl StoredStudy {
                     arrived.push(trial.0);
                 }
                 Record::Finished { trial, .. } => *finished.entry(trial.0).or_default() += 1,
-                Record::Broke { .. } | Record::Reported { .. } | Record::Retried { .. } => {}
+                Record::Broke { .. }
+                | Record::EarlyStoppingBroke { .. }
+                | Record::Reported { .. }
+                | Record::Retried { .. } => {}
             }
         }
         let once: HashMap<u64, u32> = (0..count).map(|number| (number, 1)).collect();

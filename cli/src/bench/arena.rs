@@ -440,6 +440,8 @@ impl Ready {
         plan.strategies = contender.choices.clone();
         plan.rules.members = contender.members.clone();
         plan.rules.mix = contender.mix;
+        // all contenders see whole trials
+        (plan.early_stopping, plan.rules.early_stopping) = (None, None);
         plan.rules.seed = cell.key.seed;
         plan.rules.budget = Budget { trial_count: Some(cell.key.budget), ..Budget::default() };
         plan.rules.problem.trial_count = Some(cell.key.budget);

@@ -57,7 +57,7 @@ fn trials(task: Task<'_>, interrupt: &Interrupt, cell: &mut Cell) -> Result<bool
     let header = StudyHeader { plan: plan.clone(), manifest: String::new(), created_at: 0.0 };
     let study = Study::new(plan.rules.clone());
     let journal = Box::new(NoJournal { header });
-    let mut engine = Engine::new(study, strategies, 0, journal, Clock::start(Duration::ZERO))?;
+    let mut engine = Engine::new(study, strategies, None, 0, journal, Clock::start(Duration::ZERO))?;
     let mut executor = Executor::new(objective, 1, GRACE)
         .map_err(|error| Error::Io { path: "a thread for a slot".into(), error })?;
     let mut again: Option<TrialId> = None;

@@ -126,13 +126,14 @@ fn inspect_path(search: &SearchPath, path: &Path, as_json: bool) -> Result<Exit,
 
 /// A plugin by name, whatever its role.
 fn find(search: &SearchPath, name: &str) -> Result<(Role, Plugin, Origin), Error> {
-    match search.find(Role::Strategy, name) {
-        Ok(found) => Ok((Role::Strategy, found.plugin, found.origin)),
-        Err(error) => match search.find(Role::Objective, name) {
-            Ok(found) => Ok((Role::Objective, found.plugin, found.origin)),
-            Err(_) => Err(error.into()),
-        },
+    let mut first = None;
+    for role in Role::ALL {
+        match search.find(role, name) {
+            Ok(found) => return Ok((role, found.plugin, found.origin)),
+            Err(error) => drop(first.get_or_insert(error)),
+        }
     }
+    Err(first.map_or_else(|| Error::NotFound(name.to_owned()), Error::from))
 }
 
 fn show(

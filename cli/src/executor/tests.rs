@@ -140,3 +140,58 @@ fn a_waker_ends_the_wait() {
     executor.waker().wake();
     assert!(executor.wait(Duration::from_secs(60), Duration::ZERO).is_empty());
 }
+
+/// Reports four steps, unless it is told to stop.
+fn judged() -> Executor {
+    let objective = Scripted(|_: &Assignment, reporter: &mut dyn Reporter| {
+        for step in 1..=4 {
+            if reporter.report(step, &Measurement::new().with("loss", step as f64)) == Verdict::Stop {
+                return Err(EvaluationFault::Objective(EvaluationError::Stopped));
+            }
+        }
+        measured()
+    });
+    let mut executor = Executor::new(Arc::new(objective), 2, GRACE).unwrap();
+    executor.judge_reports();
+    executor
+}
+
+#[test]
+fn a_report_waits_for_its_answer() {
+    let mut executor = judged();
+    executor.start(Point::new([]), assignment(0, None));
+    executor.start(Point::new([]), assignment(1, None));
+    let mut reports = Vec::new();
+    let mut outcomes = Vec::new();
+    while executor.running().len() > 0 {
+        for event in executor.wait(Duration::from_secs(10), Duration::ZERO) {
+            match event {
+                Event::Reported { trial, step, .. } => {
+                    reports.push((trial.0, step));
+                    let is_last = (trial.0, step) == (1, 2);
+                    executor.answer(trial, if is_last { Verdict::Stop } else { Verdict::Continue });
+                }
+                Event::Ended { trial, outcome, .. } => outcomes.push((trial.0, outcome.kind())),
+            }
+        }
+    }
+    reports.sort_unstable();
+    outcomes.sort_unstable();
+    assert_eq!(reports, [(0, 1), (0, 2), (0, 3), (0, 4), (1, 1), (1, 2)]);
+    assert_eq!(outcomes, [(0, "completed"), (1, "stopped")]);
+}
+
+#[test]
+fn a_report_that_nobody_answers_ends_with_the_time_or_the_study() {
+    let mut executor = judged();
+    executor.start(Point::new([]), assignment(0, Some(Duration::from_millis(50))));
+    let Outcome::Failed { failure: Failure::Timeout, .. } = ended(&mut executor).remove(0).1 else {
+        panic!()
+    };
+    executor.start(Point::new([]), assignment(1, None));
+    while executor.wait(Duration::from_secs(10), Duration::ZERO).is_empty() {}
+    executor.stop_all();
+    assert_eq!(ended(&mut executor).remove(0).1.kind(), "stopped");
+    // the verdict on a trial that is not there is for nobody
+    executor.answer(TrialId(9), Verdict::Stop);
+}

@@ -56,6 +56,8 @@ END;
     "",
     // version 3: the kind `arrived`; the tables are the same
     "",
+    // version 4: verdicts in `reported`, the kind `early-stopping-broke`; the tables are the same
+    "",
 ];
 
 /// Made anew after every migration. They are for people: the host reads none of them. What belongs to a
@@ -111,7 +113,7 @@ SELECT study.name AS study, record.trial AS trial, json_extract(record.body, '$.
     each.key AS metric,
     CASE each.type WHEN 'object' THEN json_extract(each.value, '$.value') ELSE each.value END AS value,
     CASE each.type WHEN 'object' THEN json_extract(each.value, '$.standard_error') END AS standard_error,
-    record.at AS at
+    record.at AS at, json_extract(record.body, '$.stop') AS stop
 FROM record JOIN study ON study.study_id = record.study_id, json_each(record.body, '$.measurement') AS each
 WHERE record.kind = 'reported';
 

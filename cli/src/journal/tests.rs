@@ -1,3 +1,5 @@
+mod golden;
+
 use super::schema::{self, Content};
 use super::sqlite::SqliteJournal;
 use super::*;
@@ -5,7 +7,7 @@ use crate::plan::{FaultRules, OnInterrupt, PluginChoice, RunRules, Sync};
 use ansatz_core::Prediction;
 use ansatz_core::rng::Rng;
 use ansatz_core::space::{Condition, Domain, Parameter, Scale};
-use ansatz_core::study::{AskedTrial, Budget, Duplicates, Member, Mix, Study, StudyRules};
+use ansatz_core::study::{AskedTrial, Budget, Duplicates, Member, Mix, Remedy, Study, StudyRules};
 use ansatz_core::{
     Failure, FidelityRange, Goal, Measurement, Metric, Outcome, Point, Problem, Space, Suggestion, TrialId,
     Value,
@@ -103,9 +105,11 @@ pub(super) fn plan(name: &str) -> StudyPlan {
             duplicates: Duplicates::Replicate,
             consecutive_failures_max: None,
             window: None,
+            early_stopping: Some("median".into()),
         },
         objective: Some(choice("digits")),
         strategies: vec![choice("random"), choice("com.acme.cma")],
+        early_stopping: Some(choice("median")),
         run: RunRules { slot_count: 4, trial_timeout: None, on_interrupt: OnInterrupt::Requeue },
         journal: JournalChoice { path: "ansatz.db".into(), sync: Sync::Off },
         plugin_folders: Vec::new(),
@@ -171,7 +175,7 @@ pub(super) fn life(seed: u64, step_count: usize) -> (Vec<Vec<Stamped>>, Study) {
         } else {
             let trial = pending[dice.below(pending.len() as u64) as usize];
             for step in 0..dice.below(3) {
-                batch.push(Record::Reported { trial, step, measurement: dice.measurement() });
+                batch.push(Record::Reported { trial, step, measurement: dice.measurement(), stop: None });
             }
             let outcome = match dice.below(8) {
                 0 => Outcome::Infeasible { reason: dice.text() },

@@ -22,6 +22,7 @@ pub enum Kind {
     Opened,
     Asked,
     Broke,
+    EarlyStoppingBroke,
     Reported,
     Retried,
     Arrived,
@@ -30,10 +31,11 @@ pub enum Kind {
 }
 
 impl Kind {
-    pub const ALL: [Kind; 8] = [
+    pub const ALL: [Kind; 9] = [
         Kind::Opened,
         Kind::Asked,
         Kind::Broke,
+        Kind::EarlyStoppingBroke,
         Kind::Reported,
         Kind::Retried,
         Kind::Arrived,
@@ -47,6 +49,7 @@ impl Kind {
             Kind::Opened => "opened",
             Kind::Asked => "asked",
             Kind::Broke => "broke",
+            Kind::EarlyStoppingBroke => "early-stopping-broke",
             Kind::Reported => "reported",
             Kind::Retried => "retried",
             Kind::Arrived => "arrived",
@@ -86,9 +89,14 @@ pub fn encode(entry: &Entry, space: &Space, body: &mut Vec<u8>) -> Result<(Kind,
             write(body, &BrokeBody { member: *member, remedy: (*remedy).into(), reason: reason.into() })?;
             Ok((Kind::Broke, None))
         }
-        Entry::Study(Record::Reported { trial, step, measurement }) => {
+        Entry::Study(Record::EarlyStoppingBroke { remedy, reason }) => {
+            write(body, &EarlyStoppingBrokeBody { remedy: (*remedy).into(), reason: reason.into() })?;
+            Ok((Kind::EarlyStoppingBroke, None))
+        }
+        Entry::Study(Record::Reported { trial, step, measurement, stop }) => {
             let measurement = Readings(Cow::Borrowed(measurement));
-            write(body, &ReportedBody { trial: trial.0, step: *step, measurement })?;
+            let stop = stop.as_ref().map(Cow::from);
+            write(body, &ReportedBody { trial: trial.0, step: *step, measurement, stop })?;
             Ok((Kind::Reported, Some(trial.0)))
         }
         Entry::Study(Record::Retried { trial, attempt, failure, reason }) => {
@@ -150,10 +158,15 @@ pub fn decode(kind: Kind, body: &str, space: &Space) -> Result<Entry, String> {
             let (remedy, reason) = (remedy.into(), reason.into_owned());
             Entry::Study(Record::Broke { member, remedy, reason })
         }
+        Kind::EarlyStoppingBroke => {
+            let EarlyStoppingBrokeBody { remedy, reason } = read(body)?;
+            let (remedy, reason) = (remedy.into(), reason.into_owned());
+            Entry::Study(Record::EarlyStoppingBroke { remedy, reason })
+        }
         Kind::Reported => {
-            let ReportedBody { trial, step, measurement } = read(body)?;
-            let measurement = measurement.0.into_owned();
-            Entry::Study(Record::Reported { trial: TrialId(trial), step, measurement })
+            let ReportedBody { trial, step, measurement, stop } = read(body)?;
+            let (measurement, stop) = (measurement.0.into_owned(), stop.map(Cow::into_owned));
+            Entry::Study(Record::Reported { trial: TrialId(trial), step, measurement, stop })
         }
         Kind::Retried => {
             let RetriedBody { trial, attempt, failure, reason } = read(body)?;
@@ -297,6 +310,14 @@ struct ReportedBody<'a> {
     trial: u64,
     step: u64,
     measurement: Readings<'a>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    stop: Option<Cow<'a, str>>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct EarlyStoppingBrokeBody<'a> {
+    remedy: RemedyWord,
+    reason: Cow<'a, str>,
 }
 
 #[derive(Serialize, Deserialize)]

@@ -49,6 +49,7 @@ pub(super) fn plan(root: &Node, source: &PlanSource<'_>, found: &mut Vec<Diagnos
     let (members, strategies) = members(tables, "strategy", mix, checker.found);
     let budget = checker.budget(&metrics);
     let objective = checker.get(&["objective"]).and_then(plugin_choice);
+    let early_stopping = checker.get(&["early_stopping"]).and_then(plugin_choice);
     let run = checker.get(&["run"]);
     let number = |key| run.and_then(|run| run.get(key)).and_then(Node::int);
     let slot_count = number("slots").and_then(|count| usize::try_from(count).ok()).unwrap_or(1);
@@ -63,6 +64,14 @@ pub(super) fn plan(root: &Node, source: &PlanSource<'_>, found: &mut Vec<Diagnos
         checker.report(
             Diagnostic::at(&node.at, message).help("leave on_interrupt out: such trials are run again"),
         );
+    }
+    if let (Some(node), Some(2..)) = (run.and_then(|run| run.get("deterministic")), window)
+        && checker.get(&["early_stopping"]).is_some()
+    {
+        let message = "run.deterministic cannot go with [early_stopping] where several trials run at once: verdicts would \
+                       rest on how far the others have got, and so on how long trials take";
+        let help = "leave run.deterministic out, or write run.deterministic = 1: one trial after the other repeats in any case";
+        checker.report(Diagnostic::at(&node.at, message).help(help));
     }
     let consecutive_failures_max = match run.and_then(|run| run.get("stop_after_failures")) {
         Some(node) if node.truth() == Some(false) => None,
@@ -101,9 +110,11 @@ pub(super) fn plan(root: &Node, source: &PlanSource<'_>, found: &mut Vec<Diagnos
             duplicates: checker.word(&["run", "duplicates"]),
             consecutive_failures_max,
             window,
+            early_stopping: early_stopping.as_ref().map(|choice: &PluginChoice| choice.plugin.clone()),
         },
         objective,
         strategies,
+        early_stopping,
         run: RunRules {
             slot_count,
             trial_timeout: checker.duration(&["run", "trial_timeout"]),

@@ -120,6 +120,7 @@ pub(crate) static MANIFEST: Keys = Keys {
         key("fidelity", Form::Table(&FIDELITY), Optional, "How much of a full evaluation a trial may use, if the objective can be cut short.", "[fidelity]\nname = \"epochs\"\nmin = 3\nmax = 30"),
         key("objective", Form::Table(&OBJECTIVE), Optional, "Who evaluates. Only studies driven by another program (ask and tell) go without.", "[objective]\nplugin = \"digits\""),
         key("strategy", Form::Tables(&STRATEGY), Required, "Who proposes points; one table for each strategy, all of which hear every result.", "[[strategy]]\nplugin = \"random\"").also(&["strategies", "sampler", "algorithm"]),
+        key("early_stopping", Form::Table(&EARLY_STOPPING), Optional, "Who ends trials before they are done, by what they report on their way. Without it, all run to their end.", "[early_stopping]\nplugin = \"median\"").also(&["early-stopping", "pruner", "pruning", "stopper", "stopping", "scheduler"]),
         key("budget", Form::Table(&BUDGET), Optional, "What the study may spend. The first limit reached ends it; running trials are finished. At least one limit is needed, unless every strategy has `trials`.", "[budget]\ntrials = 50"),
         key("run", Form::Table(&RUN), Optional, "How trials are run.", "[run]\nslots = 2"),
         key("journal", Form::Table(&JOURNAL), Optional, "Where the study is kept.", "[journal]\npath = \"ansatz.db\""),
@@ -321,6 +322,17 @@ pub(crate) static STRATEGY: Keys = Keys {
     one_of: &[],
 };
 
+static EARLY_STOPPING: Keys = Keys {
+    keys: &[
+        key("plugin", Form::Name, Required, "The name of the rule: `vendor.name`, or a bare name for what ships with Ansatz. `ansatz plugins list` shows all.", "plugin = \"median\"").also(&["name", "type", "kind", "rule"]),
+        key("options", Form::Options, Optional, "What the rule lets users choose; `ansatz plugins inspect NAME` lists it.", "options = { warm_up_steps = 5 }").also(&["params", "settings", "config"]),
+        ISOLATION_KEY,
+        CALL_TIMEOUT_KEY,
+        MEMORY_KEY,
+    ],
+    one_of: &[],
+};
+
 static BUDGET: Keys = Keys {
     keys: &[
         key("trials", Form::Whole(1, i64::MAX), Optional, "Trials, however they end.", "trials = 50")
@@ -470,7 +482,7 @@ static PLUGINS: Keys = Keys {
             "restarts",
             Form::Whole(0, 1_000),
             Default("3"),
-            "How often a strategy that breaks is made anew, and hears all results, before the fallback takes its place.",
+            "How often a strategy or an early-stopping rule that breaks is made anew, and hears everything again, before the fallback takes a strategy's place, or trials run to their end.",
             "restarts = 3",
         )
         .also(&["faults", "max_faults", "retries"]),

@@ -1,7 +1,7 @@
 //! Why a trial was run and what it was good for: what was predicted, what came of it, what was known before.
 
 use super::calibration::{Comparison, INTERVALS, in_own_units};
-use super::{json, text};
+use super::{json, savings, text};
 use ansatz_core::space::{CategoricalForm, ColumnKind, Encoding};
 use ansatz_core::study::{Record, Study, Trial};
 use ansatz_core::{Outcome, Point, Prediction, TrialId};
@@ -171,6 +171,11 @@ impl Explanation<'_> {
 
     fn outcome_text(&self) -> String {
         let Some(outcome) = &self.trial.outcome else { return "none yet: it is pending".to_owned() };
+        if let (Some(place), Some(rule)) =
+            (savings::place(self.study, self.trial), &self.study.rules().early_stopping)
+        {
+            return format!("stopped at {place} by {rule}: nothing to compare with a prediction");
+        }
         let Some(measurement) = outcome.completed() else {
             return format!("{}: nothing to compare with a prediction", outcome.kind());
         };

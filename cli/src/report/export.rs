@@ -19,7 +19,8 @@ pub enum Extent {
 const UNREPEATABLE: [&str; 2] = ["attempt", "duration_s"];
 
 /// One line per trial: number, strategy, state, attempt, duration, fidelity, the trial whose outcome it took
-/// over, parameters, metrics, their standard errors and what was predicted where there are any, reason. An inactive
+/// over, parameters, metrics, their standard errors and what was predicted where there are any, the last step and that
+/// at which it was stopped where something ends trials early, reason. An inactive
 /// parameter and a metric that was not measured are empty cells. Columns of parameters and metrics carry
 /// the prefixes `parameters.` and `metrics.`, so that no name can clash.
 pub fn csv(study: &Study, extent: Extent, mut out: impl Write) -> io::Result<()> {
@@ -47,6 +48,10 @@ pub fn csv(study: &Study, extent: Extent, mut out: impl Write) -> io::Result<()>
     let has_prediction = study.trials().iter().any(|trial| trial.prediction.is_some());
     if has_prediction {
         header.extend(["mean", "deviation", "acquisition"].map(|what| format!("prediction_{what}")));
+    }
+    let has_rule = study.rules().early_stopping.is_some();
+    if has_rule {
+        header.extend(["last_step", "stopped_at"].map(str::to_owned));
     }
     header.push("reason".to_owned());
     let left_out: &[&str] = if extent == Extent::Repeatable { &UNREPEATABLE } else { &[] };
@@ -85,6 +90,13 @@ pub fn csv(study: &Study, extent: Extent, mut out: impl Write) -> io::Result<()>
             let acquisition = prediction.and_then(|p| p.acquisition);
             let numbers = [prediction.map(|p| p.mean), prediction.map(|p| p.deviation), acquisition];
             cells.extend(numbers.map(|number| number.map(|number| number.to_string()).unwrap_or_default()));
+        }
+        if has_rule {
+            let stopped_at = trial.early_stop.as_ref().map(|stop| stop.step);
+            cells.extend(
+                [trial.last_step, stopped_at]
+                    .map(|step| step.map(|step| step.to_string()).unwrap_or_default()),
+            );
         }
         cells.push(trial.outcome.as_ref().and_then(Outcome::reason).unwrap_or_default().to_owned());
         line(cells)?;

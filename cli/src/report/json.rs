@@ -1,6 +1,7 @@
 //! Studies and trials as JSON for programs. Keys are never given a new meaning; new ones may come.
 
 use super::calibration::{Calibration, INTERVALS, in_own_units};
+use super::savings::Savings;
 use ansatz_core::study::{Mix, Study, Trial};
 use ansatz_core::{Measurement, Outcome};
 use serde_json::{Value, json};
@@ -18,6 +19,12 @@ pub fn trial(study: &Study, trial: &Trial) -> Value {
     });
     if let Some(fidelity) = trial.fidelity {
         object["fidelity"] = fidelity.into();
+    }
+    if let Some(step) = trial.last_step {
+        object["last_step"] = step.into();
+    }
+    if let Some(stop) = &trial.early_stop {
+        object["stopped_at"] = stop.step.into();
     }
     if let Some(reused) = trial.reused {
         object["reused"] = reused.0.into();
@@ -103,5 +110,6 @@ pub fn overview(name: &str, study: &Study, elapsed: Duration) -> Value {
         "elapsed_s": elapsed.as_secs_f64(),
         "best": best(study),
         "strategies": members.collect::<Value>(),
+        "early_stopping": Savings::json(study),
     })
 }

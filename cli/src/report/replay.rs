@@ -1,34 +1,105 @@
-//! Whether strategies propose again what is on record.
+//! Whether strategies propose again what is on record, and an early-stopping rule judges as it did.
 
 use super::text;
-use crate::engine::Difference;
+use crate::engine::{Difference, VerdictDifference};
 use ansatz_core::Point;
 use ansatz_core::study::Study;
 use serde_json::{Value, json};
 use std::fmt::Write;
 
-/// For people: how much came again, and where each strategy first did something else.
-pub fn text(study: &Study, differences: &[Difference]) -> String {
-    let mut text = String::new();
-    for (member, rules) in study.rules().members.iter().enumerate() {
-        let label = &rules.label;
-        let count = study.members()[member].trial_count;
-        let Some(found) = differences.iter().find(|difference| difference.member == member) else {
-            let _ = writeln!(text, "{label} proposes all of its {count} trials again, bit for bit");
-            continue;
-        };
-        let _ = writeln!(text, "{label} differs first at trial {}", found.trial);
-        text.push_str("  on record\n");
-        text.push_str(&points(study, &found.recorded));
-        text.push_str("  now\n");
-        match &found.now {
-            Ok(now) => text.push_str(&points(study, now)),
-            Err(broke) => {
-                let _ = writeln!(text, "    nothing: {broke}");
+/// A study that was read back into its plugins.
+pub struct Relived<'a> {
+    /// As recorded.
+    pub study: &'a Study,
+    /// Where strategies proposed something else.
+    pub differences: &'a [Difference],
+    /// The name of the early-stopping rule, if there is one.
+    pub rule: Option<&'a str>,
+    /// Where it first judged otherwise.
+    pub verdict: Option<&'a VerdictDifference>,
+}
+
+impl Relived<'_> {
+    /// Whether all of it came again.
+    pub fn is_same(&self) -> bool {
+        self.differences.is_empty() && self.verdict.is_none()
+    }
+
+    /// For people: how much came again, and where each plugin first did something else.
+    pub fn text(&self) -> String {
+        let (study, mut text) = (self.study, String::new());
+        for (member, rules) in study.rules().members.iter().enumerate() {
+            let label = &rules.label;
+            let count = study.members()[member].trial_count;
+            let Some(found) = self.differences.iter().find(|difference| difference.member == member) else {
+                let _ = writeln!(text, "{label} proposes all of its {count} trials again, bit for bit");
+                continue;
+            };
+            let _ = writeln!(text, "{label} differs first at trial {}", found.trial);
+            text.push_str("  on record\n");
+            text.push_str(&points(study, &found.recorded));
+            text.push_str("  now\n");
+            match &found.now {
+                Ok(now) => text.push_str(&points(study, now)),
+                Err(broke) => {
+                    let _ = writeln!(text, "    nothing: {broke}");
+                }
             }
         }
+        let Some(rule) = self.rule else { return text };
+        let Some(found) = self.verdict else {
+            let stopped = study.trials().iter().filter(|trial| trial.early_stop.is_some()).count();
+            let _ =
+                writeln!(text, "{rule} comes to all of its verdicts again, with {stopped} trials stopped");
+            return text;
+        };
+        let shown = |stop: &Option<String>| match stop {
+            Some(reason) => format!("stopped: {reason}"),
+            None => "goes on".to_owned(),
+        };
+        let now = match &found.now {
+            Ok(now) => shown(now),
+            Err(broke) => format!("nothing: {broke}"),
+        };
+        let _ = writeln!(text, "{rule} differs first at step {} of trial {}", found.step, found.trial);
+        let _ = writeln!(text, "  on record  {}\n  now        {now}", shown(&found.recorded));
+        text
     }
-    text
+
+    /// The same for programs.
+    pub fn json(&self, name: &str) -> Value {
+        let study = self.study;
+        let space = &study.rules().problem.space;
+        let points =
+            |points: &[Point]| points.iter().map(|point| space.point_to_json(point)).collect::<Vec<_>>();
+        let found = |difference: &Difference| {
+            let mut object = json!({
+                "strategy": study.rules().members[difference.member].label,
+                "trial": difference.trial,
+                "recorded": points(&difference.recorded),
+            });
+            match &difference.now {
+                Ok(now) => object["now"] = points(now).into(),
+                Err(broke) => object["broke"] = broke.as_str().into(),
+            }
+            object
+        };
+        let mut object = json!({
+            "study": name,
+            "trials": study.trials().len(),
+            "same": self.is_same(),
+            "differences": self.differences.iter().map(found).collect::<Vec<_>>(),
+        });
+        if let Some(found) = self.verdict {
+            let mut verdict = json!({"trial": found.trial, "step": found.step, "recorded": found.recorded});
+            match &found.now {
+                Ok(now) => verdict["now"] = json!(now),
+                Err(broke) => verdict["broke"] = broke.as_str().into(),
+            }
+            object["verdict"] = verdict;
+        }
+        object
+    }
 }
 
 fn points(study: &Study, points: &[Point]) -> String {
@@ -37,28 +108,4 @@ fn points(study: &Study, points: &[Point]) -> String {
     }
     let shown: Vec<String> = points.iter().map(|point| text::point(study, point, "    ")).collect();
     shown.join("    --\n")
-}
-
-/// The same for programs.
-pub fn json(name: &str, study: &Study, differences: &[Difference]) -> Value {
-    let space = &study.rules().problem.space;
-    let points = |points: &[Point]| points.iter().map(|point| space.point_to_json(point)).collect::<Vec<_>>();
-    let found = |difference: &Difference| {
-        let mut object = json!({
-            "strategy": study.rules().members[difference.member].label,
-            "trial": difference.trial,
-            "recorded": points(&difference.recorded),
-        });
-        match &difference.now {
-            Ok(now) => object["now"] = points(now).into(),
-            Err(broke) => object["broke"] = broke.as_str().into(),
-        }
-        object
-    };
-    json!({
-        "study": name,
-        "trials": study.trials().len(),
-        "same": differences.is_empty(),
-        "differences": differences.iter().map(found).collect::<Vec<_>>(),
-    })
 }

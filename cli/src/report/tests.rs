@@ -27,6 +27,7 @@ fn empty(goal: Goal) -> Study {
         duplicates: Duplicates::Replicate,
         consecutive_failures_max: None,
         window: None,
+        early_stopping: None,
     })
 }
 

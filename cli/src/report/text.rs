@@ -2,6 +2,7 @@
 
 use super::calibration::{Calibration, in_own_units};
 use super::plot;
+use super::savings::{self, Savings};
 use crate::run::SessionEnd;
 use ansatz_core::study::{Mix, Study, Trial};
 use ansatz_core::{Goal, Measurement, Outcome, TrialId};
@@ -105,6 +106,7 @@ pub fn trial_in_full(study: &Study, trial: &Trial) -> String {
     if let Some(reason) = trial.outcome.as_ref().and_then(Outcome::reason) {
         let _ = writeln!(text, "  reason: {reason}");
     }
+    text.push_str(&savings::of_trial(study, trial));
     let mut rows: Vec<(String, String)> = Vec::new();
     let measurement = match &trial.outcome {
         Some(Outcome::Completed { measurement }) => Some(measurement),
@@ -344,6 +346,7 @@ fn findings(study: &Study, elapsed: Duration) -> String {
     text.push_str(&best(study));
     text.push('\n');
     text.push_str(&contributions(study));
+    text.push_str(&Savings::text(study));
     let calibrations = calibrations(study);
     if !calibrations.is_empty() {
         text.push('\n');

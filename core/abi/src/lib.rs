@@ -83,6 +83,8 @@ impl Kind {
     pub const STRATEGY: Self = Self(1);
     /// Evaluates points.
     pub const OBJECTIVE: Self = Self(2);
+    /// Since 1.2. Says which running trials to end.
+    pub const EARLY_STOPPING: Self = Self(3);
 }
 
 /// How a trial ended. A value unknown to the plugin counts as `FAILED`.
@@ -229,10 +231,38 @@ pub trait RawObjective: Send + Sync {
     ) -> RResult<RVec<OwnedReading>, Fault>;
 }
 
+/// Since 1.2. What a running trial measured on its way. All slices live until the call returns.
+#[repr(C)]
+#[derive(StableAbi, Clone, Copy, Debug)]
+pub struct Report<'a> {
+    pub trial: u64,
+    /// The trial's own count of progress; increasing.
+    pub step: u64,
+    /// One per metric, minimised; NaN where it was not measured or is not finite.
+    pub losses: RSlice<'a, f64>,
+    /// One per outcome constraint: by how much it is broken; NaN as for losses.
+    pub excesses: RSlice<'a, f64>,
+    /// NaN where the problem has no fidelity.
+    pub fidelity: f64,
+    pub ext: RStr<'a>,
+}
+
+/// Since 1.2. An early-stopping rule behind the boundary.
+#[sabi_trait]
+pub trait RawEarlyStopping: Send {
+    /// RSome ends the trial, with the reason; RNone lets it go on.
+    fn reported(&mut self, report: Report<'_>) -> RResult<ROption<RString>, Fault>;
+    /// A trial ended, however it did.
+    #[sabi(last_prefix_field)]
+    fn finished(&mut self, observation: Observation<'_>) -> RResult<(), Fault>;
+}
+
 /// A strategy owned by the host.
 pub type BoxStrategy = RawStrategy_TO<'static, RBox<()>>;
 /// An objective owned by the host.
 pub type BoxObjective = RawObjective_TO<'static, RBox<()>>;
+/// An early-stopping rule owned by the host.
+pub type BoxEarlyStopping = RawEarlyStopping_TO<'static, RBox<()>>;
 
 /// What a component is made from. JSON documents evolve with serde defaults, not with the layout.
 #[repr(C)]
@@ -246,7 +276,7 @@ pub struct Create<'a> {
     pub seed: u64,
 }
 
-/// One strategy or objective of a library.
+/// One strategy, objective or early-stopping rule of a library.
 #[repr(C)]
 #[derive(StableAbi)]
 #[sabi(kind(Prefix(prefix_ref = ComponentRef)))]
@@ -261,6 +291,8 @@ pub struct Component {
     pub create_strategy: ROption<extern "C" fn(Create<'_>) -> RResult<BoxStrategy, Fault>>,
     #[sabi(last_prefix_field)]
     pub create_objective: ROption<extern "C" fn(Create<'_>) -> RResult<BoxObjective, Fault>>,
+    /// Since 1.2.
+    pub create_early_stopping: ROption<extern "C" fn(Create<'_>) -> RResult<BoxEarlyStopping, Fault>>,
 }
 
 /// A library's root: what the entry symbol leads to.

@@ -1,9 +1,11 @@
 //! Domain to boundary and back: the only place that knows both.
 
 use crate::Point;
+use crate::early_stopping::Report;
 use crate::metric::Measurement;
 use crate::objective::{Assignment, EvaluationError};
 use crate::prediction::{Prediction, Recommendation};
+use crate::problem::Problem;
 use crate::strategy::{Losses, Observation, ObservedResult, StrategyError, Suggestion};
 use crate::trial::TrialId;
 use ansatz_abi as abi;
@@ -134,10 +136,22 @@ fn losses(result: &ObservedResult) -> Option<&Losses> {
 }
 
 /// How long the lists of an observation are in a study.
+#[derive(Clone, Copy, Debug)]
 pub struct Expected {
     pub parameter_count: usize,
     pub loss_count: usize,
     pub excess_count: usize,
+}
+
+impl Expected {
+    /// What a problem makes of them.
+    pub fn of(problem: &Problem) -> Self {
+        Self {
+            parameter_count: problem.space.parameter_count(),
+            loss_count: problem.metrics.len(),
+            excess_count: problem.outcome_constraints.len(),
+        }
+    }
 }
 
 /// Refuses what a strategy must never see: lists of another length, losses that are missing, NaN or infinite.
@@ -184,6 +198,62 @@ pub fn observation_from_abi(raw: &abi::Observation<'_>, expected: &Expected) -> 
         point: Point::from_flat(&raw.x),
         fidelity: optional(raw.fidelity),
         result,
+    })
+}
+
+/// A report taken apart into what the boundary's slices can point at.
+pub struct LentReport {
+    trial: u64,
+    step: u64,
+    losses: Vec<f64>,
+    excesses: Vec<f64>,
+    fidelity: f64,
+}
+
+impl LentReport {
+    pub fn new(report: &Report) -> Self {
+        let flattened = |numbers: &[Option<f64>]| numbers.iter().copied().map(flat).collect();
+        Self {
+            trial: report.trial.0,
+            step: report.step,
+            losses: flattened(&report.losses),
+            excesses: flattened(&report.excesses),
+            fidelity: flat(report.fidelity),
+        }
+    }
+
+    pub fn to_abi(&self) -> abi::Report<'_> {
+        abi::Report {
+            trial: self.trial,
+            step: self.step,
+            losses: RSlice::from_slice(&self.losses),
+            excesses: RSlice::from_slice(&self.excesses),
+            fidelity: self.fidelity,
+            ext: RStr::empty(),
+        }
+    }
+}
+
+/// The reverse: lists of another length are refused, and what is not finite counts as not measured.
+pub fn report_from_abi(raw: &abi::Report<'_>, expected: &Expected) -> Result<Report, Fault> {
+    if (raw.losses.len(), raw.excesses.len()) != (expected.loss_count, expected.excess_count) {
+        let message = format!(
+            "trial {} reported {} losses and {} excesses, the problem has {} metrics and {} outcome constraints",
+            raw.trial,
+            raw.losses.len(),
+            raw.excesses.len(),
+            expected.loss_count,
+            expected.excess_count
+        );
+        return Err(super::guard::fault(FaultKind::INVALID, message));
+    }
+    let known = |numbers: &[f64]| numbers.iter().map(|n| Some(*n).filter(|n| n.is_finite())).collect();
+    Ok(Report {
+        trial: TrialId(raw.trial),
+        step: raw.step,
+        losses: known(raw.losses.as_slice()),
+        excesses: known(raw.excesses.as_slice()),
+        fidelity: optional(raw.fidelity),
     })
 }
 
@@ -260,6 +330,26 @@ pub fn evaluation_error_to_fault(error: EvaluationError) -> Fault {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_report_crosses_the_boundary() {
+        let report = Report {
+            trial: TrialId(3),
+            step: 7,
+            losses: vec![Some(0.1 + 0.2), None],
+            excesses: vec![Some(-1.0)],
+            fidelity: None,
+        };
+        let expected = Expected { parameter_count: 0, loss_count: 2, excess_count: 1 };
+        let lent = LentReport::new(&report);
+        assert_eq!(report_from_abi(&lent.to_abi(), &expected).ok(), Some(report));
+        let losses = [f64::INFINITY, f64::NEG_INFINITY];
+        let raw = abi::Report { losses: RSlice::from_slice(&losses), ..lent.to_abi() };
+        assert_eq!(report_from_abi(&raw, &expected).map(|report| report.losses).ok(), Some(vec![None, None]));
+        let one = Expected { loss_count: 1, ..expected };
+        let fault = report_from_abi(&lent.to_abi(), &one).err();
+        assert_eq!(fault.map(|fault| fault.kind), Some(FaultKind::INVALID));
+    }
 
     #[test]
     fn a_prediction_crosses_the_boundary() {

@@ -145,7 +145,7 @@ impl<O: Objective> RawObjective for ObjectiveObject<O> {
     }
 }
 
-fn parse<T: serde::de::DeserializeOwned>(what: &str, text: RStr<'_>) -> Result<T, Fault> {
+pub(super) fn parse<T: serde::de::DeserializeOwned>(what: &str, text: RStr<'_>) -> Result<T, Fault> {
     serde_json::from_str(text.as_str())
         .map_err(|error| fault(FaultKind::INVALID, format!("{what}: {}", without_place(&error.to_string()))))
 }
@@ -172,11 +172,7 @@ pub extern "C" fn create_strategy<S: Strategy>(create: Create<'_>) -> RResult<Bo
         let object = StrategyObject {
             strategy: Guarded::new(strategy),
             told: TrialSet::default(),
-            expected: convert::Expected {
-                parameter_count: problem.space.parameter_count(),
-                loss_count: problem.metrics.len(),
-                excess_count: problem.outcome_constraints.len(),
-            },
+            expected: convert::Expected::of(&problem),
         };
         Ok(RawStrategy_TO::from_value(object, TD_Opaque))
     })
@@ -196,7 +192,7 @@ pub extern "C" fn create_objective<O: Objective>(create: Create<'_>) -> RResult<
     })
 }
 
-extern "C" fn options_schema<T: schemars::JsonSchema>() -> RString {
+pub(super) extern "C" fn options_schema<T: schemars::JsonSchema>() -> RString {
     guard(|| Ok(RString::from(schemars::schema_for!(T).as_value().to_string()))).unwrap_or_default()
 }
 
@@ -209,6 +205,7 @@ pub fn strategy<S: Strategy>() -> ComponentRef {
         options_schema: options_schema::<S::Options>,
         create_strategy: RSome(create_strategy::<S>),
         create_objective: RNone,
+        create_early_stopping: RNone,
     }
     .leak_into_prefix()
 }
@@ -222,6 +219,7 @@ pub fn objective<O: Objective>() -> ComponentRef {
         options_schema: options_schema::<O::Options>,
         create_strategy: RNone,
         create_objective: RSome(create_objective::<O>),
+        create_early_stopping: RNone,
     }
     .leak_into_prefix()
 }
@@ -251,20 +249,19 @@ const BUILD: &str = if cfg!(panic = "abort") {
     concat!("ansatz-core ", env!("CARGO_PKG_VERSION"), ", panic = unwind")
 };
 
-/// Makes a library a plugin: `export_plugin! { strategies: [Grid], objectives: [Digits] }`.
+/// Makes a library a plugin: `export_plugin! { strategies: [Grid], objectives: [Digits], early_stopping: [Median] }`.
 ///
-/// Either list may be left out. The crate needs `crate-type = ["cdylib", "rlib"]`, and the macro is used
+/// Lists may be left out. The crate needs `crate-type = ["cdylib", "rlib"]`, and the macro is used
 /// once per library. The exported static is what abi_stable's own attribute writes, under a name of ours.
 #[macro_export]
 macro_rules! export_plugin {
-    ($(strategies: [$($strategy:ty),* $(,)?])? $(,)? $(objectives: [$($objective:ty),* $(,)?])? $(,)?) => {
+    ($($kind:ident: [$($component:ty),* $(,)?]),+ $(,)?) => {
         const _: () = {
             use $crate::abi::{ComponentRef, PluginRef, abi_stable::{library, std_types::RVec}};
             extern "C" fn components() -> RVec<ComponentRef> {
                 #[allow(unused_mut)]
                 let mut components = RVec::new();
-                $($(components.push($crate::glue::strategy::<$strategy>());)*)?
-                $($(components.push($crate::glue::objective::<$objective>());)*)?
+                $($(components.push($crate::glue::$kind::<$component>());)*)+
                 components
             }
             fn root() -> PluginRef {

@@ -19,6 +19,7 @@ fn rules(members: usize, mix: Mix, trial_count: u64) -> StudyRules {
         duplicates: Duplicates::Replicate,
         consecutive_failures_max: None,
         window: None,
+        early_stopping: None,
     }
 }
 
@@ -282,7 +283,8 @@ fn records_that_do_not_fit_are_refused_and_change_nothing() {
     finish(&mut study, trial, completed(0.5));
     let again = Record::Finished { trial, outcome: completed(0.9), duration: Duration::ZERO, reused: None };
     assert!(study.apply(&again).unwrap_err().0.contains("has ended already"));
-    let unknown = Record::Reported { trial: TrialId(7), step: 1, measurement: Measurement::new() };
+    let unknown =
+        Record::Reported { trial: TrialId(7), step: 1, measurement: Measurement::new(), stop: None };
     assert!(study.apply(&unknown).unwrap_err().0.contains("never asked"));
     let asked = AskedTrial { trial: TrialId(5), point: point(1.0), tag: 0, fidelity: None, prediction: None };
     let gap = Record::Asked { member: 0, count: 1, trials: vec![asked], is_exhausted: false };
@@ -444,7 +446,7 @@ fn what_arrived_is_pending_until_it_counts() {
     assert_eq!((study.finished_count(), study.incumbent().first(), study.due()), (0, None, None));
     assert_eq!(study.observation(trials[1]), None);
     assert!(study.apply(&arrived(trials[1], 0.6)).unwrap_err().0.contains("has arrived already"));
-    let report = Record::Reported { trial: trials[1], step: 1, measurement: Measurement::new() };
+    let report = Record::Reported { trial: trials[1], step: 1, measurement: Measurement::new(), stop: None };
     assert!(study.apply(&report).is_err());
     finish(&mut study, trials[0], completed(0.1));
     let due = study.due().cloned().unwrap();
@@ -457,4 +459,78 @@ fn what_arrived_is_pending_until_it_counts() {
     let mut other = Study::new(rules(1, Mix::InTurn, 9));
     let trial = ask(&mut other, 0, 1, &[1.0])[0];
     assert!(other.apply(&arrived(trial, 0.5)).unwrap_err().0.contains("without a window"));
+}
+
+#[test]
+fn a_verdict_is_binding_and_outlives_the_attempt() {
+    let mut study = Study::new(rules(1, Mix::InTurn, 10));
+    let trials = ask(&mut study, 0, 2, &[1.0, 2.0]);
+    let report = |trial, step, value: f64, stop: Option<&str>| Record::Reported {
+        trial,
+        step,
+        measurement: Measurement::new().with("accuracy", value),
+        stop: stop.map(str::to_owned),
+    };
+    study.apply(&report(trials[0], 1, 0.1, None)).unwrap();
+    // another attempt goes over the same step again
+    let lost = Outcome::Failed { failure: Failure::Lost, reason: "the host died".into() };
+    finish(&mut study, trials[0], lost.clone());
+    assert!(!study.is_news(trials[0], 1) && study.is_news(trials[0], 2));
+    assert!(study.apply(&report(trials[0], 1, 0.1, Some("late"))).is_err());
+    study.apply(&report(trials[0], 1, 0.1, None)).unwrap();
+    study.apply(&report(trials[0], 2, 0.2, Some("rule at step 2: too bad"))).unwrap();
+    assert_eq!(study.early_stop(trials[0]).map(|stop| stop.step), Some(2));
+    assert!(study.apply(&report(trials[0], 3, 0.9, None)).is_err(), "it has been stopped");
+    let wrong = Record::Finished {
+        trial: trials[0],
+        outcome: completed(0.99),
+        duration: Duration::ZERO,
+        reused: None,
+    };
+    assert!(study.apply(&wrong).is_err());
+    // whatever comes of the attempt
+    for outcome in [completed(0.99), lost, Outcome::Infeasible { reason: "no".into() }] {
+        let record = study.conclude(trials[0], outcome, Duration::ZERO);
+        let Record::Finished { outcome: Outcome::Stopped { reason, measurement }, .. } = &record else {
+            panic!("{record:?}");
+        };
+        assert_eq!(reason, "rule at step 2: too bad");
+        assert_eq!(measurement.as_ref().and_then(|m| m.value("accuracy")), Some(0.2));
+    }
+    finish(&mut study, trials[0], completed(0.99));
+    assert_eq!(study.incumbent().first(), None, "a stopped trial is never the best");
+    let observed = study.observation(trials[0]).unwrap();
+    let ObservedResult::Stopped(Some(losses)) = observed.result else { panic!("{observed:?}") };
+    assert_eq!(losses.values, [-0.2]);
+    finish(&mut study, trials[1], completed(0.1));
+    assert_eq!(study.incumbent().first(), Some(trials[1]));
+}
+
+#[test]
+fn a_rule_hears_losses_and_nothing_that_is_not_finite() {
+    let mut two = rules(1, Mix::InTurn, 10);
+    two.problem.metrics.push(Metric { name: "loss".into(), goal: Goal::Minimise });
+    two.problem.outcome_constraints =
+        vec![OutcomeConstraint { metric: "time".into(), side: Side::AtMost, bound: 5.0 }];
+    let mut study = Study::new(two);
+    let trial = ask(&mut study, 0, 1, &[1.0])[0];
+    let measurement = Measurement::new().with("loss", f64::NAN).with("accuracy", 0.75).with("time", 7.0);
+    let report = study.report(trial, 4, &measurement);
+    assert_eq!((report.losses, report.excesses), (vec![Some(-0.75), None], vec![Some(2.0)]));
+    let report = study.report(trial, 4, &Measurement::new());
+    assert_eq!((report.losses, report.excesses), (vec![None, None], vec![None]));
+}
+
+#[test]
+fn a_rule_that_breaks_is_counted_and_has_no_fallback() {
+    let mut study = Study::new(rules(1, Mix::InTurn, 10));
+    let broke = |remedy| Record::EarlyStoppingBroke { remedy, reason: "it panicked".into() };
+    study.apply(&broke(Remedy::Restart)).unwrap();
+    study.apply(&broke(Remedy::LeaveOut)).unwrap();
+    let state = study.early_stopping();
+    assert_eq!((state.fault_count, state.renewal_count, state.is_left_out), (2, 1, true));
+    assert!(study.apply(&broke(Remedy::Fallback)).is_err());
+    study.apply(&broke(Remedy::Renew)).unwrap();
+    let state = study.early_stopping();
+    assert_eq!((state.fault_count, state.renewal_count, state.is_left_out), (0, 2, false));
 }

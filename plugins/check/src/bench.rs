@@ -6,7 +6,7 @@ use crate::target::{Given, Target};
 use crate::{options, problems};
 use ansatz_core::rng::{Rng, Streams};
 use ansatz_core::{Problem, Suggestion};
-use ansatz_plugin_host::{FaultClass, ForeignObjective, HostError, Role};
+use ansatz_plugin_host::{FaultClass, ForeignEarlyStopping, ForeignObjective, HostError, Role};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
@@ -106,12 +106,21 @@ impl Bench<'_> {
         ))
     }
 
+    /// An early-stopping rule for a problem.
+    pub fn rule(&self, problem: &Problem) -> Result<ForeignEarlyStopping, Ending> {
+        let made = self.target.create_early_stopping(problem, &self.options(), self.strategy_seed());
+        made.map_err(|error| self.judge_refusal(error))
+    }
+
     /// Makes the component in whatever role it has, and drops it.
     pub fn make(&self, problem: &Problem, options: &Value) -> Result<(), HostError> {
         match self.target.about.role {
             Role::Strategy => self.target.create_strategy(problem, options, self.strategy_seed()).map(|_| ()),
             Role::Objective => {
                 self.target.create_objective(problem, options, &self.given.surroundings).map(|_| ())
+            }
+            Role::EarlyStopping => {
+                self.target.create_early_stopping(problem, options, self.strategy_seed()).map(|_| ())
             }
         }
     }

@@ -28,7 +28,7 @@ pub struct Case {
 pub(crate) enum Scope {
     /// The plugin as a whole.
     Plugin,
-    /// Strategies and objectives alike.
+    /// Components of every role.
     Component,
     /// Components of one role.
     Only(Role),
@@ -48,9 +48,10 @@ impl Case {
     pub fn about(&self) -> &'static str {
         match self.scope {
             Scope::Plugin => "plugin",
-            Scope::Component => "both",
+            Scope::Component => "all",
             Scope::Only(Role::Strategy) => "strategy",
             Scope::Only(Role::Objective) => "objective",
+            Scope::Only(Role::EarlyStopping) => "early-stopping",
         }
     }
 

@@ -7,6 +7,7 @@ mod options;
 mod parameters;
 mod repeating;
 mod resources;
+mod ruling;
 mod saving;
 mod telling;
 
@@ -37,34 +38,35 @@ const fn strategy(
     Case { id, sentence, scope: Scope::Only(Role::Strategy), needs, is_run_twice: false, run }
 }
 
-const BOTH: Scope = Scope::Component;
+const EVERY: Scope = Scope::Component;
+const RULE: Scope = Scope::Only(Role::EarlyStopping);
 const OBJECTIVE: Scope = Scope::Only(Role::Objective);
 
 use Capability::{Categorical, Conditional, Constraints, Fidelity, Float, Int, Ordinal, Snapshot};
 use Capability::{MultiObjective, OutcomeConstraints};
 
-static ALL: [Case; 60] = [
+static ALL: [Case; 66] = [
     // that it was loaded is all there is to it
     case(Scope::Plugin, LOADS, "It loads and describes itself within five seconds.", |_| passed()),
     case(
-        BOTH,
+        EVERY,
         "metadata",
         "It has a name of the form vendor.name in lower case and a summary of one line; a strategy claims some kind of parameter.",
         options::metadata,
     ),
     case(
-        BOTH,
+        EVERY,
         "option-schema",
         "The schema of its options is a JSON Schema of a table whose references, types and defaults agree.",
         options::schema,
     ),
     case(
-        BOTH,
+        EVERY,
         "default-options",
         "It accepts an empty table of options and the defaults that its schema states.",
         options::defaults,
     ),
-    case(BOTH, "unknown-option", "It refuses an option that it does not know.", options::unknown),
+    case(EVERY, "unknown-option", "It refuses an option that it does not know.", options::unknown),
     strategy("float-parameters", "Its points lie in ranges of floats.", &[Float], parameters::float),
     strategy(
         "float-log-parameters",
@@ -302,6 +304,40 @@ static ALL: [Case; 60] = [
         "It accepts or refuses problems that it was not made for, and breaks on none.",
         measuring::strange_problems,
     ),
+    Case {
+        is_run_twice: true,
+        ..case(
+            RULE,
+            "rule-repeats",
+            "Equal seeds and equal reports give equal verdicts, in every process.",
+            ruling::repeats,
+        )
+    },
+    case(
+        RULE,
+        "rule-answers",
+        "It answers every report, also of losses that are missing or no finite numbers.",
+        ruling::answers,
+    ),
+    case(
+        RULE,
+        "rule-evidence",
+        "It lets the first report of a study pass: there is nothing yet to compare it with.",
+        ruling::evidence,
+    ),
+    case(
+        RULE,
+        "rule-ends",
+        "It takes ends of trials of every kind, of trials that never reported too, whatever their numbers.",
+        ruling::ends,
+    ),
+    case(
+        RULE,
+        "rule-several-metrics",
+        "It judges reports of two metrics, or does not claim to and refuses them.",
+        ruling::several_metrics,
+    ),
+    case(RULE, "rule-many-reports", "It copes with 20,000 reports.", ruling::many_reports),
     case(
         Scope::Only(Role::Strategy),
         "strategy-output",

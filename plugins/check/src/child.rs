@@ -82,9 +82,10 @@ pub fn run_case(setup: &CaseSetup) -> Told {
 fn load(setup: &CaseSetup) -> Told {
     match Target::list(&setup.place) {
         Err(error) => Told::new(Verdict::Failed, error.to_string()),
-        Ok(components) if components.is_empty() => {
-            Told::new(Verdict::Failed, "it offers neither a strategy nor an objective")
-        }
+        Ok(components) if components.is_empty() => Told::new(
+            Verdict::Failed,
+            "it offers neither a strategy, an objective nor an early-stopping rule",
+        ),
         Ok(components) => {
             let twice = components.iter().enumerate().find_map(|(index, about)| {
                 let is_same = |other: &About| other.role == about.role && other.name == about.name;

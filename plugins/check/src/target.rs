@@ -1,9 +1,9 @@
-//! A plugin as the cases see it: what it says of itself, and how strategies and objectives are made.
+//! A plugin as the cases see it: what it says of itself, and how its components are made.
 
 use ansatz_core::{Capability, Problem, Surroundings};
 use ansatz_plugin_host::{
-    ComponentMetadata, ForeignObjective, ForeignStrategy, HostError, Housing, Launch, Plugin, PluginMetadata,
-    Role, SearchPath,
+    ComponentMetadata, ForeignEarlyStopping, ForeignObjective, ForeignStrategy, HostError, Housing, Launch,
+    Plugin, PluginMetadata, Role, SearchPath,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -115,6 +115,16 @@ impl Target {
         surroundings: &Surroundings,
     ) -> Result<ForeignObjective, HostError> {
         self.plugin.create_objective(&self.about.name, problem, options, surroundings, &self.housing)
+    }
+
+    /// An early-stopping rule for a study. The seed is that of its stream.
+    pub fn create_early_stopping(
+        &self,
+        problem: &Problem,
+        options: &Value,
+        seed: u64,
+    ) -> Result<ForeignEarlyStopping, HostError> {
+        self.plugin.create_early_stopping(&self.about.name, problem, options, seed, &self.housing)
     }
 }
 

@@ -14,7 +14,7 @@ use crate::{
     ComponentMetadata, Form, HostError, Launch, MetadataCache, Plugin, PluginMetadata, Role, worker,
 };
 use ansatz_core::Capability;
-use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
+use std::env::consts::DLL_SUFFIX;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
@@ -182,9 +182,7 @@ impl SearchPath {
             Candidate::Library(path) => path,
         };
         let file = path.file_name().unwrap_or_default().to_string_lossy();
-        let shipped = file
-            .strip_prefix(&format!("{DLL_PREFIX}ansatz_{role}_"))
-            .and_then(|name| name.strip_suffix(DLL_SUFFIX));
+        let shipped = file.strip_prefix(&role.file_prefix()).and_then(|name| name.strip_suffix(DLL_SUFFIX));
         if let Some(name) = shipped {
             return vec![name.replace('_', "-")];
         }
@@ -385,7 +383,7 @@ fn introduce(launch: &Launch, served: &Served, sha256: &str) -> Result<PluginMet
 /// packages gives, if it is there; else everything.
 fn candidates(folder: &Folder, role: Role, name: &str, passed: &mut Vec<Passed>) -> Vec<Candidate> {
     let stem = name.replace(['-', '.'], "_");
-    let usual = folder.path.join(format!("{DLL_PREFIX}ansatz_{role}_{stem}{DLL_SUFFIX}"));
+    let usual = folder.path.join(format!("{}{stem}{DLL_SUFFIX}", role.file_prefix()));
     if !name.contains('.') && usual.is_file() {
         return match trusted(&folder.path, passed) {
             true => vec![Candidate::Library(usual)],
@@ -403,7 +401,7 @@ fn everything(folder: &Folder, passed: &mut Vec<Passed>) -> Vec<Candidate> {
         return Vec::new();
     }
     let is_ours = folder.origin == Origin::BesideHost;
-    let ours = [format!("{DLL_PREFIX}ansatz_strategy_"), format!("{DLL_PREFIX}ansatz_objective_")];
+    let ours = Role::ALL.map(Role::file_prefix);
     let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
     let candidate = |path: PathBuf| {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();

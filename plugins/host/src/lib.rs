@@ -1,4 +1,4 @@
-//! How foreign code gets in: the one door for strategies and objectives, ours and others'.
+//! How foreign code gets in: the one door for strategies, objectives and early-stopping rules, ours and others'.
 //!
 //! Loading a library runs its code with our rights. So a library is looked at as a file first, and
 //! loaded only if it is a plugin of our ABI that mentions the component that was asked for; folders and
@@ -6,6 +6,7 @@
 
 mod cache;
 mod discovery;
+mod foreign_early_stopping;
 mod foreign_objective;
 mod foreign_strategy;
 mod handshake;
@@ -17,6 +18,7 @@ pub mod worker;
 
 pub use cache::MetadataCache;
 pub use discovery::{Folder, Found, Origin, Passed, SearchPath};
+pub use foreign_early_stopping::ForeignEarlyStopping;
 pub use foreign_objective::{EvaluationFault, ForeignObjective};
 pub use foreign_strategy::{Asked, ForeignStrategy};
 pub use library::{Component, Library};
@@ -38,7 +40,7 @@ pub enum HostError {
     Missing {
         /// What was asked for.
         name: String,
-        /// Strategy or objective.
+        /// Strategy, objective or early-stopping rule.
         role: Role,
         /// The folders that were searched.
         searched: Vec<PathBuf>,
@@ -101,7 +103,7 @@ impl std::error::Error for HostError {}
 pub struct PluginFault {
     /// Which component.
     pub component: String,
-    /// Which call: `create`, `ask`, `tell`, `snapshot`, `restore`, `evaluate`.
+    /// Which call: `create`, `ask`, `tell`, `snapshot`, `restore`, `evaluate`, `reported`, `finished`.
     pub call: &'static str,
     /// What kind of fault.
     pub kind: FaultClass,

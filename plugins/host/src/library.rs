@@ -2,13 +2,14 @@
 
 mod elf;
 
+use crate::foreign_early_stopping::ForeignEarlyStopping;
 use crate::foreign_objective::ForeignObjective;
 use crate::foreign_strategy::ForeignStrategy;
 use crate::metadata::{ComponentMetadata, Form, PluginMetadata, Role};
 use crate::{HostError, PluginFault, handshake};
 use ansatz_core::abi::abi_stable::std_types::{ROption, RStr, RString};
 use ansatz_core::abi::{
-    BoxObjective, BoxStrategy, ComponentRef, Create, ENTRY_SYMBOL, Fault, FaultKind, Kind,
+    BoxEarlyStopping, BoxObjective, BoxStrategy, ComponentRef, Create, ENTRY_SYMBOL, Fault, FaultKind, Kind,
 };
 use ansatz_core::{Capability, Problem, Surroundings};
 use sha2::{Digest, Sha256};
@@ -198,7 +199,7 @@ impl Library {
     }
 }
 
-/// A strategy or objective of a library.
+/// A strategy, objective or early-stopping rule of a library.
 pub struct Component {
     /// What it does.
     pub role: Role,
@@ -224,6 +225,7 @@ impl Component {
         let role = match raw.kind() {
             Kind::STRATEGY => Role::Strategy,
             Kind::OBJECTIVE => Role::Objective,
+            Kind::EARLY_STOPPING => Role::EarlyStopping,
             _ => return None,
         };
         let schema = (raw.options_schema())();
@@ -248,7 +250,7 @@ impl Component {
             Made::Strategy(raw) => {
                 Ok(ForeignStrategy::new(self.name.clone(), problem.space.parameter_count(), raw))
             }
-            Made::Objective(_) => Err(self.unfit(self.no_constructor(Role::Strategy))),
+            _ => Err(self.unfit(self.no_constructor(Role::Strategy))),
         }
     }
 
@@ -261,7 +263,20 @@ impl Component {
     ) -> Result<ForeignObjective, HostError> {
         match self.make_for(problem, options, surroundings, 0)? {
             Made::Objective(raw) => Ok(ForeignObjective::new(self.name.clone(), raw)),
-            Made::Strategy(_) => Err(self.unfit(self.no_constructor(Role::Objective))),
+            _ => Err(self.unfit(self.no_constructor(Role::Objective))),
+        }
+    }
+
+    /// An early-stopping rule for a study. The seed is that of its stream.
+    pub fn create_early_stopping(
+        &self,
+        problem: &Problem,
+        options: &serde_json::Value,
+        seed: u64,
+    ) -> Result<ForeignEarlyStopping, HostError> {
+        match self.make_for(problem, options, &Surroundings::default(), seed)? {
+            Made::EarlyStopping(raw) => Ok(ForeignEarlyStopping::new(self.name.clone(), raw)),
+            _ => Err(self.unfit(self.no_constructor(Role::EarlyStopping))),
         }
     }
 
@@ -294,12 +309,21 @@ impl Component {
             surroundings: RStr::from(surroundings),
             seed,
         };
-        match (self.role, self.raw.create_strategy(), self.raw.create_objective()) {
-            (Role::Strategy, ROption::RSome(create), _) => create(request).into_result().map(Made::Strategy),
-            (Role::Objective, _, ROption::RSome(create)) => {
+        let none = || self.no_constructor(self.role);
+        match self.role {
+            Role::Strategy => {
+                let create = self.raw.create_strategy().into_option().ok_or_else(none)?;
+                create(request).into_result().map(Made::Strategy)
+            }
+            Role::Objective => {
+                let create = self.raw.create_objective().into_option().ok_or_else(none)?;
                 create(request).into_result().map(Made::Objective)
             }
-            _ => Err(self.no_constructor(self.role)),
+            Role::EarlyStopping => {
+                // a library of a boundary without it lists no such component
+                let create = self.raw.create_early_stopping().and_then(ROption::into_option);
+                create.ok_or_else(none)?(request).into_result().map(Made::EarlyStopping)
+            }
         }
     }
 
@@ -316,6 +340,7 @@ impl Component {
 pub(crate) enum Made {
     Strategy(BoxStrategy),
     Objective(BoxObjective),
+    EarlyStopping(BoxEarlyStopping),
 }
 
 fn other(message: String) -> Fault {

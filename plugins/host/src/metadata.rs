@@ -3,6 +3,7 @@
 use ansatz_core::Capability;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::env::consts::DLL_PREFIX;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -14,11 +15,19 @@ pub enum Role {
     Strategy,
     /// Evaluates points.
     Objective,
+    /// Says which running trials to end.
+    #[serde(rename = "early-stopping")]
+    EarlyStopping,
 }
 
 impl Role {
-    /// Both.
-    pub const ALL: [Role; 2] = [Role::Strategy, Role::Objective];
+    /// All of them.
+    pub const ALL: [Role; 3] = [Role::Strategy, Role::Objective, Role::EarlyStopping];
+
+    /// How the files of our own libraries with such a component begin.
+    pub(crate) fn file_prefix(self) -> String {
+        format!("{DLL_PREFIX}ansatz_{}_", self.to_string().replace('-', "_"))
+    }
 }
 
 impl fmt::Display for Role {
@@ -26,6 +35,7 @@ impl fmt::Display for Role {
         formatter.write_str(match self {
             Role::Strategy => "strategy",
             Role::Objective => "objective",
+            Role::EarlyStopping => "early-stopping",
         })
     }
 }
@@ -61,7 +71,7 @@ pub struct PluginMetadata {
     pub components: Vec<ComponentMetadata>,
 }
 
-/// A strategy or objective of a plugin.
+/// A strategy, objective or early-stopping rule of a plugin.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ComponentMetadata {
     /// What it does.

@@ -3,15 +3,15 @@
 
 use crate::library::Library;
 use crate::program::Program;
-use crate::worker::{Creation, Launch, RemoteObjective, RemoteStrategy, Served};
+use crate::worker::{Creation, Launch, RemoteEarlyStopping, RemoteObjective, RemoteStrategy, Served};
 use crate::{
-    ComponentMetadata, FaultClass, ForeignObjective, ForeignStrategy, Form, HostError, PluginFault,
-    PluginMetadata, Role,
+    ComponentMetadata, FaultClass, ForeignEarlyStopping, ForeignObjective, ForeignStrategy, Form, HostError,
+    PluginFault, PluginMetadata, Role,
 };
 use ansatz_core::abi::abi_stable::sabi_trait::TD_Opaque;
-use ansatz_core::abi::{Fault, RawObjective_TO, RawStrategy_TO};
+use ansatz_core::abi::{Fault, RawEarlyStopping_TO, RawObjective_TO, RawStrategy_TO};
 use ansatz_core::glue::convert::Expected;
-use ansatz_core::{Problem, Surroundings};
+use ansatz_core::{Capability, Problem, Surroundings};
 use std::sync::Arc;
 
 /// Where a component lives.
@@ -52,12 +52,8 @@ impl Plugin {
         let unfit = |fault: Fault| unfit(name, &fault);
         let surroundings = Surroundings::default();
         let creation = creation(component, problem, options, &surroundings, seed)?;
-        let expected = Expected {
-            parameter_count: problem.space.parameter_count(),
-            loss_count: problem.metrics.len(),
-            excess_count: problem.outcome_constraints.len(),
-        };
-        self.refuse_incapable(component, problem)?;
+        let expected = Expected::of(problem);
+        refuse_incapable(component, &problem.requirements())?;
         let remote =
             RemoteStrategy::new(launch.clone(), self.served(), &creation, &component.capabilities, expected)
                 .map_err(unfit)?;
@@ -92,6 +88,29 @@ impl Plugin {
         Ok(ForeignObjective::new(name.to_owned(), RawObjective_TO::from_value(remote, TD_Opaque)))
     }
 
+    /// An early-stopping rule for a study. The seed is that of its stream.
+    pub fn create_early_stopping(
+        &self,
+        name: &str,
+        problem: &Problem,
+        options: &serde_json::Value,
+        seed: u64,
+        housing: &Housing,
+    ) -> Result<ForeignEarlyStopping, HostError> {
+        let component = self.component(Role::EarlyStopping, name)?;
+        let Housing::Process(launch) = housing else {
+            return self.library()?.create_early_stopping(name, problem, options, seed);
+        };
+        let creation = creation(component, problem, options, &Surroundings::default(), seed)?;
+        let needed = problem.requirements();
+        let needed: Vec<Capability> =
+            needed.into_iter().filter(|needed| *needed == Capability::MultiObjective).collect();
+        refuse_incapable(component, &needed)?;
+        let remote = RemoteEarlyStopping::new(launch, &self.served(), &creation, Expected::of(problem))
+            .map_err(|fault| unfit(name, &fault))?;
+        Ok(ForeignEarlyStopping::new(name.to_owned(), RawEarlyStopping_TO::from_value(remote, TD_Opaque)))
+    }
+
     /// Whether it must have a process of its own whatever the manifest says.
     pub fn needs_process(&self) -> bool {
         self.metadata.form == Form::Program
@@ -119,24 +138,24 @@ impl Plugin {
     fn library(&self) -> Result<InHost, HostError> {
         Ok(InHost { plugin: self.clone(), library: Library::load(&self.metadata.path)? })
     }
+}
 
-    /// The glue of a library refuses what its author does not claim; for programs we do.
-    fn refuse_incapable(&self, component: &ComponentMetadata, problem: &Problem) -> Result<(), HostError> {
-        let missing: Vec<&str> = (problem.requirements().into_iter())
-            .filter(|needed| !component.capabilities.contains(needed))
-            .map(|capability| capability.name())
-            .collect();
-        if missing.is_empty() {
-            return Ok(());
-        }
-        Err(HostError::Unfit(PluginFault {
-            component: component.name.clone(),
-            call: "create",
-            kind: FaultClass::Unsupported,
-            message: format!("it cannot do what this study needs: {}", missing.join(", ")),
-            location: String::new(),
-        }))
+/// The glue of a library refuses what its author does not claim; for programs we do.
+fn refuse_incapable(component: &ComponentMetadata, needed: &[Capability]) -> Result<(), HostError> {
+    let missing: Vec<&str> = (needed.iter())
+        .filter(|needed| !component.capabilities.contains(needed))
+        .map(|capability| capability.name())
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
     }
+    Err(HostError::Unfit(PluginFault {
+        component: component.name.clone(),
+        call: "create",
+        kind: FaultClass::Unsupported,
+        message: format!("it cannot do what this study needs: {}", missing.join(", ")),
+        location: String::new(),
+    }))
 }
 
 /// A library that was loaded into our process.
@@ -168,6 +187,18 @@ impl InHost {
         let component = self.library.component(Role::Objective, name);
         let component = component.ok_or_else(|| self.plugin.no_longer_offers(Role::Objective, name))?;
         component.create_objective(problem, options, surroundings)
+    }
+
+    fn create_early_stopping(
+        &self,
+        name: &str,
+        problem: &Problem,
+        options: &serde_json::Value,
+        seed: u64,
+    ) -> Result<ForeignEarlyStopping, HostError> {
+        let component = self.library.component(Role::EarlyStopping, name);
+        let component = component.ok_or_else(|| self.plugin.no_longer_offers(Role::EarlyStopping, name))?;
+        component.create_early_stopping(problem, options, seed)
     }
 }
 

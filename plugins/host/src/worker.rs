@@ -4,12 +4,14 @@
 //! both end with the host and keep to their memory. The rest of the host sees the same boundary as for a library
 //! in its own process.
 
+mod early_stopping;
 mod objective;
 mod process;
 mod protocol;
 mod serve;
 mod strategy;
 
+pub use early_stopping::RemoteEarlyStopping;
 pub use objective::RemoteObjective;
 pub use process::{Broken, Launch, Log, NoProcess, Process, Served, exit_in_words, last_words};
 pub use protocol::{Introduction, Offer, PROTOCOL, json_schema, with_null_for_nan};

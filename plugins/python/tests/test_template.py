@@ -44,5 +44,25 @@ class ObjectiveTemplate(unittest.TestCase):
             host.create(MIXED)
 
 
+class EarlyStoppingTemplate(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = rendered(cls, "early-stopping")
+
+    def test_it_judges(self):
+        with Host(self.folder) as host:
+            offer = host.hello()["components"][0]
+            self.assertEqual((offer["role"], offer["name"]), ("early-stopping", "com.acme.walk"))
+            host.create(BRANIN, options={"margin": 0.25})
+            for step, loss in ((1, 3.0), (2, 2.0)):
+                self.assertEqual(host.request("reported", {"trial": 0, "step": step, "losses": [loss]}), {"ruling": {}})
+            ended = {"trial": 0, "status": "completed", "x": [1.0, 2.0], "losses": [2.0]}
+            self.assertEqual(host.request("finished", ended), {"ok": {}})
+            self.assertEqual(host.request("reported", {"trial": 1, "step": 1, "losses": [3.25]}), {"ruling": {}})
+            self.assertEqual(host.request("reported", {"trial": 1, "step": 2, "losses": [None]}), {"ruling": {}})
+            verdict = host.request("reported", {"trial": 2, "step": 2, "losses": [2.5]})
+            self.assertEqual(verdict, {"ruling": {"stop": "its loss is 2.5, the best trial had 2"}})
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -75,7 +75,7 @@ fn numbers_keep_their_bits() {
     }
     // a diverged training reports what it has
     let measurement = Measurement::new().with("loss", f64::NAN).with_error("other", f64::INFINITY, f64::NAN);
-    let entry = Entry::Study(Record::Reported { trial: TrialId(0), step: u64::MAX, measurement });
+    let entry = Entry::Study(Record::Reported { trial: TrialId(0), step: u64::MAX, measurement, stop: None });
     let (kind, _, body) = encoded(&entry);
     assert!(is_same(&decode(kind, &body, &space()).unwrap(), &entry), "{body}");
 }
@@ -119,7 +119,7 @@ fn the_format_is_what_it_was() {
     };
     let failure = Failure::Timeout;
     let measurement = Measurement::new().with("loss", 0.25).with_error("accuracy", 1.0, 0.5);
-    let golden: [(Entry, Kind, Option<u64>, &str); 12] = [
+    let golden: [(Entry, Kind, Option<u64>, &str); 14] = [
         (
             Entry::Opened(session),
             Kind::Opened,
@@ -156,7 +156,29 @@ fn the_format_is_what_it_was() {
             r#"{"member":1,"remedy":"fallback","reason":"it hung"}"#,
         ),
         (
-            Entry::Study(Record::Reported { trial: TrialId(3), step: 7, measurement: measurement.clone() }),
+            Entry::Study(Record::EarlyStoppingBroke { remedy: Remedy::Restart, reason: "it hung".into() }),
+            Kind::EarlyStoppingBroke,
+            None,
+            r#"{"remedy":"restart","reason":"it hung"}"#,
+        ),
+        (
+            Entry::Study(Record::Reported {
+                trial: TrialId(3),
+                step: 8,
+                measurement: Measurement::new().with("loss", 0.5),
+                stop: Some("median at step 8: too bad".into()),
+            }),
+            Kind::Reported,
+            Some(3),
+            r#"{"trial":3,"step":8,"measurement":{"loss":0.5},"stop":"median at step 8: too bad"}"#,
+        ),
+        (
+            Entry::Study(Record::Reported {
+                trial: TrialId(3),
+                step: 7,
+                measurement: measurement.clone(),
+                stop: None,
+            }),
             Kind::Reported,
             Some(3),
             r#"{"trial":3,"step":7,"measurement":{"loss":0.25,"accuracy":{"value":1.0,"standard_error":0.5}}}"#,
@@ -217,7 +239,17 @@ fn the_format_is_what_it_was() {
             assert!(decode(kind, &body[..end], &space()).is_err());
         }
     }
-    let words = ["opened", "asked", "broke", "reported", "retried", "arrived", "finished", "closed"];
+    let words = [
+        "opened",
+        "asked",
+        "broke",
+        "early-stopping-broke",
+        "reported",
+        "retried",
+        "arrived",
+        "finished",
+        "closed",
+    ];
     assert_eq!(Kind::ALL.map(Kind::word), words);
     assert_eq!(words.map(Kind::of), Kind::ALL.map(Some));
     assert_eq!(Kind::of("dreamt"), None);

@@ -101,6 +101,7 @@ pub(super) fn unknown(bench: &Bench<'_>) -> Finding {
     const UNKNOWN: &str = "no_plugin_has_this_option";
     let problem = match bench.target.about.role {
         Role::Strategy => bench.usual_problem()?,
+        Role::EarlyStopping => fitting_problem(bench)?,
         // whether the problem fits does not matter: the option is wrong in any case
         Role::Objective => match fitting_problem(bench) {
             Ok(problem) => problem,
@@ -128,6 +129,7 @@ fn fitting_problem(bench: &Bench<'_>) -> Result<Problem, Ending> {
     match bench.target.about.role {
         Role::Strategy => bench.usual_problem(),
         Role::Objective => bench.objective().map(|(_, problem)| problem),
+        Role::EarlyStopping => super::ruling::problem(1),
     }
 }
 

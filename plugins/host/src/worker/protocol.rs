@@ -23,7 +23,7 @@ pub const RECOMMEND: &str = "recommend";
 pub enum Request {
     /// The first line of a process.
     Hello(Greeting),
-    /// Makes a strategy or an objective; what was made before is dropped.
+    /// Makes a strategy, an objective or an early-stopping rule; what was made before is dropped.
     Create(Creation),
     /// Asks a strategy.
     Ask(Question),
@@ -38,6 +38,10 @@ pub enum Request {
     },
     /// Asks a strategy what it would choose for good.
     Recommend {},
+    /// Tells an early-stopping rule what a running trial reported.
+    Reported(ReportedLosses),
+    /// Tells an early-stopping rule how a trial ended.
+    Finished(FinishedTrial),
     /// Has an objective evaluate a point.
     Evaluate(Evaluation),
     /// Ends the evaluation that is under way. It has no answer.
@@ -50,7 +54,7 @@ pub enum Request {
 pub enum Reply {
     /// To hello.
     Hello(Introduction),
-    /// To create, tell and restore.
+    /// To create, tell, restore and finished.
     Ok {},
     /// To ask.
     Suggestions(Vec<SuggestedPoint>),
@@ -61,6 +65,12 @@ pub enum Reply {
     },
     /// To recommend: best first.
     Recommendations(Vec<RecommendedPoint>),
+    /// To reported.
+    Ruling {
+        /// Why the trial is to end, in words; without it, the trial goes on.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        stop: Option<String>,
+    },
     /// To evaluate.
     Measurement(Metrics),
     /// To anything.
@@ -127,14 +137,15 @@ pub struct Introduction {
     /// The version of the library boundary that it was built for; libraries only.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub abi: String,
-    /// What it offers.
+    /// What it offers. What has a role that the reader does not know is passed over.
+    #[serde(deserialize_with = "read_offers")]
     pub components: Vec<Offer>,
     /// What else it can do: `stop`, `recommend`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub features: Vec<String>,
 }
 
-/// One strategy or objective.
+/// One strategy, objective or early-stopping rule.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Offer {
     /// What it does.
@@ -248,6 +259,19 @@ pub struct RecommendedPoint {
     pub deviation: Number,
 }
 
+/// A plugin of tomorrow may offer what this host has no use for.
+fn read_offers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Offer>, D::Error> {
+    let said = Vec::<serde_json::Value>::deserialize(deserializer)?;
+    let is_known = |offer: &serde_json::Value| {
+        offer
+            .get("role")
+            .and_then(serde_json::Value::as_str)
+            .is_none_or(|role| crate::Role::ALL.iter().any(|known| known.to_string() == role))
+    };
+    let known = said.into_iter().filter(is_known);
+    known.map(|offer| serde_json::from_value(offer).map_err(D::Error::custom)).collect()
+}
+
 /// No suggestion is lost for what was said beside it.
 fn read_prediction<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<PredictedValue>, D::Error> {
     let said = serde_json::Value::deserialize(deserializer)?;
@@ -259,6 +283,51 @@ fn read_prediction<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<
 pub struct News {
     /// Trials that ended, in order.
     pub observations: Vec<FinishedTrial>,
+}
+
+/// What a running trial reported, for an early-stopping rule.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ReportedLosses {
+    /// The trial's number.
+    pub trial: u64,
+    /// Epoch, iteration; increasing.
+    pub step: u64,
+    /// One per metric, minimised; null where it was not measured or is not finite.
+    pub losses: Vec<Number>,
+    /// One per outcome constraint.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub excesses: Vec<Number>,
+    /// How much of a full evaluation the trial uses.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fidelity: Option<f64>,
+}
+
+impl From<&abi::Report<'_>> for ReportedLosses {
+    fn from(report: &abi::Report<'_>) -> Self {
+        Self {
+            trial: report.trial,
+            step: report.step,
+            losses: numbers(&report.losses),
+            excesses: numbers(&report.excesses),
+            fidelity: Some(report.fidelity).filter(|fidelity| !fidelity.is_nan()),
+        }
+    }
+}
+
+impl From<&abi::Observation<'_>> for FinishedTrial {
+    fn from(raw: &abi::Observation<'_>) -> Self {
+        Self {
+            trial: raw.trial,
+            own: raw.own,
+            tag: raw.tag,
+            status: status_word(raw.status).to_owned(),
+            x: numbers(&raw.x),
+            losses: numbers(&raw.losses),
+            standard_errors: numbers(&raw.standard_errors),
+            excesses: numbers(&raw.excesses),
+            fidelity: Some(raw.fidelity).filter(|fidelity| !fidelity.is_nan()),
+        }
+    }
 }
 
 /// A trial that ended.

@@ -167,6 +167,8 @@ impl Worker {
             Request::Snapshot {} => self.snapshot(),
             Request::Restore { state } => self.restore(&state),
             Request::Recommend {} => self.recommend(),
+            Request::Reported(report) => self.reported(&report),
+            Request::Finished(trial) => self.finished(&trial),
             Request::Evaluate(evaluation) => self.evaluate(&evaluation),
             Request::Stop {} => Ok(Reply::Ok {}),
         };
@@ -236,35 +238,35 @@ impl Worker {
     }
 
     fn tell(&mut self, observations: &[protocol::FinishedTrial]) -> Result<Reply, Fault> {
-        struct Lists {
-            x: Vec<f64>,
-            losses: Vec<f64>,
-            standard_errors: Vec<f64>,
-            excesses: Vec<f64>,
-        }
-        let lists: Vec<Lists> = (observations.iter())
-            .map(|observation| Lists {
-                x: protocol::flat(&observation.x),
-                losses: protocol::flat(&observation.losses),
-                standard_errors: protocol::flat(&observation.standard_errors),
-                excesses: protocol::flat(&observation.excesses),
-            })
-            .collect();
-        let raw: Vec<abi::Observation<'_>> = (observations.iter().zip(&lists))
-            .map(|(observation, lists)| abi::Observation {
-                trial: observation.trial,
-                own: observation.own,
-                tag: observation.tag,
-                status: protocol::status_of(&observation.status),
-                x: RSlice::from_slice(&lists.x),
-                losses: RSlice::from_slice(&lists.losses),
-                standard_errors: RSlice::from_slice(&lists.standard_errors),
-                excesses: RSlice::from_slice(&lists.excesses),
-                fidelity: observation.fidelity.unwrap_or(f64::NAN),
-                ext: RStr::empty(),
-            })
-            .collect();
+        let lists: Vec<Lists<'_>> = observations.iter().map(Lists::of).collect();
+        let raw: Vec<abi::Observation<'_>> = lists.iter().map(Lists::to_abi).collect();
         self.strategy()?.tell(RSlice::from_slice(&raw)).into_result()?;
+        Ok(Reply::Ok {})
+    }
+
+    fn rule(&mut self) -> Result<&mut abi::BoxEarlyStopping, Fault> {
+        match &mut self.made {
+            Some(Made::EarlyStopping(rule)) => Ok(rule),
+            _ => Err(invalid("create an early-stopping rule first".into())),
+        }
+    }
+
+    fn reported(&mut self, report: &protocol::ReportedLosses) -> Result<Reply, Fault> {
+        let (losses, excesses) = (protocol::flat(&report.losses), protocol::flat(&report.excesses));
+        let raw = abi::Report {
+            trial: report.trial,
+            step: report.step,
+            losses: RSlice::from_slice(&losses),
+            excesses: RSlice::from_slice(&excesses),
+            fidelity: report.fidelity.unwrap_or(f64::NAN),
+            ext: RStr::empty(),
+        };
+        let stop = self.rule()?.reported(raw).into_result()?;
+        Ok(Reply::Ruling { stop: stop.into_option().map(String::from) })
+    }
+
+    fn finished(&mut self, trial: &protocol::FinishedTrial) -> Result<Reply, Fault> {
+        self.rule()?.finished(Lists::of(trial).to_abi()).into_result()?;
         Ok(Reply::Ok {})
     }
 
@@ -314,6 +316,42 @@ impl Worker {
         match objective.evaluate(assignment, context) {
             RResult::ROk(readings) => Ok(Reply::Measurement(Metrics::from_owned(&readings))),
             RResult::RErr(fault) => Err(fault),
+        }
+    }
+}
+
+/// A trial that ended, with its numbers as the boundary's slices can point at them.
+struct Lists<'a> {
+    trial: &'a protocol::FinishedTrial,
+    x: Vec<f64>,
+    losses: Vec<f64>,
+    standard_errors: Vec<f64>,
+    excesses: Vec<f64>,
+}
+
+impl<'a> Lists<'a> {
+    fn of(trial: &'a protocol::FinishedTrial) -> Self {
+        Self {
+            trial,
+            x: protocol::flat(&trial.x),
+            losses: protocol::flat(&trial.losses),
+            standard_errors: protocol::flat(&trial.standard_errors),
+            excesses: protocol::flat(&trial.excesses),
+        }
+    }
+
+    fn to_abi(&self) -> abi::Observation<'_> {
+        abi::Observation {
+            trial: self.trial.trial,
+            own: self.trial.own,
+            tag: self.trial.tag,
+            status: protocol::status_of(&self.trial.status),
+            x: RSlice::from_slice(&self.x),
+            losses: RSlice::from_slice(&self.losses),
+            standard_errors: RSlice::from_slice(&self.standard_errors),
+            excesses: RSlice::from_slice(&self.excesses),
+            fidelity: self.trial.fidelity.unwrap_or(f64::NAN),
+            ext: RStr::empty(),
         }
     }
 }

@@ -289,17 +289,7 @@ impl RemoteStrategy {
                     continue;
                 }
             }
-            told.push(FinishedTrial {
-                trial: raw.trial,
-                own: raw.own,
-                tag: raw.tag,
-                status: protocol::status_word(raw.status).to_owned(),
-                x: protocol::numbers(&raw.x),
-                losses: protocol::numbers(&raw.losses),
-                standard_errors: protocol::numbers(&raw.standard_errors),
-                excesses: protocol::numbers(&raw.excesses),
-                fidelity: Some(raw.fidelity).filter(|fidelity| !fidelity.is_nan()),
-            });
+            told.push(FinishedTrial::from(raw));
         }
         if told.is_empty() {
             return Ok(());

@@ -153,14 +153,14 @@ impl Strategy for MisbehavingStrategy {
 
 /// Sends this process the signal that a bad pointer would bring, again and again, as a bad pointer would: at the first
 /// one the standard library only takes its own handler away.
-fn die_of_signal() -> ! {
+pub fn die_of_signal() -> ! {
     let own = std::process::id().to_string();
     loop {
         let _ = std::process::Command::new("kill").args(["-SEGV", &own]).status();
     }
 }
 
-fn hang() -> ! {
+pub fn hang() -> ! {
     loop {
         std::thread::park();
     }

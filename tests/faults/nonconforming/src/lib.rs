@@ -1,17 +1,19 @@
-//! Strategies and objectives that conform to the contract, but for one misdeed each: for every case of
+//! Strategies, objectives and early-stopping rules that conform to the contract, but for one misdeed each: for every case of
 //! `ansatz plugins check` there is one that it catches, and that no other case does.
 //!
-//! `walker` has the strategies and `bowl` the objectives. What the glue of ansatz-core prevents for its authors is done
+//! `walker` has the strategies, `bowl` the objectives and `judge` the rules. What the glue of ansatz-core prevents for its authors is done
 //! by hand in `past_the_glue`, as a plugin in another language would.
 
 #![allow(unsafe_code, reason = "an exported symbol, written by hand because some components are")]
 #![allow(clippy::panic, reason = "panics are among the misdeeds")]
 
 mod bowl;
+mod judge;
 mod past_the_glue;
 mod walker;
 
 pub use bowl::Bowl;
+pub use judge::Judge;
 pub use walker::Walker;
 
 use ansatz_core::abi::abi_stable::library;
@@ -23,6 +25,7 @@ extern "C" fn components() -> RVec<ComponentRef> {
     walker::list(&mut components);
     past_the_glue::list(&mut components);
     bowl::list(&mut components);
+    judge::list(&mut components);
     components
 }
 

@@ -56,6 +56,7 @@ pub fn list(components: &mut RVec<ComponentRef>) {
             options_schema: parts.schema,
             create_strategy: RSome(parts.create),
             create_objective: RNone,
+            create_early_stopping: RNone,
         };
         components.push(component.leak_into_prefix());
     }

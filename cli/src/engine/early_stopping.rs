@@ -1,0 +1,235 @@
+//! The early-stopping rule of a study in motion: it hears every report and every end, and its verdicts become part of
+//! the reports that they answer.
+//!
+//! What it heard is kept, so that a rule that breaks can be made anew and hear it again. The report at which it broke
+//! is not told again: the trial goes on.
+
+use super::Engine;
+use crate::error::Error;
+use crate::plugins::LoadedEarlyStopping;
+use ansatz_core::study::{Record, Remedy, Study};
+use ansatz_core::{Measurement, Report, Ruling, TrialId, Verdict};
+use ansatz_plugin_host::{ForeignEarlyStopping, HostError, PluginFault};
+
+/// A rule with what it heard.
+pub(super) struct Stopper {
+    loaded: LoadedEarlyStopping,
+    /// `None` once it is asked no more.
+    rule: Option<ForeignEarlyStopping>,
+    /// While replaying: it no longer judges as recorded.
+    has_diverged: bool,
+    heard: Vec<Heard>,
+}
+
+enum Heard {
+    Reported(Report),
+    Finished(TrialId),
+}
+
+/// Where a rule that relives a study first judged differently than recorded.
+#[derive(Clone, Debug, PartialEq)]
+pub struct VerdictDifference {
+    /// Whose report it was about.
+    pub trial: TrialId,
+    /// The step that was reported.
+    pub step: u64,
+    /// Why the trial was stopped there, as recorded; `None`: it went on.
+    pub recorded: Option<String>,
+    /// The same as the rule judges now; or how it broke.
+    pub now: Result<Option<String>, String>,
+}
+
+impl Stopper {
+    pub fn new(mut loaded: LoadedEarlyStopping) -> Result<Self, HostError> {
+        let rule = Some(loaded.create(0)?);
+        Ok(Self { loaded, rule, has_diverged: false, heard: Vec::new() })
+    }
+
+    /// What it says of a report: why the trial is to end, or nothing.
+    fn judge(&mut self, report: Report) -> Result<Option<String>, PluginFault> {
+        let ruling = match &mut self.rule {
+            Some(rule) if !self.has_diverged => rule.reported(&report)?,
+            _ => Ruling::Continue,
+        };
+        let stop = match ruling {
+            Ruling::Continue => None,
+            Ruling::Stop(reason) => Some(format!("{} at step {}: {reason}", self.loaded.name(), report.step)),
+        };
+        self.heard.push(Heard::Reported(report));
+        Ok(stop)
+    }
+
+    fn tell(&mut self, study: &Study, trial: TrialId) -> Result<(), PluginFault> {
+        if let (Some(rule), false) = (&mut self.rule, self.has_diverged)
+            && let Some(observation) = study.observation(trial)
+        {
+            rule.finished(&observation)?;
+        }
+        self.heard.push(Heard::Finished(trial));
+        Ok(())
+    }
+
+    /// It begins anew and hears everything that went before; what it says of that changes nothing.
+    fn make_anew(&mut self, study: &Study) -> Result<(), String> {
+        self.rule = None; // the old one ends before the new one begins
+        self.has_diverged = false;
+        let made = self.loaded.create(study.early_stopping().renewal_count);
+        let mut rule = made.map_err(|error| error.to_string())?;
+        for heard in &self.heard {
+            let told = match heard {
+                Heard::Reported(report) => rule.reported(report).map(drop),
+                Heard::Finished(trial) => {
+                    study.observation(*trial).map_or(Ok(()), |observation| rule.finished(&observation))
+                }
+            };
+            told.map_err(|fault| fault.to_string())?;
+        }
+        self.rule = Some(rule);
+        Ok(())
+    }
+}
+
+impl Engine {
+    /// Whether somebody judges what trials report.
+    pub fn has_early_stopping(&self) -> bool {
+        self.stopper.is_some()
+    }
+
+    /// Where the early-stopping rule judged differently than recorded while the study was read back, for the first
+    /// time.
+    pub fn verdict_difference(&self) -> Option<&VerdictDifference> {
+        self.verdict_difference.as_ref()
+    }
+
+    /// Takes an intermediate report, and says whether the trial goes on. Nobody may act on a stop before `commit`.
+    pub fn report(&mut self, trial: TrialId, step: u64, measurement: Measurement) -> Result<Verdict, Error> {
+        if self.study.early_stop(trial).is_some() {
+            // it goes on against the verdict: what it measures does not count any more
+            return Ok(Verdict::Stop);
+        }
+        let (stop, fault) = match &mut self.stopper {
+            Some(stopper) if self.study.is_news(trial, step) => {
+                match stopper.judge(self.study.report(trial, step, &measurement)) {
+                    Ok(stop) => (stop, None),
+                    Err(fault) => (None, Some(fault)),
+                }
+            }
+            _ => (None, None),
+        };
+        let verdict = if stop.is_some() { Verdict::Stop } else { Verdict::Continue };
+        self.take(Record::Reported { trial, step, measurement, stop })?;
+        if let Some(fault) = fault {
+            self.mend_early_stopping(fault.to_string())?;
+        }
+        Ok(verdict)
+    }
+
+    /// Tells the rule that a trial ended.
+    pub(super) fn tell_early_stopping(&mut self, trial: TrialId) -> Result<(), Error> {
+        let Some(stopper) = &mut self.stopper else { return Ok(()) };
+        match stopper.tell(&self.study, trial) {
+            Ok(()) => Ok(()),
+            Err(fault) => self.mend_early_stopping(fault.to_string()),
+        }
+    }
+
+    /// The rule broke: it is made anew a few times, then nobody stops trials any more.
+    fn mend_early_stopping(&mut self, mut reason: String) -> Result<(), Error> {
+        loop {
+            let is_given_up = self.study.early_stopping().fault_count >= self.restart_count_max;
+            let remedy = if is_given_up { Remedy::LeaveOut } else { Remedy::Restart };
+            self.take(Record::EarlyStoppingBroke { remedy, reason: reason.clone() })?;
+            let Some(stopper) = &mut self.stopper else { return Ok(()) };
+            if is_given_up {
+                stopper.rule = None;
+                self.notices
+                    .push(format!("{reason}; it stops nothing any more, and trials run to their end"));
+                return Ok(());
+            }
+            let count = self.study.early_stopping().fault_count;
+            let most = self.restart_count_max;
+            self.notices.push(format!("{reason}; it is made anew ({count} of {most})"));
+            match stopper.make_anew(&self.study) {
+                Ok(()) => return Ok(()),
+                Err(next) => reason = next,
+            }
+        }
+    }
+
+    /// Before a record of the journal is taken into the study: lets the rule relive it. One that is about to break is
+    /// spared what broke it.
+    pub(super) fn relive_report(&mut self, record: &Record, later: &[Record]) {
+        let Record::Reported { trial, step, measurement, stop } = record else { return };
+        let Some(stopper) = self.stopper.as_mut().filter(|_| self.study.is_news(*trial, *step)) else {
+            return;
+        };
+        if breaks_next(later) {
+            return;
+        }
+        let report = self.study.report(*trial, *step, measurement);
+        let was_asked = stopper.rule.is_some() && !stopper.has_diverged;
+        let now = stopper.judge(report.clone());
+        if now.is_err() {
+            stopper.heard.push(Heard::Reported(report));
+        }
+        let is_same = now.as_ref().is_ok_and(|now| now.is_some() == stop.is_some());
+        if was_asked && !is_same {
+            stopper.has_diverged = true;
+            let fault = now.as_ref().err().map_or(String::new(), |fault| format!(" ({fault})"));
+            self.notices.push(format!(
+                "{} no longer judges as recorded at step {step} of trial {trial}{fault}: its plugin, or the machine, has changed. It starts afresh from all reports; the journal keeps what was recorded",
+                stopper.loaded.name()
+            ));
+            self.verdict_difference.get_or_insert(VerdictDifference {
+                trial: *trial,
+                step: *step,
+                recorded: stop.clone(),
+                now: now.map_err(|fault| fault.to_string()),
+            });
+        }
+    }
+
+    /// After a record was taken into the study: the same for ends of trials, and for what became of the rule.
+    pub(super) fn relive_end(&mut self, record: &Record, later: &[Record]) {
+        let Some(stopper) = &mut self.stopper else { return };
+        match record {
+            Record::Finished { trial, .. } => {
+                let ends = later.iter().position(|next| !matches!(next, Record::Broke { .. }));
+                if !breaks_next(&later[ends.unwrap_or(later.len())..])
+                    && stopper.tell(&self.study, *trial).is_err()
+                {
+                    // it will be made anew
+                    stopper.has_diverged = true;
+                    stopper.heard.push(Heard::Finished(*trial));
+                }
+            }
+            Record::EarlyStoppingBroke { remedy: Remedy::LeaveOut, .. } => stopper.rule = None,
+            Record::EarlyStoppingBroke { .. } => {
+                stopper.has_diverged = stopper.make_anew(&self.study).is_err();
+            }
+            _ => {}
+        }
+    }
+
+    /// After a replay: a rule that diverged, or had given up, is made anew.
+    pub(super) fn renew_early_stopping(&mut self) -> Result<(), Error> {
+        let Some(stopper) = &self.stopper else { return Ok(()) };
+        let reason = match (stopper.has_diverged, self.study.early_stopping().is_left_out) {
+            (_, true) => "the study was resumed",
+            (true, _) => "it no longer judges as recorded",
+            (false, false) => return Ok(()),
+        };
+        self.take(Record::EarlyStoppingBroke { remedy: Remedy::Renew, reason: reason.to_owned() })?;
+        let Some(stopper) = &mut self.stopper else { return Ok(()) };
+        match stopper.make_anew(&self.study) {
+            Ok(()) => Ok(()),
+            Err(message) => self.mend_early_stopping(message),
+        }
+    }
+}
+
+/// Whether the rule broke by what comes before these records.
+fn breaks_next(later: &[Record]) -> bool {
+    let broke = |remedy: &Remedy| matches!(remedy, Remedy::Restart | Remedy::LeaveOut);
+    matches!(later.first(), Some(Record::EarlyStoppingBroke { remedy, .. }) if broke(remedy))
+}

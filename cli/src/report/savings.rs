@@ -1,0 +1,94 @@
+//! What early stopping saved: steps that whole trials take, and those that were stopped did not.
+
+use ansatz_core::study::{Study, Trial};
+use serde_json::{Value, json};
+
+/// The steps of a whole trial like this one, as far as completed trials have shown.
+pub fn whole_steps(study: &Study, trial: &Trial) -> Option<u64> {
+    let is_like = |other: &&Trial| {
+        other.fidelity == trial.fidelity && other.outcome.as_ref().and_then(|o| o.completed()).is_some()
+    };
+    study.trials().iter().filter(is_like).filter_map(|other| other.last_step).max()
+}
+
+/// Where a trial was stopped: "step 3 of 20". `None` if it was not.
+pub fn place(study: &Study, trial: &Trial) -> Option<String> {
+    let step = trial.early_stop.as_ref()?.step;
+    let whole = whole_steps(study, trial).filter(|whole| *whole > step);
+    Some(match whole {
+        Some(whole) => format!("step {step} of {whole}"),
+        None => format!("step {step}"),
+    })
+}
+
+/// For people, a line on one trial that was stopped; empty for others.
+pub fn of_trial(study: &Study, trial: &Trial) -> String {
+    let (Some(stop), Some(place)) = (&trial.early_stop, place(study, trial)) else { return String::new() };
+    match whole_steps(study, trial).filter(|whole| *whole > stop.step) {
+        Some(whole) => format!("  stopped at {place}: {} steps saved\n", whole - stop.step),
+        None => format!("  stopped at {place}\n"),
+    }
+}
+
+/// Of a whole study.
+pub struct Savings {
+    stopped: usize,
+    /// Steps of the stopped trials.
+    reported: u64,
+    /// Steps that they would have taken more.
+    saved: u64,
+}
+
+impl Savings {
+    /// `None` where nothing ends trials early.
+    pub fn of(study: &Study) -> Option<Self> {
+        study.rules().early_stopping.as_ref()?;
+        let mut savings = Self { stopped: 0, reported: 0, saved: 0 };
+        for trial in study.trials() {
+            let Some(stop) = &trial.early_stop else { continue };
+            savings.stopped += 1;
+            savings.reported += stop.step;
+            savings.saved += whole_steps(study, trial).map_or(0, |whole| whole.saturating_sub(stop.step));
+        }
+        Some(savings)
+    }
+
+    /// For people: a line or two; empty where nothing ends trials early.
+    pub fn text(study: &Study) -> String {
+        let (Some(savings), Some(rule)) = (Self::of(study), &study.rules().early_stopping) else {
+            return String::new();
+        };
+        let Self { stopped, reported, saved } = savings;
+        let count = study.trials().len();
+        let mut text = match stopped {
+            0 => format!("{rule} stopped no trial early\n"),
+            _ => format!(
+                "{rule} stopped {stopped} of {count} trials early, after {reported} steps; {saved} more of whole trials were saved\n"
+            ),
+        };
+        let state = study.early_stopping();
+        if state.is_left_out {
+            text.push_str(&format!(
+                "  {rule} broke {} times, and stops nothing any more\n",
+                state.fault_count
+            ));
+        } else if state.fault_count > 0 {
+            text.push_str(&format!("  {rule} broke {} times, and was made anew\n", state.fault_count));
+        }
+        text
+    }
+
+    /// For programs; null where nothing ends trials early.
+    pub fn json(study: &Study) -> Value {
+        let Some(savings) = Self::of(study) else { return Value::Null };
+        let state = study.early_stopping();
+        json!({
+            "rule": study.rules().early_stopping,
+            "stopped": savings.stopped,
+            "steps": savings.reported,
+            "steps_saved": savings.saved,
+            "faults": state.fault_count,
+            "left_out": state.is_left_out,
+        })
+    }
+}

@@ -1,0 +1,79 @@
+//! The early-stopping rule.
+
+use crate::strategy::{die_of_signal, hang};
+use ansatz_core::rng::Rng;
+use ansatz_core::{
+    Capability, Descriptor, EarlyStopping, EarlyStoppingError, Observation, Problem, Report, Ruling,
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Options of the rule.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Options {
+    /// What it does wrong.
+    pub misdeed: Misdeed,
+    /// Only at reports (or ends, if that is where the misdeed is) of trials from this one on.
+    pub from: u64,
+}
+
+/// What it does wrong.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Misdeed {
+    /// Nothing.
+    #[default]
+    None,
+    /// Panics while it is made.
+    PanicInNew,
+    /// Panics at a report.
+    PanicAtReport,
+    /// Panics at the end of a trial.
+    PanicAtEnd,
+    /// Dies of a signal at a report.
+    Segfault,
+    /// Never answers a report.
+    Hang,
+}
+
+/// Lets every trial whose number is odd end at its third step, and misbehaves.
+pub struct MisbehavingRule {
+    options: Options,
+}
+
+impl EarlyStopping for MisbehavingRule {
+    const DESCRIPTOR: Descriptor = Descriptor {
+        name: "com.example.misbehaving-rule",
+        summary: "does what early-stopping rules should not, chosen by option",
+        capabilities: &[Capability::MultiObjective],
+    };
+    type Options = Options;
+
+    fn new(_: &Problem, options: Options, _: Rng) -> Result<Self, EarlyStoppingError> {
+        if options.misdeed == Misdeed::PanicInNew {
+            panic!("in new, as asked for");
+        }
+        Ok(Self { options })
+    }
+
+    fn reported(&mut self, report: &Report) -> Ruling {
+        match self.options.misdeed {
+            _ if report.trial.0 < self.options.from => {}
+            Misdeed::PanicAtReport => panic!("at a report, as asked for"),
+            Misdeed::Segfault => die_of_signal(),
+            Misdeed::Hang => hang(),
+            _ => {}
+        }
+        match report.trial.0 % 2 == 1 && report.step >= 3 {
+            true => Ruling::Stop("its number is odd".to_owned()),
+            false => Ruling::Continue,
+        }
+    }
+
+    fn finished(&mut self, observation: &Observation) {
+        if self.options.misdeed == Misdeed::PanicAtEnd && observation.trial.0 >= self.options.from {
+            panic!("at an end, as asked for");
+        }
+    }
+}
