@@ -132,8 +132,9 @@ impl Descent {
             })
             .collect();
         self.choices.update(layout, &chosen);
-        let steps: Vec<Step> =
-            (ranked.iter().enumerate()).map(|(rank, told)| self.step(told, rates.weights[rank], rank < parents)).collect();
+        let steps: Vec<Step> = (ranked.iter().enumerate())
+            .map(|(rank, told)| self.step(told, rates.weights[rank], rank < parents))
+            .collect();
         self.gaussian.update(rates, &steps)?;
         self.gaussian.limit_deviations(DEVIATION_MAX)?;
         for j in 0..layout.numbers.len() {

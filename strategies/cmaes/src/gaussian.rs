@@ -77,12 +77,7 @@ impl Gaussian {
         let scale = libm::exp(log_mean);
         covariance.iter_mut().for_each(|entry| *entry /= scale);
         let lengths = eigen.values.iter().map(|value| (value / scale).sqrt()).collect();
-        Some(Self {
-            covariance,
-            axes: eigen.vectors,
-            lengths,
-            ..Self::round(mean, scale.sqrt())
-        })
+        Some(Self { covariance, axes: eigen.vectors, lengths, ..Self::round(mean, scale.sqrt()) })
     }
 
     /// n.
@@ -94,7 +89,9 @@ impl Gaussian {
     pub(crate) fn draw(&self, rng: &mut Rng) -> Vec<f64> {
         let n = self.dimension_count();
         let mut step = vec![0.0; n];
-        for ((axis, length), z) in self.axes.chunks_exact(n.max(1)).zip(&self.lengths).zip(normal::draw(n, rng)) {
+        for ((axis, length), z) in
+            self.axes.chunks_exact(n.max(1)).zip(&self.lengths).zip(normal::draw(n, rng))
+        {
             for (sum, part) in step.iter_mut().zip(axis) {
                 *sum += length * z * part;
             }

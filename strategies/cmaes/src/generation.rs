@@ -157,7 +157,10 @@ mod tests {
         };
         assert_eq!(orders(&ranked(own.clone(), elsewhere(&[2.0, 7.0]), 3)), [0, 1, 2, 3, 4, 5]);
         assert_eq!(orders(&ranked(own.clone(), elsewhere(&[0.5, 1.0, 9.0]), 3)), [0, 100, 1, 101, 2, 3]);
-        assert_eq!(orders(&ranked(own.clone(), elsewhere(&[-4.0, -3.0, -2.0, -1.0]), 3)), [100, 101, 102, 0, 1, 2]);
+        assert_eq!(
+            orders(&ranked(own.clone(), elsewhere(&[-4.0, -3.0, -2.0, -1.0]), 3)),
+            [100, 101, 102, 0, 1, 2]
+        );
         let failed: Vec<Told> = (0..4).map(|order| told(Standing::Unmeasured, order)).collect();
         assert_eq!(orders(&ranked(failed, elsewhere(&[1.0]), 2)), [100, 0, 1, 2]);
     }

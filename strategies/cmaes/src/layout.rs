@@ -152,8 +152,7 @@ impl Layout {
             let domain = self.domain(choice.parameter_index);
             point.get(choice.parameter_index).map_or(0, |coordinate| index_of(domain, coordinate))
         };
-        let choices =
-            self.choices.iter().map(|choice| chosen(choice).min(choice.choice_count - 1)).collect();
+        let choices = self.choices.iter().map(|choice| chosen(choice).min(choice.choice_count - 1)).collect();
         Place { numbers, choices }
     }
 
@@ -161,7 +160,8 @@ impl Layout {
     /// stay.
     pub(crate) fn move_to(&self, place: &mut Place, point: &Point) {
         let (before, after) = (self.point(place), self.place(point));
-        let is_another = |index: usize| point.get(index).is_some_and(|value| before.get(index) != Some(value));
+        let is_another =
+            |index: usize| point.get(index).is_some_and(|value| before.get(index) != Some(value));
         for (j, number) in self.numbers.iter().enumerate() {
             if is_another(number.parameter_index) {
                 place.numbers[j] = after.numbers[j];
@@ -215,7 +215,7 @@ pub(crate) fn folded(value: f64) -> (f64, bool) {
 mod tests {
     use super::*;
     use ansatz_core::rng::Rng;
-    use ansatz_core::space::{Condition, Parameter, Scale, Test};
+    use ansatz_core::space::{Condition, Parameter, Scale};
     use rand::RngExt;
 
     fn layout() -> Layout {
@@ -233,8 +233,7 @@ mod tests {
                 Parameter::int("one", 4, 4),
                 Parameter::categorical("kind", ["a", "b", "c"]),
                 Parameter::bool("flag"),
-                Parameter::float("only_a", 0.0, 1.0)
-                    .when(Condition { parameter: "kind".into(), test: Test::Equals("a".to_owned().into()) }),
+                Parameter::float("only_a", 0.0, 1.0).when(Condition::equals("kind", "a".to_owned())),
             ])
             .unwrap(),
         )
@@ -294,7 +293,13 @@ mod tests {
 
     #[test]
     fn beyond_a_bound_stands_the_mirror_image() {
-        let images = [(0.25, 0.25, false), (-0.25, 0.25, true), (1.25, 0.75, true), (2.25, 0.25, false), (1.0, 1.0, false)];
+        let images = [
+            (0.25, 0.25, false),
+            (-0.25, 0.25, true),
+            (1.25, 0.75, true),
+            (2.25, 0.25, false),
+            (1.0, 1.0, false),
+        ];
         for (value, image, is_turned) in images {
             assert_eq!(folded(value), (image, is_turned), "{value}");
         }

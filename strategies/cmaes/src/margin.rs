@@ -179,9 +179,8 @@ mod tests {
     fn leaving(layout: &Layout, gaussian: &Gaussian, margin: &Margin, j: usize) -> (f64, f64) {
         let cell = layout.cell(j, gaussian.mean[j]).unwrap();
         let width = gaussian.deviations()[j] * margin.scales[j];
-        let beyond = |edge: Option<f64>| {
-            edge.map_or(0.0, |edge| upper_tail((gaussian.mean[j] - edge).abs() / width))
-        };
+        let beyond =
+            |edge: Option<f64>| edge.map_or(0.0, |edge| upper_tail((gaussian.mean[j] - edge).abs() / width));
         (beyond(cell.lower), beyond(cell.upper))
     }
 

@@ -45,7 +45,8 @@ impl Rates {
         let mu_eff = effective(&raw[..parent_count]);
         let mu_eff_negative = effective(&raw[parent_count..]);
         let c_1 = 2.0 / ((n + 1.3) * (n + 1.3) + mu_eff);
-        let c_mu = (2.0 * (0.25 + mu_eff + 1.0 / mu_eff - 2.0) / ((n + 2.0) * (n + 2.0) + mu_eff)).min(1.0 - c_1);
+        let c_mu =
+            (2.0 * (0.25 + mu_eff + 1.0 / mu_eff - 2.0) / ((n + 2.0) * (n + 2.0) + mu_eff)).min(1.0 - c_1);
         let negative_sum = (1.0 + c_1 / c_mu)
             .min(1.0 + 2.0 * mu_eff_negative / (mu_eff + 2.0))
             .min((1.0 - c_1 - c_mu) / (n * c_mu))
@@ -91,7 +92,9 @@ mod tests {
         assert!((rates.parents_effective - mu_eff).abs() < 1e-3);
         assert!((rates.weights[0] - 1.704_75 / 3.736_25).abs() < 1e-5);
         assert!((rates.rank_one - 2.0 / (11.3 * 11.3 + mu_eff)).abs() < 1e-6);
-        assert!((rates.rank_many - 2.0 * (0.25 + mu_eff + 1.0 / mu_eff - 2.0) / (144.0 + mu_eff)).abs() < 1e-5);
+        assert!(
+            (rates.rank_many - 2.0 * (0.25 + mu_eff + 1.0 / mu_eff - 2.0) / (144.0 + mu_eff)).abs() < 1e-5
+        );
         assert!((rates.step_path - (mu_eff + 2.0) / (mu_eff + 15.0)).abs() < 1e-4);
         assert!((rates.step_damping - 1.0 - rates.step_path).abs() < 1e-12);
         assert!((rates.normal_length - 3.084_7).abs() < 1e-3);

@@ -71,7 +71,9 @@ impl Restarts {
         self.regime = match policy {
             Policy::None => return None,
             Policy::Ipop => Regime::Large,
-            Policy::Bipop if self.regime == Regime::First || self.small_trials >= self.large_trials => Regime::Large,
+            Policy::Bipop if self.regime == Regime::First || self.small_trials >= self.large_trials => {
+                Regime::Large
+            }
             Policy::Bipop => Regime::Small,
         };
         if self.regime == Regime::Large {
@@ -125,7 +127,10 @@ mod tests {
             assert!(small <= large + trial_count);
         }
         assert!(sizes.len() > 3, "{sizes:?}");
-        assert!(sizes.iter().zip(1..).all(|(size, k)| *size == (10 << k).min(POPULATION_SIZE_MAX)), "{sizes:?}");
+        assert!(
+            sizes.iter().zip(1..).all(|(size, k)| *size == (10 << k).min(POPULATION_SIZE_MAX)),
+            "{sizes:?}"
+        );
     }
 
     #[test]

@@ -110,8 +110,7 @@ impl Search {
         let mut count = 0;
         while !space.is_feasible(&point) {
             if count == RESAMPLING_COUNT {
-                let repaired =
-                    space.repair(&point, &mut self.rng).or_else(|| space.sample(&mut self.rng))?;
+                let repaired = space.repair(&point, &mut self.rng).or_else(|| space.sample(&mut self.rng))?;
                 layout.move_to(&mut place, &repaired);
                 return Some((repaired, place, true));
             }
@@ -130,7 +129,8 @@ impl Search {
         {
             return Descent::new(layout, setting.population_size(), None, gaussian, choices);
         }
-        let plan = Plan { population_size: setting.population_size(), step_factor: 1.0, trial_count_max: None };
+        let plan =
+            Plan { population_size: setting.population_size(), step_factor: 1.0, trial_count_max: None };
         let mean = match setting.options.start {
             Start::Centre => vec![0.5; layout.numbers.len()],
             Start::Random => self.random_mean(layout),
@@ -206,11 +206,6 @@ impl Search {
         self.descent_number += 1;
         let mean = self.random_mean(&setting.layout);
         self.descent = Some(self.descent_from(setting, &plan, mean));
-    }
-
-    /// What the updates of the descent that is under way go by.
-    pub(crate) fn rates(&self) -> Option<Rates> {
-        self.descent.as_ref().map(Descent::rates)
     }
 
     /// Which descent is under way, from 0.

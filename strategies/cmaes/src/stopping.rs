@@ -53,13 +53,10 @@ impl History {
         self.median.push(sorted[(sorted.len() - 1) / 2]);
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.best.len()
-    }
-
     /// Whether a state that was read makes sense.
     pub(crate) fn is_sound(&self) -> bool {
-        self.best.len() == self.median.len() && !self.best.iter().chain(&self.median).any(|loss| loss.is_nan())
+        self.best.len() == self.median.len()
+            && !self.best.iter().chain(&self.median).any(|loss| loss.is_nan())
     }
 
     /// `patience`: 30 n / lambda.
@@ -173,7 +170,7 @@ mod tests {
     #[test]
     fn what_is_remembered_has_an_end() {
         let mut history = history((0..GENERATION_COUNT_MAX + 5).map(|k| k as f64));
-        assert_eq!((history.len(), history.best[0]), (GENERATION_COUNT_MAX, 5.0));
+        assert_eq!((history.best.len(), history.best[0]), (GENERATION_COUNT_MAX, 5.0));
         assert!(history.is_sound());
         history.best.pop();
         assert!(!history.is_sound());

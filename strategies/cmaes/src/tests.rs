@@ -6,8 +6,8 @@ use crate::{Cmaes, Options, Restarts, Start};
 use ansatz_core::rng::Rng;
 use ansatz_core::space::{Condition, Constraint, Parameter};
 use ansatz_core::{
-    Goal, Losses, Metric, Observation, ObservedResult, OutcomeConstraint, Pending, Point, Problem, Space, Strategy,
-    StrategyError, Suggestion, TrialId,
+    Goal, Losses, Metric, Observation, ObservedResult, OutcomeConstraint, Pending, Point, Problem, Side,
+    Space, Strategy, StrategyError, Suggestion, TrialId,
 };
 use rand::RngExt;
 
@@ -39,16 +39,15 @@ fn mixed() -> Problem {
     problem(Space::new(parameters, constraints).unwrap())
 }
 
-/// Something to minimise on any space: the squared distance from a place in each parameter's range.
+/// Something to minimise on any space, at best 0: the squared distance from a place in each parameter's range.
 fn distance(problem: &Problem, point: &Point) -> f64 {
-    let parameters = problem.space.parameters().iter().zip(point.coordinates());
     let part = |(parameter, coordinate): (&Parameter, Option<f64>)| {
-        coordinate.map_or(0.05, |value| {
-            let away = parameter.domain.to_unit(value) - 0.3;
-            away * away
-        })
+        let domain = &parameter.domain;
+        let away =
+            coordinate.map_or(0.0, |value| domain.to_unit(value) - domain.to_unit(domain.from_unit(0.3)));
+        away * away
     };
-    parameters.map(part).sum()
+    problem.space.parameters().iter().zip(point.coordinates()).map(part).sum()
 }
 
 fn completed(loss: f64) -> ObservedResult {
@@ -280,7 +279,7 @@ fn a_better_point_of_somebody_else_pulls_and_a_worse_one_does_not() {
 fn the_edge_of_what_is_allowed_is_found() {
     let mut problem = cube(3);
     problem.outcome_constraints =
-        vec![OutcomeConstraint { metric: "size".into(), at_least: None, at_most: Some(0.0) }];
+        vec![OutcomeConstraint { metric: "size".into(), side: Side::AtMost, bound: 0.0 }];
     let mut strategy = cmaes(&problem, Options::default(), 3);
     let mut best = f64::INFINITY;
     for trial in 0..600 {
@@ -345,14 +344,18 @@ fn spaces_of_one_kind_of_parameter_are_no_trouble() {
 fn what_it_cannot_do_is_said_with_what_can() {
     let mut problem = cube(2);
     problem.metrics.push(Metric { name: "time".into(), goal: Goal::Minimise });
-    let Err(StrategyError::Unsupported(message)) = Cmaes::new(&problem, Options::default(), Rng::new(1)) else {
+    let Err(StrategyError::Unsupported(message)) = Cmaes::new(&problem, Options::default(), Rng::new(1))
+    else {
         panic!("it took two metrics");
     };
     assert!(message.contains("bayesian") && message.contains("this study has 2"), "{message}");
     let refused = |options: Options| Cmaes::new(&cube(2), options, Rng::new(1)).err().map(|e| e.to_string());
     let usual = Options::default();
     let wrong = [
-        (Options { population_size: Some(3), ..usual.clone() }, "population_size must be 4 to 50000, found 3"),
+        (
+            Options { population_size: Some(3), ..usual.clone() },
+            "population_size must be 4 to 50000, found 3",
+        ),
         (Options { initial_step: 0.0, ..usual.clone() }, "initial_step must be 0.001 to 1, found 0"),
         (Options { initial_step: f64::NAN, ..usual.clone() }, "initial_step must be 0.001 to 1, found NaN"),
         (Options { tolerance: 0.5, ..usual.clone() }, "tolerance must be 0 to 0.1, found 0.5"),

@@ -51,7 +51,9 @@ pub(crate) fn promising(layout: &Layout, results: &mut [Told]) -> Option<(Gaussi
     let counted = |(j, choice): (usize, &crate::layout::Choice)| {
         // one more of each, so that none is excluded
         let mut counts = vec![1.0; choice.choice_count];
-        best.iter().filter(|told| told.activity.choices[j]).for_each(|told| counts[told.place.choices[j]] += 1.0);
+        best.iter()
+            .filter(|told| told.activity.choices[j])
+            .for_each(|told| counts[told.place.choices[j]] += 1.0);
         let total: f64 = counts.iter().sum();
         counts.iter().map(|count| count / total).collect()
     };
@@ -107,8 +109,7 @@ mod tests {
     #[test]
     fn what_is_inactive_does_not_pull() {
         let layout = layout();
-        let mut results: Vec<Told> =
-            (0..20).map(|k| told(&layout, k, 1.0, 0.3, 2.0, k as f64)).collect();
+        let mut results: Vec<Told> = (0..20).map(|k| told(&layout, k, 1.0, 0.3, 2.0, k as f64)).collect();
         results[0].activity.numbers[1] = false;
         results[0].place.numbers[1] = 0.5;
         let (gaussian, _) = promising(&layout, &mut results).unwrap();

@@ -7,9 +7,7 @@ fn felt(direction: Vec<f64>, weight: f64) -> Step {
 
 /// Ranked steps of a fixed pattern.
 fn pattern(generation: usize, rates: &Rates, n: usize) -> Vec<Step> {
-    let part = |i: usize, j: usize| {
-        ((generation * 31 + i * 17 + j * 7 + i * i * j) % 13) as f64 / 6.0 - 1.0
-    };
+    let part = |i: usize, j: usize| ((generation * 31 + i * 17 + j * 7 + i * i * j) % 13) as f64 / 6.0 - 1.0;
     let direction = |i: usize| (0..n).map(|j| part(i, j)).collect();
     rates.weights.iter().enumerate().map(|(i, weight)| felt(direction(i), *weight)).collect()
 }
@@ -57,7 +55,10 @@ fn samples_have_the_covariance() {
     }
     for (found, expected) in found.iter().zip(&covariance) {
         // five standard errors of the largest entry
-        assert!((found - expected).abs() < 5.0 * 0.09 * (2.0 / f64::from(count)).sqrt(), "{found} {expected}");
+        assert!(
+            (found - expected).abs() < 5.0 * 0.09 * (2.0 / f64::from(count)).sqrt(),
+            "{found} {expected}"
+        );
     }
     assert!(gaussian.deviations().iter().zip([0.2, 0.3, 0.1]).all(|(a, b)| (a - b).abs() < 1e-12));
     assert_eq!(Gaussian::of_covariance(vec![0.5; 2], vec![1.0, 2.0, 2.0, 1.0]), None, "not positive");
@@ -72,7 +73,8 @@ fn a_step_from_elsewhere_is_no_longer_than_usual_ones() {
         let direction: Vec<f64> = direction.iter().map(|part| part / gaussian.step).collect();
         let found = gaussian.shortened(direction.clone());
         // sqrt(2) + 4 / 4, in units of the deviations
-        let length = ((found[0] * gaussian.step / 0.2).powi(2) + (found[1] * gaussian.step / 0.01).powi(2)).sqrt();
+        let length =
+            ((found[0] * gaussian.step / 0.2).powi(2) + (found[1] * gaussian.step / 0.01).powi(2)).sqrt();
         assert!((length - 2_f64.sqrt() - 1.0).abs() < 1e-9, "{length}");
         assert!((found[0] * direction[1] - found[1] * direction[0]).abs() <= 1e-9 * direction[1].abs());
     }
@@ -115,7 +117,8 @@ fn no_deviation_stays_above_the_limit_and_correlations_stay() {
     gaussian.limit_deviations(0.6).unwrap();
     let deviations = gaussian.deviations();
     assert!((deviations[0] - 0.6).abs() < 1e-12 && (deviations[1] - 0.5).abs() < 1e-12);
-    let correlation = gaussian.step * gaussian.step * gaussian.covariance[1] / (deviations[0] * deviations[1]);
+    let correlation =
+        gaussian.step * gaussian.step * gaussian.covariance[1] / (deviations[0] * deviations[1]);
     assert!((correlation - 0.8).abs() < 1e-12);
 }
 
