@@ -2,6 +2,7 @@
 //! what came of them, and updates mean, covariance, margins and probabilities when a generation is complete.
 
 use crate::choices::{Choices, Chosen};
+use crate::directions::Directions;
 use crate::gaussian::{Gaussian, Step};
 use crate::generation::{Told, ranked};
 use crate::layout::{Layout, Place, folded};
@@ -32,6 +33,8 @@ pub(crate) struct Descent {
     /// Own results since the last update.
     results: Vec<Told>,
     history: History,
+    /// For the samples of the distribution as it is now.
+    directions: Directions,
     /// Generations in a row in which nothing was measured.
     unmeasured_count: u32,
 }
@@ -57,6 +60,7 @@ impl Descent {
             choices,
             results: Vec::new(),
             history: History::default(),
+            directions: Directions::default(),
             unmeasured_count: 0,
         }
     }
@@ -67,8 +71,9 @@ impl Descent {
     }
 
     /// A sample: x = m + sigma A y, and a choice each.
-    pub(crate) fn draw(&self, rng: &mut Rng) -> Place {
-        let mut numbers = self.gaussian.draw(rng);
+    pub(crate) fn draw(&mut self, rng: &mut Rng) -> Place {
+        let white = self.directions.draw(self.gaussian.dimension_count(), self.population_size, rng);
+        let mut numbers = self.gaussian.along(&white);
         for (j, part) in numbers.iter_mut().enumerate() {
             *part = self.gaussian.mean[j] + self.gaussian.step * self.margin.scales[j] * *part;
         }
@@ -91,6 +96,7 @@ impl Descent {
             return None;
         }
         let own = std::mem::take(&mut self.results);
+        self.directions.renew();
         let mut losses: Vec<f64> = own.iter().filter_map(|told| told.standing.loss()).collect();
         let ranked = ranked(own, std::mem::take(elsewhere), rates.parent_count);
         if !ranked.first().is_some_and(|told| told.standing.is_measured()) {
@@ -193,6 +199,7 @@ impl Descent {
             && self.results.len() < self.population_size
             && self.results.iter().all(|told| told.is_sound(layout))
             && self.history.is_sound()
+            && self.directions.is_sound(n)
     }
 }
 

@@ -4,10 +4,8 @@
 //! elsewhere are shortened as in Hansen 2011, "Injecting External Solutions Into CMA-ES" (arXiv 1110.4181). It knows nothing
 //! of the space: where the margins of whole numbers come in is `margin`, what is ranked is `generation`.
 
-use crate::normal;
 use crate::rates::Rates;
 use crate::symmetric_eigen;
-use ansatz_core::rng::Rng;
 use serde::{Deserialize, Serialize};
 
 /// No step size is above this, in units of the cube; far beyond it nothing but reflections would be seen.
@@ -85,13 +83,11 @@ impl Gaussian {
         self.mean.len()
     }
 
-    /// A step y from N(0, C), shape (n,).
-    pub(crate) fn draw(&self, rng: &mut Rng) -> Vec<f64> {
+    /// The step y = B D z of a direction z, both of shape (n,): from N(0, C) if z is from N(0, I).
+    pub(crate) fn along(&self, white: &[f64]) -> Vec<f64> {
         let n = self.dimension_count();
         let mut step = vec![0.0; n];
-        for ((axis, length), z) in
-            self.axes.chunks_exact(n.max(1)).zip(&self.lengths).zip(normal::draw(n, rng))
-        {
+        for ((axis, length), z) in self.axes.chunks_exact(n.max(1)).zip(&self.lengths).zip(white) {
             for (sum, part) in step.iter_mut().zip(axis) {
                 *sum += length * z * part;
             }

@@ -8,6 +8,7 @@
 
 mod choices;
 mod descent;
+mod directions;
 mod gaussian;
 mod generation;
 mod layout;

@@ -32,7 +32,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             population_size: None,
-            initial_step: 0.2,
+            initial_step: 1.0 / 6.0,
             start: Start::Centre,
             warm_start: true,
             restarts: Restarts::Bipop,

@@ -70,11 +70,6 @@ impl Rates {
             decomposition_interval: interval.floor().max(1.0) as u64,
         }
     }
-
-    /// lambda.
-    pub(crate) fn population_size(&self) -> usize {
-        self.weights.len()
-    }
 }
 
 #[cfg(test)]

@@ -1,4 +1,6 @@
 use super::*;
+use crate::normal;
+use ansatz_core::rng::Rng;
 use rand::RngExt;
 
 fn felt(direction: Vec<f64>, weight: f64) -> Step {
@@ -48,7 +50,7 @@ fn samples_have_the_covariance() {
     let count = 40_000;
     let mut found = [0.0; 9];
     for _ in 0..count {
-        let step = gaussian.draw(&mut rng);
+        let step = gaussian.along(&normal::draw(gaussian.dimension_count(), &mut rng));
         for (at, sum) in found.iter_mut().enumerate() {
             *sum += gaussian.step * gaussian.step * step[at / 3] * step[at % 3] / f64::from(count);
         }
@@ -130,8 +132,13 @@ fn random_ranks_never_break_the_covariance() {
         let mut rng = Rng::new(n as u64);
         let mut gaussian = Gaussian::round(vec![0.5; n], 0.2);
         for generation in 0..2000 {
-            let mut steps: Vec<Step> =
-                rates.weights.iter().map(|weight| felt(gaussian.draw(&mut rng), *weight)).collect();
+            let mut steps: Vec<Step> = rates
+                .weights
+                .iter()
+                .map(|weight| {
+                    felt(gaussian.along(&normal::draw(gaussian.dimension_count(), &mut rng)), *weight)
+                })
+                .collect();
             if generation % 3 == 0 {
                 // all on one line, and far away
                 steps.iter_mut().for_each(|step| step.direction = gaussian.shortened(vec![1e9; n]));
