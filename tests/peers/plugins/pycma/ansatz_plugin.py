@@ -1,1 +1,0 @@
-../../../../plugins/python/ansatz_plugin.py
