@@ -196,6 +196,8 @@ impl Descent {
             && self.gaussian.is_sound(n)
             && self.margin.is_sound(n)
             && self.choices.is_sound(layout)
+            && self.trial_count < u64::MAX / 2
+            && self.unmeasured_count < UNMEASURED_MAX
             && self.results.len() < self.population_size
             && self.results.iter().all(|told| told.is_sound(layout))
             && self.history.is_sound()

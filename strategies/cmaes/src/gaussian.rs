@@ -135,10 +135,11 @@ impl Gaussian {
         // equations 41 and 42: the sum of the good steps moves the mean, where it is felt
         let mut together = vec![0.0; n];
         for step in steps.iter().filter(|step| step.weight > 0.0) {
-            for j in 0..n {
-                together[j] += step.weight * step.direction[j];
-                if step.is_felt[j] {
-                    self.mean[j] += self.step * step.weight * step.direction[j];
+            let parts = step.direction.iter().zip(&step.is_felt);
+            for ((sum, mean), (part, is_felt)) in together.iter_mut().zip(&mut self.mean).zip(parts) {
+                *sum += step.weight * part;
+                if *is_felt {
+                    *mean += self.step * step.weight * part;
                 }
             }
         }
@@ -268,6 +269,7 @@ impl Gaussian {
             && self.step.is_finite()
             && self.step > 0.0
             && self.decomposed_at <= self.generation
+            && self.generation < u64::MAX / 2
     }
 }
 

@@ -67,14 +67,14 @@ impl Margin {
     pub(crate) fn correct(&mut self, layout: &Layout, gaussian: &mut Gaussian) {
         let alpha = margin(layout.margin_count());
         let deviations = gaussian.deviations();
-        for j in 0..deviations.len() {
+        for (j, deviation) in deviations.into_iter().enumerate() {
             let Some(cell) = layout.cell(j, gaussian.mean[j]) else { continue };
             match (cell.lower, cell.upper) {
                 (Some(lower), Some(upper)) => {
-                    self.correct_within(j, (lower, upper), &mut gaussian.mean[j], deviations[j], alpha);
+                    self.correct_within(j, (lower, upper), &mut gaussian.mean[j], deviation, alpha);
                 }
                 (Some(edge), None) | (None, Some(edge)) => {
-                    self.correct_at_end(j, cell, edge, &mut gaussian.mean[j], deviations[j], alpha);
+                    self.correct_at_end(j, cell, edge, &mut gaussian.mean[j], deviation, alpha);
                 }
                 (None, None) => {}
             }

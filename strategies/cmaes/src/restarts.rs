@@ -63,10 +63,10 @@ impl Restarts {
         match self.regime {
             Regime::First => {}
             Regime::Large => {
-                self.large_trials += trial_count;
+                self.large_trials = self.large_trials.saturating_add(trial_count);
                 self.last_large_trials = trial_count;
             }
-            Regime::Small => self.small_trials += trial_count,
+            Regime::Small => self.small_trials = self.small_trials.saturating_add(trial_count),
         }
         self.regime = match policy {
             Policy::None => return None,
@@ -77,7 +77,7 @@ impl Restarts {
             Policy::Bipop => Regime::Small,
         };
         if self.regime == Regime::Large {
-            self.doublings += 1;
+            self.doublings = self.doublings.saturating_add(1);
             let population_size = self.large_population_size(population_size);
             return Some(Plan { population_size, step_factor: 1.0, trial_count_max: None });
         }

@@ -365,3 +365,29 @@ fn what_it_cannot_do_is_said_with_what_can() {
     }
     assert_eq!(refused(Options { start: Start::Random, ..usual }), None);
 }
+
+/// Every byte of a state wrong in turn: refused, or a state that can be gone on with.
+#[test]
+fn damaged_states_are_refused_or_harmless() {
+    let problem = mixed();
+    let mut strategy = cmaes(&problem, Options { population_size: Some(4), ..Options::default() }, 3);
+    run(&mut strategy, 30, |point| distance(&problem, point));
+    strategy.ask(2, &Pending::NONE).unwrap();
+    let state = strategy.snapshot().unwrap().unwrap();
+    let mut taken = 0;
+    for at in 0..state.len() {
+        let mut damaged = state.clone();
+        damaged[at] ^= 0x7f;
+        let mut again = cmaes(&problem, Options { population_size: Some(4), ..Options::default() }, 3);
+        if again.restore(&damaged).is_ok() {
+            taken += 1;
+            for trial in 0..20 {
+                let Ok(suggestions) = again.ask(1, &Pending::NONE) else { break };
+                assert_eq!(problem.space.check(&suggestions[0].point), Ok(()));
+                let loss = distance(&problem, &suggestions[0].point);
+                again.tell(&[observation(trial, &suggestions[0], completed(loss))]).unwrap();
+            }
+        }
+    }
+    assert!(taken > 0 && taken < state.len(), "{taken} of {}", state.len());
+}
