@@ -222,7 +222,7 @@ fn useless_results_are_survived() {
         |_| ObservedResult::Failed,
         |_| ObservedResult::Stopped(None),
         |_| completed(1.0),
-        |trial| completed(if trial % 2 == 0 { 1e300 } else { -1e300 }),
+        |trial| completed(if trial.is_multiple_of(2) { 1e300 } else { -1e300 }),
         |trial| completed(f64::MIN_POSITIVE * trial as f64),
     ];
     for problem in [cube(3), mixed()] {

@@ -64,8 +64,9 @@ fn a_generation_without_a_measurement_changes_nothing_and_the_third_is_the_last(
     let mut rng = Rng::new(1);
     let mut descent = descent(&layout, 0.5, 0.2);
     let before = descent.gaussian.clone();
-    let failed =
-        |_: &Place, order: u64| if order % 2 == 0 { Standing::Unmeasured } else { Standing::Stopped };
+    let failed = |_: &Place, order: u64| {
+        if order.is_multiple_of(2) { Standing::Unmeasured } else { Standing::Stopped }
+    };
     assert_eq!(generation(&mut descent, &layout, &mut rng, failed), None);
     assert_eq!(generation(&mut descent, &layout, &mut rng, failed), None);
     assert_eq!(descent.gaussian, before);
