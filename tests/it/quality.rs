@@ -58,6 +58,22 @@ fn the_model_comes_closer_than_random_search_on_hartmann6() {
     }
 }
 
+/// Where trials are many, `cmaes` needs no model: medians of 21 seeds after 300 trials, against random search.
+#[test]
+fn the_adapted_distribution_comes_closer_than_random_search() {
+    if !slow_tests_run() {
+        return;
+    }
+    let valley = Function { name: "rosenbrock", bounds: vec![(-5.0, 10.0); 4] };
+    for (function, factor) in [(branin(), 1e4), (hartmann6(), 5.0), (valley, 20.0)] {
+        let median_of =
+            |strategy| median((0..21).map(|seed| regret(strategy, &function, 300, seed)).collect());
+        let (found, chance) = (median_of("cmaes"), median_of("random"));
+        println!("{} cmaes: {found:.2e}, random search {chance:.2e}", function.name);
+        assert!(factor * found <= chance, "{}: {found:.2e}, random search {chance:.2e}", function.name);
+    }
+}
+
 /// A function, the same bounds for each of so many parameters, and what the median regret after 60 trials must be at
 /// most: where the function is as published, and where each seed moves it and adds a constant. A recipe that profits
 /// from a minimum of 0 or in the middle of the space fails the second.

@@ -5,9 +5,10 @@ use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
 use std::path::PathBuf;
 
 /// The packages whose plugins ship with Ansatz.
-pub const SHIPPED: [&str; 11] = [
+pub const SHIPPED: [&str; 12] = [
     "ansatz-strategy-annealing",
     "ansatz-strategy-bayesian",
+    "ansatz-strategy-cmaes",
     "ansatz-strategy-grid",
     "ansatz-strategy-random",
     "ansatz-strategy-sobol",
