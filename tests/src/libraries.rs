@@ -5,12 +5,13 @@ use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
 use std::path::PathBuf;
 
 /// The packages whose plugins ship with Ansatz.
-pub const SHIPPED: [&str; 8] = [
+pub const SHIPPED: [&str; 9] = [
     "ansatz-strategy-annealing",
     "ansatz-strategy-bayesian",
     "ansatz-strategy-grid",
     "ansatz-strategy-random",
     "ansatz-strategy-sobol",
+    "ansatz-strategy-tpe",
     "ansatz-objective-command",
     "ansatz-objective-digits",
     "ansatz-objective-synthetic",
