@@ -1,18 +1,25 @@
-//! Of trials that no other of them dominates, those that together dominate the most.
+//! Of trials that no other of them dominates, those that together dominate the most or please the most.
 
-use ansatz_surrogate::{hypervolume, reference_point};
+use ansatz_sampling::Sobol;
+use ansatz_surrogate::{augmented_chebyshev, hypervolume, reference_point, simplex_weights};
 
 use crate::history::{Lesson, Told};
 
-/// Front points beyond this many are thinned by their crowding before hypervolumes are compared.
-const POOL_MAX: usize = 128;
-/// More metrics than this are told apart by crowding alone.
-const METRIC_COUNT_MAX: usize = 4;
+/// More of them are thinned by their crowding before hypervolumes are compared.
+const VOLUME_POOL_MAX: usize = 128;
+/// With more metrics than this hypervolumes take too long, and preferences are compared.
+const VOLUME_METRIC_COUNT_MAX: usize = 4;
+/// Of more trials than this, so many evenly spaced ones have their preferences compared.
+const PREFERENCE_POOL_MAX: usize = 512;
+/// How many weightings of the metrics stand for all of them.
+const PREFERENCE_COUNT: usize = 128;
 
 /// Brings the best `count` of mutually non-dominated trials to the front of `ties`.
 ///
 /// Greedily by the hypervolume that each adds to those before (Guerreiro, Fonseca and Paquete 2016), measured in ranges of
-/// the metrics; with many metrics by crowding distance (Deb, Pratap, Agarwal and Meyarivan 2002).
+/// the metrics. With many metrics by how much each lowers the mean over weightings of the least augmented Chebyshev value,
+/// the R2 indicator (Brockhoff, Wagner and Trautmann 2012): crowding, which is as quick, keeps the ends of the front, and with
+/// five metrics nearly everything is an end.
 pub(crate) fn select(told: &[Told], ties: &mut Vec<usize>, count: usize) {
     if count >= ties.len() {
         return;
@@ -23,16 +30,18 @@ pub(crate) fn select(told: &[Told], ties: &mut Vec<usize>, count: usize) {
     };
     let rows: Vec<&[f64]> = ties.iter().map(|index| losses(*index)).collect();
     let metric_count = rows.first().map_or(0, |row| row.len());
-    let pool_count = POOL_MAX.max(2 * count).min(ties.len());
-    let by_crowding = crowded_last(&rows);
-    let mut pool: Vec<usize> = by_crowding[..pool_count].to_vec();
-    if metric_count <= METRIC_COUNT_MAX {
-        let greedy = greedy_volume(&rows, &pool, count);
-        let rest: Vec<usize> = pool.iter().copied().filter(|place| !greedy.contains(place)).collect();
-        pool = [greedy, rest].concat();
-    }
-    let order = pool.iter().chain(&by_crowding[pool_count..]);
-    *ties = order.map(|place| ties[*place]).collect();
+    let chosen = if metric_count <= VOLUME_METRIC_COUNT_MAX {
+        let pool_count = VOLUME_POOL_MAX.max(2 * count).min(rows.len());
+        greedy_volume(&rows, &crowded_last(&rows)[..pool_count], count)
+    } else {
+        let pool_count = PREFERENCE_POOL_MAX.max(count).min(rows.len());
+        let pool: Vec<usize> = (0..pool_count).map(|place| place * rows.len() / pool_count).collect();
+        greedy_preferences(&rows, &pool, count)
+    };
+    let mut is_chosen = vec![false; rows.len()];
+    chosen.iter().for_each(|place| is_chosen[*place] = true);
+    let rest = (0..rows.len()).filter(|place| !is_chosen[*place]);
+    *ties = chosen.iter().copied().chain(rest).map(|place| ties[place]).collect();
 }
 
 /// Places in `rows`, those with the most room around them first.
@@ -61,7 +70,7 @@ fn crowded_last(rows: &[&[f64]]) -> Vec<usize> {
 /// the last known volumes say which places need not be looked at again.
 fn greedy_volume(rows: &[&[f64]], pool: &[usize], count: usize) -> Vec<usize> {
     let points: Vec<&[f64]> = pool.iter().map(|place| rows[*place]).collect();
-    let Some(reference) = reference_point(&points, &points) else { return Vec::new() };
+    let Some(reference) = reference_point(&points, &points) else { return pool[..count].to_vec() };
     // In units of the distance to the reference, lest tiny or huge metrics leave the range of numbers.
     let lowest: Vec<f64> = (0..reference.len())
         .map(|metric| points.iter().map(|point| point[metric]).fold(f64::INFINITY, f64::min))
@@ -97,6 +106,48 @@ fn greedy_volume(rows: &[&[f64]], pool: &[usize], count: usize) -> Vec<usize> {
         chosen.push(place);
     }
     chosen.into_iter().map(|place| pool[place]).collect()
+}
+
+/// `count` places of the pool, each of which improves most on what those before offer to all weightings of the metrics.
+fn greedy_preferences(rows: &[&[f64]], pool: &[usize], count: usize) -> Vec<usize> {
+    let metric_count = rows.first().map_or(0, |row| row.len());
+    let extremes = |metric: usize| {
+        let losses = pool.iter().map(|place| rows[*place][metric]);
+        losses.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), loss| (low.min(loss), high.max(loss)))
+    };
+    let ranges: Vec<(f64, f64)> = (0..metric_count).map(extremes).collect();
+    let sequence = Sobol::new(metric_count.saturating_sub(1), 0);
+    let weightings: Vec<Vec<f64>> =
+        sequence.rows_from(0).take(PREFERENCE_COUNT).map(|row| simplex_weights(&row)).collect();
+    let values: Vec<Vec<f64>> = pool
+        .iter()
+        .map(|place| {
+            // Halved before they are subtracted: the range itself may be infinite.
+            let scaled: Vec<f64> = (rows[*place].iter().zip(&ranges))
+                .map(|(loss, (low, high))| {
+                    (0.5 * loss - 0.5 * low) / (0.5 * high - 0.5 * low).max(f64::MIN_POSITIVE)
+                })
+                .collect();
+            weightings.iter().map(|weights| augmented_chebyshev(&scaled, weights)).collect()
+        })
+        .collect();
+    let mut least = vec![f64::MAX / PREFERENCE_COUNT as f64; PREFERENCE_COUNT];
+    let mut is_open = vec![true; pool.len()];
+    let mut chosen = Vec::with_capacity(count);
+    while chosen.len() < count {
+        let mut best: Option<(f64, usize)> = None;
+        for place in (0..pool.len()).filter(|place| is_open[*place]) {
+            let total: f64 = least.iter().zip(&values[place]).map(|(least, value)| least.min(*value)).sum();
+            if best.is_none_or(|(other, _)| total < other) {
+                best = Some((total, place));
+            }
+        }
+        let Some((_, place)) = best else { break };
+        is_open[place] = false;
+        least.iter_mut().zip(&values[place]).for_each(|(least, value)| *least = least.min(*value));
+        chosen.push(pool[place]);
+    }
+    chosen
 }
 
 #[cfg(test)]
@@ -146,8 +197,8 @@ mod tests {
     }
 
     #[test]
-    fn large_fronts_and_many_metrics_are_thinned_evenly() {
-        for (metric_count, count) in [(2, 400), (6, 40)] {
+    fn large_fronts_are_thinned_evenly() {
+        for (metric_count, count) in [(2, 400), (3, 200)] {
             let told = front(metric_count, count);
             let mut ties: Vec<usize> = (0..count).collect();
             select(&told, &mut ties, 10);
@@ -163,10 +214,31 @@ mod tests {
         }
     }
 
+    /// Every trial with six metrics but the last two is worst in five of them and best in one; those are good in all.
+    #[test]
+    fn of_many_metrics_what_is_good_in_all_is_chosen_first() {
+        let told: Vec<Told> = (0..8)
+            .map(|index| {
+                let loss =
+                    |metric: usize| if index >= 6 { 0.1 } else { f64::from(u8::from(metric != index)) };
+                let losses = (0..6).map(loss).collect();
+                let lesson = Lesson::Measured { losses, excesses: vec![] };
+                Told { point: Point::from_flat(&[index as f64]), lesson }
+            })
+            .collect();
+        let mut ties: Vec<usize> = (0..8).collect();
+        select(&told, &mut ties, 3);
+        assert_eq!(ties[0], 6);
+        ties.sort_unstable();
+        assert_eq!(ties, (0..8).collect::<Vec<_>>(), "nothing is lost");
+    }
+
     /// Equal losses, constant ones, and such that leave the range of numbers when multiplied.
     #[test]
     fn odd_losses_are_chosen_from_all_the_same() {
-        for rows in [[[1.0, 1.0]; 5], [[1e300, -1e300]; 5], [[0.0, 5e-324]; 5]] {
+        let rows_of = |a: f64, b: f64| [vec![a, b], vec![a, b, a, b, a]];
+        for row in [(1.0, 1.0), (1e308, -1e308), (0.0, 5e-324)].into_iter().flat_map(|(a, b)| rows_of(a, b)) {
+            let rows = vec![row; 5];
             let told: Vec<Told> = rows
                 .iter()
                 .map(|row| Told {
