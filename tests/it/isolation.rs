@@ -196,7 +196,7 @@ run = {{ slots = 3, trial_timeout = "300ms" }}
 #[test]
 fn isolated_or_not_a_study_is_the_same_bit_for_bit() {
     let with = |isolation: &str| {
-        let strategies: Vec<String> = ["bayesian", "annealing", "cmaes", "sobol"]
+        let strategies: Vec<String> = ["bayesian", "annealing", "cmaes", "sobol", "tpe"]
             .map(|name| format!("{{ plugin = \"{name}\", isolation = \"{isolation}\" }}"))
             .to_vec();
         let (scenario, ended) = run(&manifest(&strategies, 45, 1, ""));

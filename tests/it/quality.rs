@@ -1,4 +1,4 @@
-//! What the model-based strategy is for: with the same number of trials it comes much closer to the optimum
+//! What the model-based strategies are for: with the same number of trials it comes much closer to the optimum
 //! than random search. Seeds are fixed, so these numbers repeat; they are medians over several studies.
 
 use crate::scenario;
@@ -17,15 +17,21 @@ fn regrets(strategy: &str, function: &Function, study_count: u64) -> Vec<f64> {
     values
 }
 
-/// Checks that the median regret of random search is at least 20 times that of the model.
+/// Checks that the median regret of random search is at least 20 times that of `bayesian`.
 #[track_caller]
 fn beats_random(function: &Function, study_count: u64) {
+    beats_random_by(20.0, "bayesian", function, study_count);
+}
+
+/// Checks that the median regret of random search is at least so many times that of a strategy.
+#[track_caller]
+fn beats_random_by(factor: f64, strategy: &str, function: &Function, study_count: u64) {
     // random studies take milliseconds: many of them, so that chance is in their median no more
     let random = median(regrets("random", function, 41));
-    let model = median(regrets("bayesian", function, study_count));
+    let model = median(regrets(strategy, function, study_count));
     assert!(
-        random >= 20.0 * model,
-        "{}: median regret {model:.2e}, of random search {random:.2e}",
+        random >= factor * model,
+        "{}: median regret of {strategy} {model:.2e}, of random search {random:.2e}",
         function.name
     );
 }
@@ -72,6 +78,12 @@ fn the_adapted_distribution_comes_closer_than_random_search() {
         println!("{} cmaes: {found:.2e}, random search {chance:.2e}", function.name);
         assert!(factor * found <= chance, "{}: {found:.2e}, random search {chance:.2e}", function.name);
     }
+}
+
+#[test]
+fn densities_come_closer_than_random_search() {
+    beats_random_by(8.0, "tpe", &branin(), 11);
+    beats_random_by(3.0, "tpe", &hartmann6(), 11);
 }
 
 /// A function, the same bounds for each of so many parameters, and what the median regret after 60 trials must be at

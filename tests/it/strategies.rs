@@ -5,7 +5,7 @@ use ansatz_core::study::Study;
 use ansatz_tests::StoredStudy;
 use std::path::Path;
 
-const STRATEGIES: [&str; 6] = ["grid", "random", "sobol", "annealing", "bayesian", "cmaes"];
+const STRATEGIES: [&str; 7] = ["grid", "random", "sobol", "annealing", "bayesian", "cmaes", "tpe"];
 
 /// A study on Branin's function, with two slots.
 fn branin(strategy: &str, seed: u64, trials: u64) -> String {

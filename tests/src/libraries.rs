@@ -5,13 +5,14 @@ use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
 use std::path::PathBuf;
 
 /// The packages whose plugins ship with Ansatz.
-pub const SHIPPED: [&str; 12] = [
+pub const SHIPPED: [&str; 13] = [
     "ansatz-strategy-annealing",
     "ansatz-strategy-bayesian",
     "ansatz-strategy-cmaes",
     "ansatz-strategy-grid",
     "ansatz-strategy-random",
     "ansatz-strategy-sobol",
+    "ansatz-strategy-tpe",
     "ansatz-early-stopping-median",
     "ansatz-early-stopping-patience",
     "ansatz-early-stopping-successive-halving",
