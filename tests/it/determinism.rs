@@ -120,7 +120,7 @@ fn an_adaptive_mix_that_was_killed_and_resumed_equals_one_that_was_not() {
     expect_same(&trials(&stormy), &calm_trials);
     // The one that learns is given more than a third, and everybody something.
     let count = |member| calm_trials.iter().filter(|(proposer, ..)| *proposer == member).count();
-    assert!(count(2) > 25 && count(0).min(count(1)) > 3, "{} {} {}", count(0), count(1), count(2));
+    assert!(count(2) > 20 && count(0).min(count(1)) > 1, "{} {} {}", count(0), count(1), count(2));
     let shown = calm.ansatz(&["show"]).expect(0).stdout;
     assert!(shown.contains("next share"), "{shown}");
     let strategies = calm.ansatz(&["show", "--json"]).expect(0).json()["strategies"].clone();
