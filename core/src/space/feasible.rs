@@ -11,8 +11,46 @@ const REJECTION_MAX: usize = 100;
 const REPAIR_START_MAX: usize = 50;
 /// Violated rules that one repair mends before it gives up.
 const REPAIR_ROUND_MAX: usize = 200;
+/// Draws before `sample_unseen` walks through a finite space.
+const DRAW_COUNT_MAX: usize = 200;
+/// Combinations of the largest space that it walks through.
+const WALK_COUNT_MAX: u64 = 1 << 20;
 
 impl Space {
+    /// How many combinations of values there are, inactive ones counted; `None` if the space is not finite or the number
+    /// does not fit.
+    pub fn combination_count(&self) -> Option<u64> {
+        let counts = self.parameters().iter().map(|parameter| parameter.domain.value_count());
+        counts.into_iter().try_fold(1_u64, |product, count| product.checked_mul(count?))
+    }
+
+    /// The point of a combination of a finite space, by an index below their number; not always feasible. Where parameters
+    /// are inactive several combinations give the same point.
+    pub fn combination(&self, mut index: u64) -> Point {
+        let coordinates = self.parameters().iter().map(|parameter| {
+            let count = parameter.domain.value_count().unwrap_or(1).max(1);
+            let level = index % count;
+            index /= count;
+            parameter.domain.nth(level)
+        });
+        self.assemble(coordinates.collect())
+    }
+
+    /// A feasible point that was not seen. Where chance finds none, a finite space of up to a million combinations is
+    /// walked through; `None` if it is used up.
+    pub fn sample_unseen(&self, is_seen: impl Fn(&Point) -> bool, rng: &mut Rng) -> Option<Point> {
+        for _ in 0..DRAW_COUNT_MAX {
+            if let Some(point) = self.sample(rng).filter(|point| !is_seen(point)) {
+                return Some(point);
+            }
+        }
+        let count = self.combination_count().filter(|count| *count <= WALK_COUNT_MAX)?;
+        let first = rng.random_range(0..count.max(1));
+        (0..count)
+            .map(|offset| self.combination((first + offset) % count))
+            .find(|point| self.is_feasible(point) && !is_seen(point))
+    }
+
     /// A feasible point, uniform in the unit cube where that is possible: by rejection first, and where
     /// the constraints leave little room by repairing draws (no longer exactly uniform). `None` if no
     /// feasible point was found: the constraints probably contradict each other.

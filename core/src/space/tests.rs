@@ -1,6 +1,7 @@
 use super::*;
 use crate::rng::Rng;
 use rand::RngExt;
+use std::collections::HashSet;
 
 /// A random space with every kind of parameter, and conditions of any depth.
 fn random_space(rng: &mut Rng) -> Space {
@@ -227,4 +228,31 @@ fn samples_and_repairs_are_feasible_and_cover_the_feasible_part() {
     assert_eq!(seen, [true; 2]);
     let impossible = Space::new(parameters(), vec![constraint("x1 + x2 >= 3")]).unwrap();
     assert_eq!(impossible.sample(&mut rng), None);
+}
+
+#[test]
+fn every_combination_is_a_point_and_unseen_ones_are_found_until_none_is_left() {
+    let space = Space::new(
+        vec![
+            Parameter::int("layers", 1, 3),
+            Parameter::categorical("kind", ["a", "b"]),
+            Parameter::int("width", 0, 3).when(Condition::equals("kind", "b")),
+        ],
+        vec![Constraint::parse("layers + width <= 4").unwrap()],
+    )
+    .unwrap();
+    assert_eq!(space.combination_count(), Some(24));
+    let feasible: HashSet<Point> =
+        (0..24).map(|index| space.combination(index)).filter(|point| space.is_feasible(point)).collect();
+    // Three of kind a, and of kind b four, three and two widths.
+    assert_eq!(feasible.len(), 3 + 4 + 3 + 2);
+    let mut rng = Rng::new(3);
+    let mut seen = HashSet::new();
+    while let Some(point) = space.sample_unseen(|point| seen.contains(point), &mut rng) {
+        assert!(feasible.contains(&point) && seen.insert(point));
+    }
+    assert_eq!(seen, feasible);
+    let endless = Space::of(vec![Parameter::float("x", 0.0, 1.0)]).unwrap();
+    assert_eq!(endless.combination_count(), None);
+    assert!(endless.sample_unseen(|_| true, &mut rng).is_none());
 }

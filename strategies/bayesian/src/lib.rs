@@ -32,7 +32,7 @@ use serde::{Deserialize, Serialize};
 
 use acquisition::{AcquisitionFunction, AllowedImprovement};
 use history::Told;
-use maximise::{Maximiser, Seen, draw_unseen};
+use maximise::{Maximiser, Seen};
 use models::{Fits, Models, SCALARISED_COUNT_MIN, Shape};
 use representation::Representation;
 
@@ -88,7 +88,7 @@ impl Bayesian {
                 return Some(point);
             }
         }
-        draw_unseen(&self.representation, seen, &mut self.state.rng)
+        encoding.space().sample_unseen(|point| seen.contains(point), &mut self.state.rng)
     }
 
     /// Brings the models up to date with what was told. A fit that fails leaves none, and the design goes on.
@@ -161,7 +161,9 @@ impl Bayesian {
             rng: &mut self.state.rng,
         };
         let found = maximiser.propose();
-        let Some(point) = found.or_else(|| draw_unseen(&self.representation, seen, &mut self.state.rng))
+        let space = self.representation.space();
+        let Some(point) =
+            found.or_else(|| space.sample_unseen(|point| seen.contains(point), &mut self.state.rng))
         else {
             return Ok(None);
         };

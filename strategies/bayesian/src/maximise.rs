@@ -17,10 +17,6 @@ use crate::representation::{Representation, Search};
 
 /// Finite spaces up to this size are searched completely.
 const COMPLETE_COUNT_MAX: u64 = 2048;
-/// Finite spaces up to this size are walked through when chance finds nothing new.
-const WALK_COUNT_MAX: u64 = 1 << 20;
-/// Random draws before that.
-const DRAW_COUNT_MAX: usize = 200;
 /// Points nearer than this in every coordinate of the cube are the same.
 const SAME_DISTANCE: f64 = 1e-7;
 /// Squared distance, in length scales, between the starts that are taken from the top.
@@ -141,7 +137,7 @@ impl Maximiser<'_> {
     fn all_points(&self) -> Vec<Candidate> {
         let mut known = HashSet::new();
         (0..self.representation.combination_count().unwrap_or(0))
-            .map(|index| self.representation.combination(index))
+            .map(|index| self.representation.space().combination(index))
             .filter(|point| self.representation.space().is_feasible(point) && !self.seen.contains(point))
             .filter(|point| known.insert(point.clone()))
             .map(|point| self.candidate(point))
@@ -481,20 +477,4 @@ impl Ascent {
         }
         self.descent.tell(-value, &self.scaled_gradient);
     }
-}
-
-/// A feasible point that was not seen, without a model. Where chance finds none, a finite space is walked through;
-/// `None` if it is used up.
-pub(crate) fn draw_unseen(representation: &Representation, seen: &Seen, rng: &mut Rng) -> Option<Point> {
-    let space = representation.space();
-    for _ in 0..DRAW_COUNT_MAX {
-        if let Some(point) = space.sample(rng).filter(|point| !seen.contains(point)) {
-            return Some(point);
-        }
-    }
-    let count = representation.combination_count().filter(|count| *count <= WALK_COUNT_MAX)?;
-    let first = rng.random_range(0..count.max(1));
-    (0..count)
-        .map(|offset| representation.combination((first + offset) % count))
-        .find(|point| space.is_feasible(point) && !seen.contains(point))
 }

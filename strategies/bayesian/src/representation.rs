@@ -77,9 +77,7 @@ impl Representation {
             })
             .collect();
         columns.extend(group_parameters.iter().map(|_| Column::Activity));
-        let combination_count = parameters
-            .iter()
-            .try_fold(1_u64, |product, parameter| product.checked_mul(parameter.domain.value_count()?));
+        let combination_count = space.combination_count();
         Self { encoding, columns, sources, group_parameters, feature_of, searches, combination_count }
     }
 
@@ -120,21 +118,5 @@ impl Representation {
     /// Number of combinations of values if the space is finite and that number fits.
     pub(crate) fn combination_count(&self) -> Option<u64> {
         self.combination_count
-    }
-
-    /// The point of a combination of a finite space. Where parameters are inactive several combinations give the same.
-    pub(crate) fn combination(&self, mut index: u64) -> Point {
-        let coordinates = self
-            .space()
-            .parameters()
-            .iter()
-            .map(|parameter| {
-                let count = parameter.domain.value_count().unwrap_or(1).max(1);
-                let level = index % count;
-                index /= count;
-                parameter.domain.nth(level)
-            })
-            .collect();
-        self.space().assemble(coordinates)
     }
 }

@@ -40,7 +40,7 @@ use groups::{Group, groups};
 use history::{Lesson, Told};
 use memory::Memory;
 use model::Densities;
-use proposal::{Search, Seen, draw_unseen};
+use proposal::{Search, Seen};
 
 /// Rows of the initial design that may be infeasible or seen before chance takes over.
 const DESIGN_SKIP_MAX: usize = 1000;
@@ -121,7 +121,7 @@ impl Tpe {
                 return Some(point);
             }
         }
-        draw_unseen(&self.encoding, seen, &mut self.state.rng)
+        seen.draw(self.encoding.space(), &mut self.state.rng)
     }
 
     fn densities(&self, index: usize, group: &Group, unfinished: &Unfinished) -> Densities {

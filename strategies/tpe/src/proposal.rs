@@ -2,9 +2,9 @@
 
 use std::collections::HashSet;
 
-use ansatz_core::Point;
 use ansatz_core::rng::Rng;
 use ansatz_core::space::Encoding;
+use ansatz_core::{Point, Space};
 use rand::RngExt;
 
 use crate::groups::Group;
@@ -14,10 +14,6 @@ use crate::model::Densities;
 const ROUND_COUNT_MAX: usize = 4;
 /// Share of the candidates in which each column is drawn by itself.
 const APART_SHARE: f64 = 2.0 / 3.0;
-/// Random draws before a finite space is walked through.
-const DRAW_COUNT_MAX: usize = 200;
-/// Finite spaces up to this size are walked through when chance finds nothing new.
-const WALK_COUNT_MAX: u64 = 1 << 20;
 
 /// Points that must not be proposed again.
 #[derive(Clone, Copy, Debug)]
@@ -31,6 +27,11 @@ pub(crate) struct Seen<'a> {
 impl Seen<'_> {
     fn contains(&self, point: &Point) -> bool {
         self.told.contains(point) || self.unfinished.contains(point)
+    }
+
+    /// Anything else, without a model; `None` if a finite space is used up.
+    pub(crate) fn draw(&self, space: &Space, rng: &mut Rng) -> Option<Point> {
+        space.sample_unseen(|point| self.contains(point), rng)
     }
 
     /// Whether the point may be proposed.
@@ -61,7 +62,7 @@ impl Search<'_> {
             let space = self.encoding.space();
             let drawn = (0..self.candidate_count).filter_map(|_| space.sample(rng));
             let drawn: Vec<Point> = drawn.filter(|point| !self.seen.contains(point)).collect();
-            self.best(drawn).or_else(|| draw_unseen(self.encoding, self.seen, rng))
+            self.best(drawn).or_else(|| self.seen.draw(self.encoding.space(), rng))
         })
     }
 
@@ -131,32 +132,4 @@ impl Search<'_> {
             })
             .sum()
     }
-}
-
-/// A feasible point that was not seen, without a model. Where chance finds none, a finite space is walked through;
-/// `None` if it is used up.
-pub(crate) fn draw_unseen(encoding: &Encoding, seen: Seen<'_>, rng: &mut Rng) -> Option<Point> {
-    let space = encoding.space();
-    for _ in 0..DRAW_COUNT_MAX {
-        if let Some(point) = space.sample(rng).filter(|point| !seen.contains(point)) {
-            return Some(point);
-        }
-    }
-    let parameters = space.parameters();
-    let count = parameters
-        .iter()
-        .try_fold(1_u64, |product, parameter| product.checked_mul(parameter.domain.value_count()?))
-        .filter(|count| *count <= WALK_COUNT_MAX)?;
-    let first = rng.random_range(0..count.max(1));
-    let combination = |index: u64| {
-        let mut rest = index;
-        let coordinates = parameters.iter().map(|parameter| {
-            let levels = parameter.domain.value_count().unwrap_or(1).max(1);
-            let level = rest % levels;
-            rest /= levels;
-            parameter.domain.nth(level)
-        });
-        space.assemble(coordinates.collect())
-    };
-    (0..count).map(|offset| combination((first + offset) % count)).find(|point| seen.leaves(encoding, point))
 }
