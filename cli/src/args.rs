@@ -1,7 +1,10 @@
 //! The command line.
 
-use crate::error::Exit;
+use crate::error::{Error, Exit};
+use crate::journal::Location;
+use crate::manifest::DEFAULT_JOURNAL;
 use crate::plugins::Locking;
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -31,9 +34,8 @@ pub enum Command {
         overrides: Overrides,
         #[command(flatten)]
         lock: LockArgs,
-        /// Keep the study in this journal instead of the manifest's.
-        #[arg(long, value_name = "FILE")]
-        journal: Option<PathBuf>,
+        #[command(flatten)]
+        journal: JournalChange,
         #[command(flatten)]
         output: RunOutput,
     },
@@ -157,9 +159,8 @@ pub enum Command {
         overrides: Overrides,
         #[command(flatten)]
         lock: LockArgs,
-        /// Keep the study in this journal instead of the manifest's.
-        #[arg(long, value_name = "FILE")]
-        journal: Option<PathBuf>,
+        #[command(flatten)]
+        journal: JournalChange,
     },
     /// Print the JSON Schema of manifests, for editors that complete them.
     Schema {
@@ -268,12 +269,40 @@ pub struct RunOutput {
     pub json: bool,
 }
 
+/// Where a study is kept, instead of where its manifest says.
+#[derive(Debug, clap::Args)]
+pub struct JournalChange {
+    /// Keep the study in this journal instead of the manifest's: a file, or postgres://user@host/database.
+    #[arg(long, visible_alias = "store", value_name = "STORE", value_parser = location())]
+    pub journal: Option<Location>,
+}
+
 /// A journal.
 #[derive(Debug, clap::Args)]
 pub struct JournalRef {
-    /// The journal.
-    #[arg(long, value_name = "FILE", default_value = crate::manifest::DEFAULT_JOURNAL)]
-    pub journal: PathBuf,
+    /// The journal: a file, or postgres://user@host/database. Without it what ANSATZ_STORE names, else ansatz.db.
+    #[arg(long, visible_alias = "store", value_name = "STORE", value_parser = location())]
+    pub journal: Option<Location>,
+}
+
+impl JournalRef {
+    /// Which journal is meant.
+    pub fn location(&self) -> Result<Location, Error> {
+        match &self.journal {
+            Some(location) => Ok(location.clone()),
+            None => Ok(Location::of_environment()
+                .map_err(Error::Usage)?
+                .unwrap_or_else(|| Location::File(DEFAULT_JOURNAL.into()))),
+        }
+    }
+}
+
+/// Names of files need not be Unicode.
+fn location() -> impl TypedValueParser<Value = Location> {
+    OsStringValueParser::new().try_map(|text| match text.into_string() {
+        Ok(text) => text.parse(),
+        Err(text) => Ok(Location::File(text.into())),
+    })
 }
 
 /// A study in a journal.

@@ -20,6 +20,7 @@ mod isolation;
 mod kill;
 mod layering;
 mod mixed_builds;
+mod postgres;
 mod predictions;
 mod programs;
 mod quality;

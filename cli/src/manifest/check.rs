@@ -8,6 +8,7 @@ use super::keys::DEFAULT_JOURNAL;
 use super::structure::is_name;
 use super::tree::{Entry, Kind, Node};
 use super::{duration, size};
+use crate::journal::ServerUrl;
 use crate::plan::{
     FaultRules, Isolation, IsolationRules, JournalChoice, OnInterrupt, PluginChoice, RunRules, StudyPlan,
     Sync,
@@ -50,6 +51,7 @@ pub(super) fn plan(root: &Node, source: &PlanSource<'_>, found: &mut Vec<Diagnos
     let budget = checker.budget(&metrics);
     let objective = checker.get(&["objective"]).and_then(plugin_choice);
     let early_stopping = checker.get(&["early_stopping"]).and_then(plugin_choice);
+    let server = checker.server();
     let run = checker.get(&["run"]);
     let number = |key| run.and_then(|run| run.get(key)).and_then(Node::int);
     let slot_count = number("slots").and_then(|count| usize::try_from(count).ok()).unwrap_or(1);
@@ -121,6 +123,7 @@ pub(super) fn plan(root: &Node, source: &PlanSource<'_>, found: &mut Vec<Diagnos
             on_interrupt: checker.word::<OnInterrupt>(&["run", "on_interrupt"]),
         },
         journal: JournalChoice {
+            server,
             // unnamed, it is where the command runs: there the reading commands look for it too
             path: text("journal", "path")
                 .map_or_else(|| PathBuf::from(DEFAULT_JOURNAL), |path| folder.join(path)),
@@ -302,6 +305,18 @@ impl<'a> Checker<'a> {
             );
         }
         Some(FidelityRange { name: section.get("name")?.text()?.to_owned(), lower, upper })
+    }
+
+    fn server(&mut self) -> Option<ServerUrl> {
+        let text = self.root.get("journal")?.get("store")?.text()?;
+        match ServerUrl::try_from(text.to_owned()) {
+            Ok(url) => Some(url),
+            Err(reason) => {
+                // not at its place: the line would be shown, and what is wrong with it may be a password
+                self.report(Diagnostic::nowhere(format!("journal.store: {reason}")));
+                None
+            }
+        }
     }
 
     fn budget(&mut self, metrics: &[Metric]) -> Budget {

@@ -462,7 +462,8 @@ static SYNC: &[Word] = &[
 
 static JOURNAL: Keys = Keys {
     keys: &[
-        key("path", Form::Text, Default("\"ansatz.db\""), "A SQLite database, relative to the folder of the manifest; made if it does not exist. One may hold many studies. Without it, ansatz.db in the folder where the command runs.", "path = \"ansatz.db\"").also(&["file", "storage", "url"]),
+        key("path", Form::Text, Default("\"ansatz.db\""), "A SQLite database, relative to the folder of the manifest; made if it does not exist. One may hold many studies. Without it, ansatz.db in the folder where the command runs.", "path = \"ansatz.db\"").also(&["file"]),
+        key("store", Form::Text, Optional, "A database of a PostgreSQL server in place of the SQLite one, for studies that several machines work on. Never with a password: that comes from PGPASSFILE or ~/.pgpass.", "store = \"postgres://ansatz@db.example.org/ansatz\"").also(&["storage", "url", "server", "postgres", "database"]),
         key("sync", Form::Choice(SYNC), Default("\"full\""), "When a record counts as written.", "sync = \"full\""),
     ],
     one_of: &[],
