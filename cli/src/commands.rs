@@ -1,6 +1,7 @@
 //! What each command does; those of `ansatz plugins` are in `plugins`. Text for people or JSON for programs goes to
 //! standard output; progress, warnings and errors go to standard error.
 
+mod cluster;
 mod plugins;
 
 use crate::args::{Args, Command, Format, StudyRef};
@@ -18,7 +19,7 @@ use crate::report::export::Extent;
 use crate::report::recommend::Advice;
 use crate::report::{export, json, replay, text};
 use crate::run::{SessionEnd, run};
-use crate::session::{self, ReadStudy, Session};
+use crate::session::{self, ReadStudy, Running, Session};
 use crate::watch::{Detail, Watch};
 use ansatz_core::TrialId;
 use ansatz_core::study::{Record, StopReason, Study, Trial};
@@ -31,20 +32,34 @@ use std::path::{Path, PathBuf};
 /// Carries a command out.
 pub fn execute(args: Args) -> Result<Exit, Error> {
     match args.command {
-        Command::Run { manifest, overrides, lock, journal, output } => {
+        Command::Run { manifest, overrides, lock, journal, placement, output } => {
             let (manifest, plan) = read_plan(&manifest, &overrides.set, journal.journal)?;
             // before the study is written: it could never run
             if plan.objective.is_none() {
                 return Err(no_objective());
             }
+            placement.check(&plan.journal.location())?;
             let session = session::create(&manifest, plan, lock.locking())?;
-            run_session(session, output.quiet, output.json)
+            match placement.on {
+                Some(on) => cluster::run(session, on, &placement, &output),
+                None => run_session(session, output.quiet, output.json),
+            }
         }
-        Command::Resume { study, overrides, lock, output } => {
+        Command::Resume { study, overrides, lock, placement, standby, output } => {
             let (journal, name) = (&study.journal.location()?, study.study.as_deref());
-            let session = session::resume(journal, name, &overrides.set, lock.locking())?;
-            run_session(session, output.quiet, output.json)
+            let Some(on) = placement.on else {
+                let session =
+                    session::resume(journal, name, &overrides.set, lock.locking(), Running::InHost)?;
+                return run_session(session, output.quiet, output.json);
+            };
+            placement.check(journal)?;
+            let resume = || session::resume(journal, name, &overrides.set, lock.locking(), Running::OnBoard);
+            match standby {
+                true => cluster::stand_by(resume, on, &placement, &output),
+                false => cluster::run(resume()?, on, &placement, &output),
+            }
         }
+        Command::Worker(arguments) => cluster::work(&arguments),
         Command::Check { manifest, overrides, lock, json } => {
             check(&manifest, &overrides.set, lock.locking(), json)
         }
@@ -109,6 +124,11 @@ fn run_session(mut session: Session, quiet: bool, as_json: bool) -> Result<Exit,
     let mut watch = Watch::new(Detail::for_stderr(quiet), session.engine.study());
     let again = std::mem::take(&mut session.again);
     let end = run(&mut session.engine, objective, &session.plan, again, &interrupt, &mut watch)?;
+    conclude(&session, end, as_json)
+}
+
+/// Shows what a session came to.
+fn conclude(session: &Session, end: SessionEnd, as_json: bool) -> Result<Exit, Error> {
     let (study, elapsed, plan) = (session.engine.study(), session.engine.elapsed(), &session.plan);
     let shown = if as_json {
         let mut overview = json::overview(&plan.name, study, elapsed);

@@ -11,6 +11,7 @@ mod lock;
 mod password;
 mod postgres;
 mod postgres_schema;
+pub(crate) mod record_text;
 mod schema;
 mod sqlite;
 mod wire;
@@ -18,6 +19,7 @@ mod wire;
 pub use file_system::NetworkFolder;
 pub use location::{Location, STORE_VARIABLE, ServerUrl};
 pub use postgres::PostgresStore;
+pub(crate) use postgres::{connect as connect_server, explain as explain_server};
 pub use schema::SCHEMA_VERSION;
 pub use sqlite::SqliteStore;
 

@@ -4,6 +4,7 @@
 mod args;
 mod ask_tell;
 pub mod bench;
+pub mod board;
 mod check_plugin;
 mod clock;
 mod commands;

@@ -1,7 +1,7 @@
 //! A study brought to life for one session: started, resumed, or only read.
 
 use crate::clock::Clock;
-use crate::engine::Engine;
+use crate::engine::{Engine, Orphans};
 use crate::error::Error;
 use crate::executor::Evaluate;
 use crate::journal::{
@@ -37,6 +37,69 @@ pub struct ReadStudy {
     pub elapsed: Duration,
 }
 
+/// Where the trials of a session run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Running {
+    /// In the host: they end with it.
+    InHost,
+    /// At workers that see the board: they outlive who asks.
+    OnBoard,
+}
+
+/// What a worker needs to know of a study.
+pub struct Staff {
+    /// What it is run from.
+    pub plan: StudyPlan,
+    /// With which objective it is run now.
+    objective: Option<PluginStamp>,
+}
+
+/// What a worker needs to know of a study, as its present session has it.
+pub fn staff(location: &Location, name: &str) -> Result<Staff, Error> {
+    let store = open_existing(location)?;
+    let name = choose(location, store.as_ref(), Some(name))?;
+    let journal = store.read(&name)?;
+    let mut staff = Staff { plan: journal.header().plan.clone(), objective: None };
+    for entry in journal.entries(0) {
+        if let Entry::Opened(opened) = entry?.entry {
+            staff.objective = opened.plugins.into_iter().find(|stamp| stamp.role == "objective");
+            if let Some(changed) = opened.plan {
+                staff.plan = *changed;
+            }
+        }
+    }
+    staff.plan.journal.move_to(location);
+    Ok(staff)
+}
+
+impl Staff {
+    /// The study's objective, if it is the very build that the study is run with.
+    pub fn load_objective(&self, locking: Locking) -> Result<Arc<dyn Evaluate>, Error> {
+        // nobody here proposes, and nobody judges
+        let plan = StudyPlan { strategies: Vec::new(), early_stopping: None, ..self.plan.clone() };
+        let plugins = PluginSet::load(&plan, None, locking, PluginUse::Study)?;
+        let (Some(objective), Some(found)) = (plugins.objective, plugins.stamps.first()) else {
+            return Err(Error::Usage(format!(
+                "study {} has no objective: a program asks and tells it, and no worker can",
+                plan.name
+            )));
+        };
+        match &self.objective {
+            Some(meant) if meant.sha256 != found.sha256 => Err(Error::Locked(format!(
+                "the objective {} in {} is another build than the one that study {} runs with: it has sha256 {}, \
+                 meant is {} (version {}); put that one on every machine",
+                found.component,
+                found.path.display(),
+                plan.name,
+                found.sha256,
+                meant.sha256,
+                meant.version
+            ))),
+            _ => Ok(objective),
+        }
+    }
+}
+
 /// Begins a new study.
 pub fn create(manifest: &Manifest, plan: StudyPlan, locking: Locking) -> Result<Session, Error> {
     let plugins = PluginSet::load(&plan, Some(manifest), locking, PluginUse::Study)?;
@@ -67,6 +130,7 @@ pub fn resume(
     name: Option<&str>,
     set: &[String],
     locking: Locking,
+    running: Running,
 ) -> Result<Session, Error> {
     let (name, stored) = current_plan(journal, name)?;
     let (manifest, plan) = match set {
@@ -76,7 +140,7 @@ pub fn resume(
             (Some(manifest), plan)
         }
     };
-    reopen(manifest.as_ref(), &stored, plan, locking)
+    reopen(manifest.as_ref(), &stored, plan, locking, running)
 }
 
 /// Begins the study of a manifest, or goes on with it if its journal holds it already.
@@ -92,7 +156,7 @@ pub fn create_or_resume(
     let (_, stored) = current_plan(&location, Some(&plan.name))?;
     keep_hint(&stored, &mut plan);
     only_budget_and_run_differ(&stored, &plan)?;
-    reopen(Some(manifest), &stored, plan, locking)
+    reopen(Some(manifest), &stored, plan, locking, Running::InHost)
 }
 
 /// Whether a store has a study of this name; it may be that there is no store yet.
@@ -114,6 +178,7 @@ fn reopen(
     stored: &StudyPlan,
     plan: StudyPlan,
     locking: Locking,
+    running: Running,
 ) -> Result<Session, Error> {
     let plugins = PluginSet::load(&plan, manifest, locking, PluginUse::Study)?;
     let journal = journal::open(&plan.journal)?.open(&plan.name)?;
@@ -125,7 +190,11 @@ fn reopen(
     engine.restart_clock(elapsed);
     let changed = (*stored != plan).then(|| Box::new(plan.clone()));
     engine.note(opened(stamps, elapsed, changed));
-    let again = engine.after_replay(plan.run.on_interrupt, |member| rebuilt.contains(&member))?;
+    let orphans = match running {
+        Running::InHost => Orphans::Lost(plan.run.on_interrupt),
+        Running::OnBoard => Orphans::MayRun,
+    };
+    let again = engine.after_replay(orphans, |member| rebuilt.contains(&member))?;
     let objective = plugins.objective.map(|objective| objective as Arc<dyn Evaluate>);
     Ok(Session { plan, engine, objective, again })
 }

@@ -9,6 +9,7 @@ mod abi;
 mod ask_tell;
 mod bad_input;
 mod bench;
+mod board;
 mod conformance;
 mod determinism;
 mod early_stopping;

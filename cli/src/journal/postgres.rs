@@ -614,6 +614,7 @@ fn conflict(url: &ServerUrl, study: &str, next_number: u64, found: Option<u64>) 
     )
 }
 
+const DOWN_ADVICE: &str = "is the server up, and does it listen there? Whether the last batch was kept shows when it is opened again";
 const PASSWORD_ADVICE: &str =
     "the password comes from PGPASSWORD, from the file that PGPASSFILE names, or from ~/.pgpass";
 
@@ -628,10 +629,9 @@ pub(crate) fn explain(url: &ServerUrl, doing: &str, error: &postgres::Error) -> 
     let class = error.code().map_or("", |code| code.code());
     let (kind, advice) = match class {
         "" if said.contains("password missing") => (JournalErrorKind::Access, PASSWORD_ADVICE),
-        "" if error.is_closed() || doing == "be opened" => (
-            JournalErrorKind::Io,
-            "is the server up, and does it listen there? Whether the last batch was kept shows when it is opened again",
-        ),
+        "" if error.is_closed() || doing == "be opened" => (JournalErrorKind::Io, DOWN_ADVICE),
+        // it is shutting down, was killed, or is starting
+        class if class.starts_with("57P") => (JournalErrorKind::Io, DOWN_ADVICE),
         "28P01" | "28000" => (JournalErrorKind::Access, PASSWORD_ADVICE),
         "3D000" => (JournalErrorKind::Missing, "make the database first, with createdb"),
         "42501" | "25006" => (

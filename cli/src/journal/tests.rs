@@ -1,6 +1,7 @@
 mod conformance;
 mod golden;
 mod postgres;
+#[expect(dead_code, reason = "some of it is for the tests of the whole")]
 #[path = "../../../tests/src/postgres_server.rs"]
 mod server;
 
