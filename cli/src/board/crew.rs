@@ -143,8 +143,8 @@ fn slurm_arguments(
         format!("--cpus-per-task={slot_count}"),
         "--requeue".into(),
         "--open-mode=append".into(),
-        // thirty seconds before the end, to the worker itself
-        "--signal=TERM@30".into(),
+        // thirty seconds before the end, to the worker, which takes the place of the shell
+        "--signal=B:TERM@30".into(),
         "--export=ALL".into(),
         format!("--wrap=exec {}", words.join(" ")),
     ])
