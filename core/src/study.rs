@@ -9,6 +9,7 @@ mod early_stopping;
 
 pub use early_stopping::{EarlyStop, EarlyStoppingState};
 
+use crate::curve::Curve;
 use crate::incumbent::Incumbent;
 use crate::metric::Measurement;
 use crate::prediction::Prediction;
@@ -258,6 +259,8 @@ pub struct Trial {
     pub reused: Option<TrialId>,
     /// The fallback proposed it in its member's place.
     pub is_by_fallback: bool,
+    /// What it reported, over all attempts; empty in a study that ends no trials early.
+    pub curve: Curve,
     /// The last step that it reported, over all attempts.
     pub last_step: Option<u64>,
     /// The verdict by which it ends or has ended early.
@@ -737,6 +740,7 @@ impl Study {
                 duration: Duration::ZERO,
                 reused: None,
                 is_by_fallback: self.members[member].fallback_since.is_some(),
+                curve: Curve::default(),
                 last_step: None,
                 early_stop: None,
             });
@@ -904,6 +908,7 @@ impl Study {
             tag: Some(trial.tag),
             point: trial.point.clone(),
             fidelity: trial.fidelity,
+            curve: trial.curve.clone(),
             result,
         })
     }
