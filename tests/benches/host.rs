@@ -52,7 +52,7 @@ fn plan(
     slot_count: usize,
     sync: Sync,
 ) -> StudyPlan {
-    let member = Member { label: strategy.to_owned(), weight: 1.0, trial_count_max: None };
+    let member = Member::new(strategy);
     StudyPlan {
         name: name.to_owned(),
         rules: StudyRules {
