@@ -115,3 +115,6 @@ fn senseless(study: &str, what: &str, reason: &str) -> JournalError {
         ),
     )
 }
+
+#[cfg(test)]
+mod tests;

@@ -245,4 +245,4 @@ impl From<RecordError> for JournalError {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

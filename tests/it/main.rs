@@ -26,6 +26,7 @@ mod predictions;
 mod programs;
 mod quality;
 mod shipping;
+mod slurm;
 mod strategies;
 mod third_party;
 

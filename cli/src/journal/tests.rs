@@ -3,7 +3,7 @@ mod golden;
 mod postgres;
 #[expect(dead_code, reason = "some of it is for the tests of the whole")]
 #[path = "../../../tests/src/postgres_server.rs"]
-mod server;
+pub(crate) mod server;
 
 use super::schema::{self, Content};
 use super::sqlite::SqliteJournal;
@@ -126,7 +126,7 @@ pub(super) fn plan(name: &str) -> StudyPlan {
     }
 }
 
-pub(super) fn header(name: &str) -> StudyHeader {
+pub(crate) fn header(name: &str) -> StudyHeader {
     StudyHeader { plan: plan(name), manifest: "name = \"été\"\n".into(), created_at: 1.7e9 + 0.1 }
 }
 
