@@ -106,6 +106,22 @@ pub struct Budget {
     pub target: Option<f64>,
     /// A limit on the sum of a metric over all trials that measured it.
     pub cost: Option<CostLimit>,
+    /// Trials that completed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub completed_count: Option<u64>,
+    /// So much without a better one is enough.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plateau: Option<Plateau>,
+}
+
+/// A study that finds nothing better any more.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Plateau {
+    /// Trials in a row, other than failed ones, that brought nothing; they count from the first result that is allowed.
+    pub trial_count: u64,
+    /// By how much a trial must be better than the last one that counted as better, in the unit of the metric; at
+    /// least 0. With several metrics, a trial that joins the front is better, and this has no part in it.
+    pub min_delta: f64,
 }
 
 /// A limit on the sum of a metric.
@@ -331,6 +347,10 @@ pub enum StopReason {
     Target,
     /// The cost limit was reached.
     Cost,
+    /// Enough trials completed.
+    CompletedCount,
+    /// No better trial for long enough.
+    Plateau,
     /// No strategy has a suggestion left.
     Exhausted,
     /// No strategy is left: the last ones broke.
@@ -346,6 +366,10 @@ impl fmt::Display for StopReason {
             StopReason::WallTime => "the wall time of the budget is used up",
             StopReason::Target => "the target was reached",
             StopReason::Cost => "the cost limit of the budget was reached",
+            StopReason::CompletedCount => "as many trials of the budget have completed as it asks for",
+            StopReason::Plateau => {
+                "nothing better was found for as many trials as the plateau of the budget allows"
+            }
             StopReason::Exhausted => "no strategy has a suggestion left",
             StopReason::Broken => "no strategy is left: the last one broke; the study can be resumed",
             StopReason::Failures => "too many trials failed in a row",
@@ -379,11 +403,38 @@ pub struct Study {
     /// What the members of an adaptive mix have earned.
     credit: Credit,
     spent_cost: f64,
+    completed_count: u64,
+    progress: Progress,
     failures_in_a_row: u64,
     reused_in_a_row: u64,
     /// The first finished trial of each point and fidelity (by its bits), kept only where duplicates are reused.
     finished_by_point: HashMap<(Point, Option<u64>), TrialId>,
     early_stopping: EarlyStoppingState,
+}
+
+/// How long ago something better was found.
+#[derive(Clone, Debug, Default)]
+struct Progress {
+    /// The first loss of the last trial that counted as better.
+    loss: Option<f64>,
+    /// Trials since then.
+    idle_count: u64,
+}
+
+impl Progress {
+    /// A trial has ended that did not fail. `best`: its losses, if it is a new best.
+    fn finished(&mut self, best: Option<&[f64]>, plateau: Option<&Plateau>) {
+        let min_delta = plateau.map_or(0.0, |plateau| plateau.min_delta);
+        let is_better = match (best, self.loss) {
+            (Some([loss]), Some(known)) => known - loss > min_delta,
+            (best, _) => best.is_some(),
+        };
+        if is_better {
+            *self = Self { loss: best.and_then(|losses| losses.first().copied()), idle_count: 0 };
+        } else if self.loss.is_some() {
+            self.idle_count += 1;
+        }
+    }
 }
 
 impl Study {
@@ -400,6 +451,8 @@ impl Study {
             arrived: BTreeMap::new(),
             incumbent: Incumbent::default(),
             spent_cost: 0.0,
+            completed_count: 0,
+            progress: Progress::default(),
             failures_in_a_row: 0,
             reused_in_a_row: 0,
             finished_by_point: HashMap::new(),
@@ -520,6 +573,12 @@ impl Study {
         }
         if budget.cost.as_ref().is_some_and(|cost| self.spent_cost >= cost.limit) {
             return Some(StopReason::Cost);
+        }
+        if budget.completed_count.is_some_and(|max| self.completed_count >= max) {
+            return Some(StopReason::CompletedCount);
+        }
+        if budget.plateau.as_ref().is_some_and(|plateau| self.progress.idle_count >= plateau.trial_count) {
+            return Some(StopReason::Plateau);
         }
         if self.rules.consecutive_failures_max.is_some_and(|max| self.failures_in_a_row >= max) {
             return Some(StopReason::Failures);
@@ -847,6 +906,7 @@ impl Study {
         match outcome {
             Outcome::Completed { measurement } => {
                 self.failures_in_a_row = 0;
+                self.completed_count += 1;
                 let is_allowed = problem.excesses(measurement).iter().all(|excess| *excess <= 0.0);
                 // a short evaluation is no full one, however good
                 let is_full =
@@ -860,6 +920,10 @@ impl Study {
             }
             Outcome::Failed { .. } => self.failures_in_a_row += 1,
             Outcome::Infeasible { .. } | Outcome::Stopped { .. } => self.failures_in_a_row = 0,
+        }
+        if !matches!(outcome, Outcome::Failed { .. }) {
+            let best = counted.as_ref().filter(|(_, is_best)| *is_best).map(|(losses, _)| losses.as_slice());
+            self.progress.finished(best, self.rules.budget.plateau.as_ref());
         }
         let measurement = match outcome {
             Outcome::Completed { measurement } => Some(measurement),

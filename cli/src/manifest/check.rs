@@ -19,7 +19,7 @@ use ansatz_core::space::{
     Condition, Constraint, Domain, INTEGER_MAGNITUDE_MAX, Parameter, Place, Scale, Space, SpaceError, Test,
     Value,
 };
-use ansatz_core::study::{Budget, CostLimit, Member, Mix, StudyRules};
+use ansatz_core::study::{Budget, CostLimit, Member, Mix, Plateau, StudyRules};
 use serde::de::DeserializeOwned;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -346,11 +346,21 @@ impl<'a> Checker<'a> {
             let help = "a cost is what each trial uses up, such as \"gpu_seconds\"; it needs no goal";
             self.report(Diagnostic::at(&node.at, message).help(help));
         }
+        let plateau = section.get("plateau").and_then(|plateau| {
+            let min_delta = plateau.get("min_delta").and_then(Node::number);
+            if let Some(node) = plateau.get("min_delta").filter(|_| metrics.len() > 1) {
+                let message = "budget.plateau.min_delta has no effect with several metrics: a trial that joins the front is better";
+                self.report(Diagnostic::at(&node.at, message).help("leave it out"));
+            }
+            Some(Plateau { trial_count: count(plateau.get("trials")?)?, min_delta: min_delta.unwrap_or(0.0) })
+        });
         Budget {
             trial_count: section.get("trials").and_then(count),
             wall_time: self.duration(&["budget", "wall_time"]),
             target: section.get("target").and_then(Node::number),
             cost: cost.map(|(_, cost)| cost),
+            completed_count: section.get("completed").and_then(count),
+            plateau,
         }
     }
 

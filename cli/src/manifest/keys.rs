@@ -362,12 +362,50 @@ static BUDGET: Keys = Keys {
             "cost = { metric = \"gpu_seconds\", limit = 3600 }",
         ),
         key(
+            "completed",
+            Form::Whole(1, i64::MAX),
+            Optional,
+            "Trials that complete; those that fail, are infeasible or stopped early do not count.",
+            "completed = 50",
+        )
+        .also(&["completed_trials", "n_completed"]),
+        key(
+            "plateau",
+            Form::Table(&PLATEAU),
+            Optional,
+            "So many trials in a row without a better one are enough.",
+            "plateau = { trials = 30 }",
+        )
+        .also(&["patience", "no_improvement"]),
+        key(
             "until_exhausted",
             Form::Exactly(true),
             Optional,
             "No limit is needed: the study ends when no strategy has a suggestion left, as after a full grid.",
             "until_exhausted = true",
         ),
+    ],
+    one_of: &[],
+};
+
+static PLATEAU: Keys = Keys {
+    keys: &[
+        key(
+            "trials",
+            Form::Whole(1, i64::MAX),
+            Required,
+            "Trials in a row that brought nothing better; failed ones do not count, and before the first good one none does.",
+            "trials = 30",
+        )
+        .also(&["n_trials", "steps", "patience"]),
+        key(
+            "min_delta",
+            Form::Positive,
+            Optional,
+            "By how much a trial must be better, in the unit of the metric. Default: by anything. Only for one metric.",
+            "min_delta = 0.001",
+        )
+        .also(&["delta", "tolerance"]),
     ],
     one_of: &[],
 };

@@ -245,6 +245,40 @@ fn a_trial_that_does_not_say_what_it_cost_has_failed() {
 }
 
 #[test]
+fn a_plateau_ends_a_study() {
+    let mut rules = rules(1, Mix::InTurn, 100);
+    rules.attempts_max = 1;
+    rules.budget = Budget {
+        plateau: Some(Plateau { trial_count: 3, min_delta: 0.1 }),
+        completed_count: Some(12),
+        ..Budget::default()
+    };
+    let mut study = Study::new(rules.clone());
+    let mut end = |outcome: Outcome| {
+        let trial = ask(&mut study, 0, 1, &[1.0])[0];
+        finish(&mut study, trial, outcome);
+        study.next(1, Duration::ZERO)
+    };
+    let go_on = Step::Ask { member: 0, count: 1 };
+    let failed = || Outcome::Failed { failure: Failure::Objective, reason: "no".into() };
+    // nothing is a plateau before there is anything; what fails is none either
+    for _ in 0..5 {
+        assert_eq!(end(failed()), go_on);
+    }
+    // 0.55 is better than 0.5 by too little, 0.61 by enough although 0.55 was in between
+    for value in [0.5, 0.55, 0.2, 0.61, 0.1, 0.7] {
+        assert_eq!(end(completed(value)), go_on, "{value}");
+    }
+    assert_eq!(end(failed()), go_on);
+    assert_eq!(end(completed(0.3)), Step::Stop(StopReason::Plateau));
+    // enough completed ones
+    rules.budget.plateau = None;
+    let (study, asked, reason) = drive(Study::new(rules), 5);
+    assert_eq!((reason, study.pending().iter().count()), (StopReason::CompletedCount, 0));
+    assert!((12..17).contains(&asked.len()), "{}", asked.len());
+}
+
+#[test]
 fn failures_in_a_row_stop_a_broken_study_and_can_be_forgiven() {
     let mut rules = rules(1, Mix::InTurn, 100);
     rules.consecutive_failures_max = Some(2);
