@@ -8,6 +8,7 @@ use super::keys::DEFAULT_JOURNAL;
 use super::structure::is_name;
 use super::tree::{Entry, Kind, Node};
 use super::{duration, size};
+use crate::automatic::{self, AUTOMATIC, Mixture};
 use crate::plan::{
     FaultRules, Isolation, IsolationRules, JournalChoice, OnInterrupt, PluginChoice, RunRules, StudyPlan,
     Sync,
@@ -46,7 +47,19 @@ pub(super) fn plan(root: &Node, source: &PlanSource<'_>, found: &mut Vec<Diagnos
     let fidelity = checker.fidelity();
     let mix: Mix = checker.word(&["study", "mix"]);
     let tables = root.get("strategy").map_or(&[][..], Node::items);
-    let (members, strategies) = members(tables, "strategy", mix, checker.found);
+    let Mixture { mix, members, choices: strategies } = match root.get("strategy") {
+        Some(_) => {
+            let (members, choices) = members(tables, "strategy", mix, checker.found);
+            Mixture { mix, members, choices }
+        }
+        None => {
+            if let Some(node) = checker.get(&["study", "mix"]) {
+                let finding = Diagnostic::at(&node.at, "study.mix has no effect: no strategy is named");
+                checker.report(finding.help("leave it out, or name strategies in [[strategy]]"));
+            }
+            automatic::mixture(metrics.len())
+        }
+    };
     let budget = checker.budget(&metrics);
     let objective = checker.get(&["objective"]).and_then(plugin_choice);
     let early_stopping = checker.get(&["early_stopping"]).and_then(plugin_choice);
@@ -216,6 +229,10 @@ pub(crate) fn members(
             found.push(Diagnostic::at(&table.at, message).help(help));
         }
         let Some(choice) = plugin_choice(table) else { continue };
+        if let Some(node) = table.get("plugin").filter(|_| choice.plugin == AUTOMATIC) {
+            let message = format!("{AUTOMATIC} is no strategy: it is what a study has that names none");
+            found.push(Diagnostic::at(&node.at, message).help("leave [[strategy]] out"));
+        }
         let label = table.get("label").and_then(Node::text).map_or_else(
             || {
                 let numbered = (2_u32..).map(|number| format!("{}-{number}", choice.plugin));

@@ -119,7 +119,7 @@ pub(crate) static MANIFEST: Keys = Keys {
         key("constraints", Form::Table(&CONSTRAINTS), Optional, "What must hold between parameters.", "[constraints]\nrequire = [\"x1 + x2 <= 1\"]"),
         key("fidelity", Form::Table(&FIDELITY), Optional, "How much of a full evaluation a trial may use, if the objective can be cut short.", "[fidelity]\nname = \"epochs\"\nmin = 3\nmax = 30"),
         key("objective", Form::Table(&OBJECTIVE), Optional, "Who evaluates. Only studies driven by another program (ask and tell) go without.", "[objective]\nplugin = \"digits\""),
-        key("strategy", Form::Tables(&STRATEGY), Required, "Who proposes points; one table for each strategy, all of which hear every result.", "[[strategy]]\nplugin = \"random\"").also(&["strategies", "sampler", "algorithm"]),
+        key("strategy", Form::Tables(&STRATEGY), Optional, "Who proposes points; one table for each strategy, all of which hear every result. Default: what fits most problems (docs/manifest.md).", "[[strategy]]\nplugin = \"random\"").also(&["strategies", "sampler", "algorithm"]),
         key("early_stopping", Form::Table(&EARLY_STOPPING), Optional, "Who ends trials before they are done, by what they report on their way. Without it, all run to their end.", "[early_stopping]\nplugin = \"median\"").also(&["early-stopping", "pruner", "pruning", "stopper", "stopping", "scheduler"]),
         key("budget", Form::Table(&BUDGET), Optional, "What the study may spend. The first limit reached ends it; running trials are finished. At least one limit is needed, unless every strategy has `trials`.", "[budget]\ntrials = 50"),
         key("run", Form::Table(&RUN), Optional, "How trials are run.", "[run]\nslots = 2"),
