@@ -9,6 +9,7 @@ mod early_stopping;
 
 pub use early_stopping::{EarlyStop, EarlyStoppingState};
 
+use crate::curve::Curve;
 use crate::incumbent::Incumbent;
 use crate::metric::Measurement;
 use crate::prediction::Prediction;
@@ -62,6 +63,21 @@ pub struct Member {
     pub weight: f64,
     /// How many trials it proposes at most; in phases, the length of its phase.
     pub trial_count_max: Option<u64>,
+    /// In an adaptive mix: it has no turn before so many trials of the study have been asked, unless nobody else is left.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub after_count: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
+impl Member {
+    /// A member with the usual weight and no limits.
+    pub fn new(label: impl Into<String>) -> Self {
+        Self { label: label.into(), weight: 1.0, trial_count_max: None, after_count: 0 }
+    }
 }
 
 /// How the members of a study take turns. Every member hears every result, whatever the mix.
@@ -258,6 +274,8 @@ pub struct Trial {
     pub reused: Option<TrialId>,
     /// The fallback proposed it in its member's place.
     pub is_by_fallback: bool,
+    /// What it reported, over all attempts; empty in a study that ends no trials early.
+    pub curve: Curve,
     /// The last step that it reported, over all attempts.
     pub last_step: Option<u64>,
     /// The verdict by which it ends or has ended early.
@@ -534,9 +552,26 @@ impl Study {
             || self.rules.members[member].trial_count_max.is_some_and(|max| state.trial_count >= max)
     }
 
+    /// One that waits while nothing is pending would wait for ever: then others have their time.
+    fn is_stuck(&self, member: usize) -> bool {
+        self.members[member].is_waiting && self.pending.is_empty()
+    }
+
     /// What part of the next trials each member of an adaptive mix gets, 1 in sum; 0 for one that will never propose again.
     pub fn shares(&self) -> Vec<f64> {
-        self.credit.shares(|member| !self.is_done(member))
+        self.credit.shares(|member| self.has_turns(member))
+    }
+
+    /// Whether a member of an adaptive mix may be asked: it may still propose, and its time has come, or nobody else's has.
+    fn has_turns(&self, member: usize) -> bool {
+        let after = |member: usize| self.rules.members[member].after_count;
+        let least = || {
+            let able = |member: &usize| !self.is_done(*member) && !self.is_stuck(*member);
+            (0..self.members.len()).filter(able).map(after).min()
+        };
+        !self.is_done(member)
+            && (after(member) <= self.trials.len() as u64
+                || least().is_some_and(|least| after(member) <= least))
     }
 
     /// Whose turn it is, and how many suggestions in a row it may give.
@@ -547,17 +582,16 @@ impl Study {
             max.map_or(u64::MAX, |max| max - self.members[member].trial_count)
         };
         if self.rules.mix == Mix::Phases || self.members.len() == 1 {
-            // one that waits while nothing is pending would wait for ever: then the next phase begins
-            let stuck = |member: &usize| self.members[*member].is_waiting && self.pending.is_empty();
-            let member =
-                open.find(|member| !stuck(member)).filter(|member| !self.members[*member].is_waiting)?;
+            let member = open
+                .find(|member| !self.is_stuck(*member))
+                .filter(|member| !self.members[*member].is_waiting)?;
             return Some((member, allowance(member)));
         }
         if self.rules.mix == Mix::Adaptive {
             let shares = self.shares();
             let due = |member: usize| self.credit.behind(member, shares[member]);
             let member = open
-                .filter(|member| !self.members[*member].is_waiting)
+                .filter(|member| self.has_turns(*member) && !self.members[*member].is_waiting)
                 .max_by(|a, b| due(*a).total_cmp(&due(*b)).then(b.cmp(a)))?;
             return Some((member, 1));
         }
@@ -737,6 +771,7 @@ impl Study {
                 duration: Duration::ZERO,
                 reused: None,
                 is_by_fallback: self.members[member].fallback_since.is_some(),
+                curve: Curve::default(),
                 last_step: None,
                 early_stop: None,
             });
@@ -904,6 +939,7 @@ impl Study {
             tag: Some(trial.tag),
             point: trial.point.clone(),
             fidelity: trial.fidelity,
+            curve: trial.curve.clone(),
             result,
         })
     }

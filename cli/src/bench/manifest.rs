@@ -362,7 +362,7 @@ impl Contender {
         Self {
             name: plugin.to_owned(),
             choices: vec![PluginChoice::new(plugin)],
-            members: vec![Member { label: plugin.to_owned(), weight: 1.0, trial_count_max: None }],
+            members: vec![Member::new(plugin)],
             mix: Mix::default(),
             seed_count_max: None,
             budget_max: None,

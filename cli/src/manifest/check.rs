@@ -198,6 +198,13 @@ pub(crate) fn members(
             let help = "set mix = \"weighted\", or leave the weight out";
             found.push(Diagnostic::at(&entry.key_at, message).help(help));
         }
+        if let Some(entry) = table.table().and_then(|table| table.entry("after"))
+            && mix != Mix::Adaptive
+        {
+            let message = format!("{path}.{index}.after has no effect here");
+            let help = "set mix = \"adaptive\", or let mix = \"phases\" and `trials` say who follows whom";
+            found.push(Diagnostic::at(&entry.key_at, message).help(help));
+        }
         if mix == Mix::Phases
             && index + 1 < tables.len()
             && table.table().is_some()
@@ -222,6 +229,7 @@ pub(crate) fn members(
             label,
             weight: table.get("weight").and_then(Node::number).unwrap_or(1.0),
             trial_count_max: table.get("trials").and_then(count),
+            after_count: table.get("after").and_then(count).unwrap_or(0),
         });
         choices.push(choice);
     }

@@ -7,8 +7,7 @@ use rand::RngExt;
 fn rules(members: usize, mix: Mix, trial_count: u64) -> StudyRules {
     let space = Space::of(vec![Parameter::int("x", 0, 99)]).unwrap();
     let metric = Metric { name: "accuracy".into(), goal: Goal::Maximise };
-    let member =
-        |index| Member { label: format!("m{index}"), weight: 1.0 + index as f64, trial_count_max: None };
+    let member = |index| Member { weight: 1.0 + index as f64, ..Member::new(format!("m{index}")) };
     StudyRules {
         problem: Problem::new(space, vec![metric]),
         seed: 1,
@@ -135,6 +134,32 @@ fn an_adaptive_mix_prefers_who_is_better_and_replays() {
         }
         assert_eq!(again.shares(), study.shares());
     }
+}
+
+#[test]
+fn who_comes_later_has_no_turn_before() {
+    let mut rules = rules(3, Mix::Adaptive, 60);
+    rules.members[2].after_count = 20;
+    let (study, asked, _) = drive(Study::new(rules.clone()), 3);
+    assert_eq!(asked.len(), 60);
+    assert!(
+        !asked[..20].contains(&2) && asked[20..].iter().filter(|member| **member == 2).count() >= 5,
+        "{asked:?}"
+    );
+    assert_eq!(study.shares().iter().filter(|share| **share > 0.0).count(), 3);
+    assert_eq!(Study::new(rules.clone()).shares(), [0.5, 0.5, 0.0]);
+    // nobody else is left, for good or for now
+    rules.members[0].trial_count_max = Some(4);
+    rules.members[1].trial_count_max = Some(6);
+    let (_, asked, _) = drive(Study::new(rules.clone()), 1);
+    assert_eq!(asked.len(), 60);
+    assert!(!asked[..10].contains(&2) && asked[10..].iter().all(|member| *member == 2), "{asked:?}");
+    let mut study = Study::new(rules);
+    for member in [0, 1] {
+        assert_eq!(study.next(1, Duration::ZERO), Step::Ask { member, count: 1 });
+        ask(&mut study, member, 1, &[]);
+    }
+    assert_eq!(study.next(1, Duration::ZERO), Step::Ask { member: 2, count: 1 });
 }
 
 #[test]

@@ -8,8 +8,8 @@ use crate::{Evolution, Method, Options};
 use ansatz_core::rng::Rng;
 use ansatz_core::space::{Condition, Constraint, Parameter};
 use ansatz_core::{
-    FidelityRange, Goal, Losses, Metric, Observation, ObservedResult, OutcomeConstraint, Pending, Point,
-    Problem, Side, Space, Strategy, StrategyError, Suggestion, TrialId,
+    Curve, FidelityRange, Goal, Losses, Metric, Observation, ObservedResult, OutcomeConstraint, Pending,
+    Point, Problem, Side, Space, Strategy, StrategyError, Suggestion, TrialId,
 };
 use rand::RngExt;
 use std::collections::HashSet;
@@ -81,12 +81,20 @@ fn observation(trial: u64, suggestion: &Suggestion, result: ObservedResult) -> O
         tag: Some(suggestion.tag),
         point: suggestion.point.clone(),
         fidelity: None,
+        curve: Curve::default(),
         result,
     }
 }
 
 fn foreign(trial: u64, point: Point, values: Vec<f64>) -> Observation {
-    Observation { trial: TrialId(trial), tag: None, point, fidelity: None, result: completed(values) }
+    Observation {
+        trial: TrialId(trial),
+        tag: None,
+        point,
+        fidelity: None,
+        curve: Curve::default(),
+        result: completed(values),
+    }
 }
 
 fn evolution(problem: &Problem, options: Options, seed: u64) -> Evolution {
