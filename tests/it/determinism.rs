@@ -22,7 +22,7 @@ metrics = {{ value = "minimise" }}
 space = {{ x1 = {{ float = [-5.0, 10.0] }}, x2 = {{ float = [0.0, 15.0] }} }}
 objective = {{ plugin = "synthetic", options = {{ function = "noisy_branin", delay_ms = {delay_ms} }} }}
 strategy = [{{ plugin = "sobol" }}, {{ plugin = "annealing" }}, {{ plugin = "bayesian" }}, {{ plugin = "cmaes" }},
-    {{ plugin = "evolution" }}]
+    {{ plugin = "evolution", options = {{ population_size = 8, shrink = false }} }}]
 budget = {{ trials = {TRIAL_COUNT} }}
 "#
     )

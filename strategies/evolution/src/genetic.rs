@@ -28,6 +28,10 @@ pub(crate) enum Niching<'a> {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Genetic {
     scale: Scale,
+    /// Places of members that wait for a tournament.
+    deck: Vec<u64>,
+    /// The other child of the last parents.
+    sibling: Option<Vec<f64>>,
     /// Made from the population when needed.
     #[serde(skip)]
     standings: Option<Vec<Standing>>,
@@ -41,7 +45,7 @@ struct Standing {
 }
 
 impl Genetic {
-    /// A child of two winners.
+    /// A child of two winners; its sibling is the next one. The population has to have members.
     pub(crate) fn child(
         &mut self,
         genome: &Genome,
@@ -51,21 +55,45 @@ impl Genetic {
         variation: &Variation,
         rng: &mut Rng,
     ) -> Vec<f64> {
+        if let Some(row) = self.sibling.take() {
+            return row;
+        }
         let standings = self.standings.take().unwrap_or_else(|| standings(population, units, niching));
         let mut winner = || {
-            let (a, b) = (population.any(rng), population.any(rng));
+            let (a, b) = (self.draw(population, rng), self.draw(population, rng));
             let order = standings[a].front.cmp(&standings[b].front);
             match order.then(standings[b].room.total_cmp(&standings[a].room)) {
-                Ordering::Less => a,
                 Ordering::Greater => b,
-                // both were drawn at random
-                Ordering::Equal => a,
+                // of equals either: they were drawn at random
+                Ordering::Less | Ordering::Equal => a,
             }
         };
         let (a, b) = (winner(), winner());
         self.standings = Some(standings);
         let members = population.members();
-        variation.child(genome, &members[a].row, &members[b].row, rng)
+        let [row, sibling] = variation.children(genome, &members[a].row, &members[b].row, rng);
+        self.sibling = Some(sibling);
+        row
+    }
+
+    /// A member for a tournament. All have their turn before anybody has another: with draws that do not know of each other
+    /// whole parts of a front are lost by chance.
+    fn draw(&mut self, population: &Population, rng: &mut Rng) -> usize {
+        loop {
+            match self.deck.pop() {
+                Some(slot) => {
+                    if let Some(index) = population.at(slot) {
+                        return index;
+                    }
+                }
+                None => {
+                    self.deck = population.members().iter().map(|member| member.slot).collect();
+                    for place in (1..self.deck.len()).rev() {
+                        self.deck.swap(place, rng.random_range(0..=place));
+                    }
+                }
+            }
+        }
     }
 
     /// Takes in a result.
@@ -156,9 +184,10 @@ impl Genetic {
     }
 
     /// Whether a state that was read is of this problem.
-    pub(crate) fn is_sound(&self, population: &Population, metric_count: usize) -> bool {
+    pub(crate) fn is_sound(&self, genome: &Genome, population: &Population, metric_count: usize) -> bool {
+        let fits = self.sibling.as_ref().is_none_or(|row| genome.is_sound(row));
         let is_measured = population.members().iter().any(|member| member.merit.losses().is_some());
-        self.scale.is_sound(metric_count) && (!is_measured || self.scale.ideal.len() == metric_count)
+        fits && self.scale.is_sound(metric_count) && (!is_measured || self.scale.ideal.len() == metric_count)
     }
 }
 

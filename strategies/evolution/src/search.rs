@@ -319,13 +319,17 @@ impl Search {
         else {
             return size;
         };
-        let left_at_begin = (trial_count as f64 - self.begun_at as f64).max(0.0);
+        if self.begun_at as u64 >= trial_count {
+            // the study was given more trials than it began with, and nobody knows how many
+            return size;
+        }
+        let left_at_begin = trial_count as f64 - self.begun_at as f64;
         let left = (trial_count as f64 - self.told.len() as f64).max(0.0);
         // a population that begins late is smaller by as much as one of that budget would be
-        let share = (left_at_begin / (trial_count as f64).max(1.0)).sqrt().min(1.0);
+        let share = (left_at_begin / trial_count as f64).sqrt();
         let first = (share * size as f64).round();
         let least = POPULATION_SIZE_MIN as f64;
-        (least + (first - least).max(0.0) * left / left_at_begin.max(1.0)).round() as usize
+        (least + (first - least).max(0.0) * left / left_at_begin).round() as usize
     }
 
     /// Whether a state that was read is of this problem.
@@ -340,6 +344,7 @@ impl Search {
             && self.population.is_sound(genome, setting.metric_count)
             && self.population.len() <= POPULATION_SIZE_MAX + 1
             && self.differential.is_sound(genome)
-            && (setting.method == Method::De || self.genetic.is_sound(&self.population, setting.metric_count))
+            && (setting.method == Method::De
+                || self.genetic.is_sound(genome, &self.population, setting.metric_count))
     }
 }

@@ -412,6 +412,20 @@ fn the_population_shrinks_until_the_budget_is_used_up() {
     assert_eq!(sizes(true), [24, 17, 11, 4]);
 }
 
+/// Four members go on after the budget, and when they have met there are as many as at first.
+#[test]
+fn a_study_with_more_trials_than_it_began_with_goes_on() {
+    let problem = Problem { trial_count: Some(200), ..cube(2, 1) };
+    let mut strategy = evolution(&problem, of_size(12), 4);
+    let mut sizes = Vec::new();
+    for _ in 0..100 {
+        run(&mut strategy, 20, |point| vec![distance(&problem, point, 0.3)]);
+        sizes.push(strategy.search.population().len());
+    }
+    assert_eq!((sizes[9], sizes[10]), (4, 4));
+    assert!(sizes[11..].contains(&12), "{sizes:?}");
+}
+
 #[test]
 fn a_population_is_as_large_as_the_budget_is_enough_for() {
     let size = |metric_count, trial_count| {

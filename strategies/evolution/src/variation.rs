@@ -27,26 +27,26 @@ pub(crate) struct Variation {
 }
 
 impl Variation {
-    /// A child of `a`, and of `b` if chance has it so.
-    pub(crate) fn child(&self, genome: &Genome, a: &[f64], b: &[f64], rng: &mut Rng) -> Vec<f64> {
-        let mut row = a.to_vec();
+    /// The two children of `a` and `b`: what one has of a parent, the other has of the other one, before they mutate.
+    pub(crate) fn children(&self, genome: &Genome, a: &[f64], b: &[f64], rng: &mut Rng) -> [Vec<f64>; 2] {
+        let mut rows = [a.to_vec(), b.to_vec()];
         if rng.random::<f64>() < self.crossover_probability {
             for &index in genome.free() {
                 if rng.random::<f64>() >= GENE_CROSSOVER_PROBABILITY {
                     continue;
                 }
-                row[index] = match genome.genes()[index] {
-                    Gene::Choice(_) => b[index],
-                    _ => {
-                        let (near_low, near_high) =
-                            crossed(a[index], b[index], self.crossover_index, rng.random());
-                        if rng.random() { near_low } else { near_high }
-                    }
+                let (mut first, mut second) = match genome.genes()[index] {
+                    Gene::Choice(_) => (b[index], a[index]),
+                    _ => crossed(a[index], b[index], self.crossover_index, rng.random()),
                 };
+                if rng.random() {
+                    std::mem::swap(&mut first, &mut second);
+                }
+                (rows[0][index], rows[1][index]) = (first, second);
             }
         }
-        self.mutate(genome, &mut row, self.mutation_probability, rng);
-        row
+        rows.iter_mut().for_each(|row| self.mutate(genome, row, self.mutation_probability, rng));
+        rows
     }
 
     /// Mutates each gene with this chance. Levels and choices become others; numbers move a little.
