@@ -225,7 +225,7 @@ fn a_server_that_is_killed_under_load_costs_nothing_but_time() {
     for worker in workers {
         finish(worker).expect(0);
     }
-    check_storm(&place, 60);
+    check_storm(&place, 80);
     assert_eq!(place.export(), expected);
 }
 
