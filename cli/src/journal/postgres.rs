@@ -21,10 +21,13 @@ use postgres::error::SqlState;
 use postgres::{Client, Config, GenericClient, NoTls};
 use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long to wait for a server to answer.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long, and how often, the lock of a study is asked for.
+const LOCK_PATIENCE: Duration = Duration::from_secs(2);
+const LOCK_DISTANCE: Duration = Duration::from_millis(20);
 /// How many rows are read at a time.
 const PAGE_ROWS: i64 = 256;
 /// A peer that is gone is noticed after this time of silence, and so many unanswered questions after it.
@@ -221,8 +224,16 @@ impl Store for PostgresStore {
     fn open(&self, name: &str) -> Result<Box<dyn Journal>, JournalError> {
         let mut client = self.connect_to_write()?;
         let (study_id, header) = self.find(name)?;
-        let epoch =
-            take_over(&mut client, study_id).map_err(|error| explain(&self.url, "be opened", &error))?;
+        let asked_at = Instant::now();
+        let epoch = loop {
+            let epoch = take_over(&mut client, study_id);
+            let epoch = epoch.map_err(|error| explain(&self.url, "be opened", &error))?;
+            if epoch.is_some() || asked_at.elapsed() >= LOCK_PATIENCE {
+                break epoch;
+            }
+            // a host that has just ended is noticed by the server a moment later
+            std::thread::sleep(LOCK_DISTANCE);
+        };
         let Some(epoch) = epoch else {
             let holder = holder(&mut client, study_id);
             return Err(JournalError::new(
