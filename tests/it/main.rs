@@ -24,6 +24,7 @@ mod predictions;
 mod programs;
 mod quality;
 mod shipping;
+mod stores;
 mod strategies;
 mod third_party;
 

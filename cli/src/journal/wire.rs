@@ -115,6 +115,21 @@ pub fn encode(entry: &Entry, space: &Space, body: &mut Vec<u8>) -> Result<(Kind,
     }
 }
 
+/// The trial that an entry is about, if that is exactly one: what `encode` gives with the kind.
+pub fn trial_of(entry: &Entry) -> Option<u64> {
+    match entry {
+        Entry::Study(
+            Record::Reported { trial, .. }
+            | Record::Retried { trial, .. }
+            | Record::Arrived { trial, .. }
+            | Record::Finished { trial, .. },
+        ) => Some(trial.0),
+        Entry::Study(Record::Asked { .. } | Record::Broke { .. } | Record::EarlyStoppingBroke { .. })
+        | Entry::Opened(_)
+        | Entry::Closed { .. } => None,
+    }
+}
+
 /// A plan as text; or why it cannot be stored. What JSON has no word for, such as an infinite limit, would
 /// otherwise be missed only when the study is resumed.
 pub fn plan_text(plan: &StudyPlan) -> Result<String, String> {
