@@ -11,6 +11,7 @@ mod bad_input;
 mod bench;
 mod conformance;
 mod determinism;
+mod disk;
 mod early_stopping;
 mod evolution;
 mod faults;

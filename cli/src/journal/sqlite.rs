@@ -729,8 +729,16 @@ pub(super) fn explain(path: &Path, doing: &str, error: rusqlite::Error) -> Journ
             JournalErrorKind::Access,
             format!(
                 "the journal {place} could not {doing}: {said}; this user needs the right to write the file and to \
-                 make files beside it in {}",
+                 make files beside it in {}, and the disk needs space for them",
                 path.parent().unwrap_or(path).display()
+            ),
+        ),
+        // it is about the memory that is shared by means of a file: the batch may be in the log already
+        _ if is_about_shared_memory(&error) => (
+            JournalErrorKind::Io,
+            format!(
+                "the journal {place} could not {doing}: {said} in {place}-shm, perhaps because the disk is full; whether \
+                 the last batch was kept shows when it is opened again"
             ),
         ),
         _ => (
@@ -742,6 +750,15 @@ pub(super) fn explain(path: &Path, doing: &str, error: rusqlite::Error) -> Journ
         ),
     };
     JournalError::new(kind, message)
+}
+
+fn is_about_shared_memory(error: &rusqlite::Error) -> bool {
+    let codes = [
+        rusqlite::ffi::SQLITE_IOERR_SHMOPEN,
+        rusqlite::ffi::SQLITE_IOERR_SHMSIZE,
+        rusqlite::ffi::SQLITE_IOERR_SHMMAP,
+    ];
+    error.sqlite_error().is_some_and(|error| codes.contains(&error.extended_code))
 }
 
 /// The studies in a store that are being run, for a message: as the lock files beside it have it.
