@@ -26,6 +26,7 @@ mod programs;
 mod quality;
 mod shipping;
 mod stores;
+mod storm;
 mod strategies;
 mod third_party;
 

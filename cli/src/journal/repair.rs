@@ -317,7 +317,7 @@ impl Mending<'_> {
         let body = String::from_utf8_lossy(&body);
         self.connection.execute(
             "INSERT INTO record (study_id, number, at, kind, trial, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-            params![sieve.study_id, sieve.next_number, self.rules.now, kind.word(), column_of(trial), body],
+            params![sieve.study_id, sieve.next_number, sieve.last_at, kind.word(), column_of(trial), body],
         )?;
         sieve.next_number += 1;
         Ok(())
@@ -367,6 +367,8 @@ struct Sieve {
     study: Study,
     on_interrupt: OnInterrupt,
     last_seen: Value,
+    /// The time of the last entry that stays: what is added has it too, since a session runs until its last entry.
+    last_at: f64,
     next_number: i64,
     row_count: u64,
     quarantined: u64,
@@ -394,6 +396,7 @@ impl Sieve {
             study: Study::new(plan.rules.clone()),
             on_interrupt: plan.run.on_interrupt,
             last_seen: BEFORE_ALL,
+            last_at: 0.0,
             next_number: 0,
             row_count: 0,
             quarantined: 0,
@@ -426,7 +429,7 @@ impl Sieve {
 
     /// Takes an entry into the study, and gives the trial that it is about; or why it cannot stay.
     fn judge(&mut self, row: &rusqlite::Row<'_>) -> Result<Option<u64>, String> {
-        let (_, entry) =
+        let (at, entry) =
             read_row(row, &self.space).map_err(|reason| format!("it makes no sense ({reason})"))?;
         match &entry {
             Entry::Study(record) => {
@@ -438,6 +441,7 @@ impl Sieve {
             }
             Entry::Closed { .. } => {}
         }
+        self.last_at = at;
         Ok(wire::trial_of(&entry))
     }
 }
