@@ -91,8 +91,9 @@ fn processes(scenario: &Scenario, host: u32) -> Vec<(u32, Victim)> {
             continue;
         }
         let line = read("cmdline");
-        let is_worker = line.windows(13).any(|window| window == b"plugin-worker");
-        found.push((process, if is_worker { Victim::Worker } else { Victim::Program }));
+        // one that is about to become what it is to be looks like the host still
+        let is_program = line.starts_with(b"/bin/sh\0") || line.starts_with(b"sleep\0");
+        found.push((process, if is_program { Victim::Program } else { Victim::Worker }));
     }
     found
 }
