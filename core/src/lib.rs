@@ -33,6 +33,7 @@
 //! ```
 
 pub mod capability;
+pub mod curve;
 pub mod early_stopping;
 #[doc(hidden)]
 pub mod glue;
@@ -49,6 +50,7 @@ pub mod study;
 pub mod trial;
 
 pub use capability::Capability;
+pub use curve::{Curve, CurvePoint};
 pub use early_stopping::{EarlyStopping, EarlyStoppingError, Report, Ruling};
 pub use metric::{Goal, Measurement, Metric, OutcomeConstraint, Reading, Side};
 pub use objective::{

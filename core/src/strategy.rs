@@ -3,6 +3,7 @@
 //! A strategy is a pure function of problem, options, seed and what it was told: it reads no clock, no
 //! file, no environment. Then the host can replay it, and a study repeats bit for bit.
 
+use crate::curve::Curve;
 use crate::prediction::{Prediction, Recommendation};
 use crate::problem::Problem;
 use crate::rng::Rng;
@@ -188,6 +189,8 @@ pub struct Observation {
     pub point: Point,
     /// How much of a full evaluation was used, if the problem has a fidelity.
     pub fidelity: Option<f64>,
+    /// What it reported on its way, in a study that ends trials early; else empty.
+    pub curve: Curve,
     /// What came of it.
     pub result: ObservedResult,
 }

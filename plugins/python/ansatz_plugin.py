@@ -575,7 +575,7 @@ class Recommendation(NamedTuple):
 class Observation:
     """How a trial ended."""
 
-    __slots__ = ("trial", "own", "tag", "status", "x", "losses", "standard_errors", "excesses", "fidelity")
+    __slots__ = ("trial", "own", "tag", "status", "x", "losses", "standard_errors", "excesses", "fidelity", "curve")
 
     def __init__(self, message: dict) -> None:
         self.trial: int = message["trial"]
@@ -592,6 +592,9 @@ class Observation:
         #: One per outcome constraint, kept at or below 0.
         self.excesses: Optional[list] = message.get("excesses") or None
         self.fidelity: Optional[float] = message.get("fidelity")
+        #: What it reported on its way, in a study that ends trials early: pairs of a step and its losses, one per metric,
+        #: `None` where it was not measured or is not finite.
+        self.curve: list = [(step, [_finite(loss) for loss in losses]) for step, losses in message.get("curve") or ()]
 
     @property
     def loss(self) -> Optional[float]:

@@ -13,8 +13,8 @@ use ansatz_cli::{Clock, journal};
 use ansatz_core::space::Parameter;
 use ansatz_core::study::{Budget, Duplicates, Member, Mix, Study, StudyRules};
 use ansatz_core::{
-    Assignment, Goal, Losses, Measurement, Metric, Observation, ObservedResult, Pending, Point, Problem,
-    Reporter, Space, Suggestion, TrialId,
+    Assignment, Curve, Goal, Losses, Measurement, Metric, Observation, ObservedResult, Pending, Point,
+    Problem, Reporter, Space, Suggestion, TrialId,
 };
 use ansatz_plugin_host::{Asked, EvaluationFault, ForeignStrategy, Housing, Launch, Role};
 use std::io::Write;
@@ -52,7 +52,7 @@ fn plan(
     slot_count: usize,
     sync: Sync,
 ) -> StudyPlan {
-    let member = Member { label: strategy.to_owned(), weight: 1.0, trial_count_max: None };
+    let member = Member::new(strategy);
     StudyPlan {
         name: name.to_owned(),
         rules: StudyRules {
@@ -187,6 +187,7 @@ fn ask_and_tell() {
                 tag: Some(suggestion.tag),
                 point: suggestion.point,
                 fidelity: None,
+                curve: Curve::default(),
                 result: ObservedResult::Completed(losses),
             };
             plugin.tell(&[observation]).expect("it listens");
@@ -243,6 +244,7 @@ fn bayesian_ask() {
                 tag: Some(suggestion.tag),
                 point: suggestion.point,
                 fidelity: None,
+                curve: Curve::default(),
                 result: ObservedResult::Completed(losses),
             };
             plugin.tell(&[observation]).expect("it listens");

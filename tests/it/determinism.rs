@@ -21,7 +21,8 @@ study = {{ name = "repeated", seed = 2024 }}
 metrics = {{ value = "minimise" }}
 space = {{ x1 = {{ float = [-5.0, 10.0] }}, x2 = {{ float = [0.0, 15.0] }} }}
 objective = {{ plugin = "synthetic", options = {{ function = "noisy_branin", delay_ms = {delay_ms} }} }}
-strategy = [{{ plugin = "sobol" }}, {{ plugin = "annealing" }}, {{ plugin = "bayesian" }}, {{ plugin = "cmaes" }}]
+strategy = [{{ plugin = "sobol" }}, {{ plugin = "annealing" }}, {{ plugin = "bayesian" }}, {{ plugin = "cmaes" }},
+    {{ plugin = "evolution", options = {{ population_size = 8, shrink = false }} }}]
 budget = {{ trials = {TRIAL_COUNT} }}
 "#
     )
@@ -166,8 +167,8 @@ fn with_deterministic_the_number_of_slots_does_not_matter() {
     assert_ne!(export(&scenario), exports[0]);
     // but what its strategies knew when they were asked is on record, and with that they propose the same
     let replayed = scenario.ansatz(&["replay"]).expect(0);
-    for strategy in ["sobol", "annealing", "bayesian", "cmaes"] {
-        let line = format!("{strategy} proposes all of its 15 trials again, bit for bit");
+    for strategy in ["sobol", "annealing", "bayesian", "cmaes", "evolution"] {
+        let line = format!("{strategy} proposes all of its 12 trials again, bit for bit");
         assert!(replayed.stdout.contains(&line), "{replayed}");
     }
     assert_eq!(scenario.ansatz(&["replay", "--json"]).expect(0).json()["same"], true);

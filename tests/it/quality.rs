@@ -64,20 +64,30 @@ fn the_model_comes_closer_than_random_search_on_hartmann6() {
     }
 }
 
-/// Where trials are many, `cmaes` needs no model: medians of 21 seeds after 300 trials, against random search.
-#[test]
-fn the_adapted_distribution_comes_closer_than_random_search() {
-    if !slow_tests_run() {
-        return;
-    }
-    let valley = Function { name: "rosenbrock", bounds: vec![(-5.0, 10.0); 4] };
-    for (function, factor) in [(branin(), 1e4), (hartmann6(), 5.0), (valley, 20.0)] {
+/// Where trials are many no model is needed: medians of 21 seeds after so many trials, against random search.
+#[track_caller]
+fn beats_random_without_a_model(strategy: &str, trial_count: u64, cases: [(Function, f64); 3]) {
+    for (function, factor) in cases {
         let median_of =
-            |strategy| median((0..21).map(|seed| regret(strategy, &function, 300, seed)).collect());
-        let (found, chance) = (median_of("cmaes"), median_of("random"));
-        println!("{} cmaes: {found:.2e}, random search {chance:.2e}", function.name);
+            |strategy| median((0..21).map(|seed| regret(strategy, &function, trial_count, seed)).collect());
+        let (found, chance) = (median_of(strategy), median_of("random"));
+        println!("{} {strategy}: {found:.2e}, random search {chance:.2e}", function.name);
         assert!(factor * found <= chance, "{}: {found:.2e}, random search {chance:.2e}", function.name);
     }
+}
+
+#[test]
+fn the_adapted_distribution_comes_closer_than_random_search() {
+    if slow_tests_run() {
+        let valley = Function { name: "rosenbrock", bounds: vec![(-5.0, 10.0); 4] };
+        beats_random_without_a_model("cmaes", 300, [(branin(), 1e4), (hartmann6(), 5.0), (valley, 20.0)]);
+    }
+}
+
+#[test]
+fn a_population_comes_closer_than_random_search() {
+    let waves = Function { name: "rastrigin", bounds: vec![(-4.0, 5.12); 4] };
+    beats_random_without_a_model("evolution", 600, [(branin(), 1e4), (hartmann6(), 5.0), (waves, 5.0)]);
 }
 
 #[test]

@@ -57,7 +57,7 @@ pub fn regret(strategy: &str, function: &Function, trial_count: u64, seed: u64) 
     let mut study = Study::new(StudyRules {
         problem,
         seed,
-        members: vec![Member { label: "only".into(), weight: 1.0, trial_count_max: None }],
+        members: vec![Member::new("only")],
         mix: Mix::InTurn,
         budget: Budget { trial_count: Some(trial_count), ..Budget::default() },
         attempts_max: 1,

@@ -5,10 +5,11 @@ use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
 use std::path::PathBuf;
 
 /// The packages whose plugins ship with Ansatz.
-pub const SHIPPED: [&str; 13] = [
+pub const SHIPPED: [&str; 14] = [
     "ansatz-strategy-annealing",
     "ansatz-strategy-bayesian",
     "ansatz-strategy-cmaes",
+    "ansatz-strategy-evolution",
     "ansatz-strategy-grid",
     "ansatz-strategy-random",
     "ansatz-strategy-sobol",

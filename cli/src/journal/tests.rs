@@ -87,7 +87,7 @@ pub(super) fn space() -> Space {
 pub(super) fn plan(name: &str) -> StudyPlan {
     let mut problem = Problem::new(space(), vec![Metric { name: "loss".into(), goal: Goal::Minimise }]);
     problem.fidelity = Some(FidelityRange { name: "epochs".into(), lower: 0.1, upper: 27.0 });
-    let member = |label: &str| Member { label: label.into(), weight: 1.0, trial_count_max: None };
+    let member = |label: &str| Member::new(label);
     let choice =
         |plugin: &str| PluginChoice { options: serde_json::json!({"a": 0.1}), ..PluginChoice::new(plugin) };
     StudyPlan {

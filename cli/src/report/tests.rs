@@ -20,7 +20,7 @@ fn empty(goal: Goal) -> Study {
     Study::new(StudyRules {
         problem: Problem::new(space, vec![metric]),
         seed: 1,
-        members: vec![Member { label: "first".into(), weight: 1.0, trial_count_max: None }],
+        members: vec![Member::new("first")],
         mix: Mix::InTurn,
         budget: Budget::default(),
         attempts_max: 1,

@@ -1,6 +1,7 @@
 //! Domain to boundary and back: the only place that knows both.
 
 use crate::Point;
+use crate::curve::{Curve, CurvePoint};
 use crate::early_stopping::Report;
 use crate::metric::Measurement;
 use crate::objective::{Assignment, EvaluationError};
@@ -94,6 +95,7 @@ pub fn recommendations_from_abi(text: &str, parameter_count: usize) -> Result<Ve
 pub struct LentObservation<'a> {
     observation: &'a Observation,
     standard_errors: Vec<f64>,
+    ext: String,
 }
 
 impl<'a> LentObservation<'a> {
@@ -102,7 +104,7 @@ impl<'a> LentObservation<'a> {
             Some(losses) => losses.standard_errors.iter().copied().map(flat).collect(),
             None => Vec::new(),
         };
-        Self { observation, standard_errors }
+        Self { observation, standard_errors, ext: observation_ext(&observation.curve) }
     }
 
     pub fn to_abi(&self) -> abi::Observation<'_> {
@@ -123,9 +125,31 @@ impl<'a> LentObservation<'a> {
             standard_errors: RSlice::from_slice(&self.standard_errors),
             excesses: RSlice::from_slice(losses.map_or(&[], |losses| &losses.excesses)),
             fidelity: flat(observation.fidelity),
-            ext: RStr::empty(),
+            ext: RStr::from(self.ext.as_str()),
         }
     }
+}
+
+/// What goes into the `ext` of an observation.
+pub fn observation_ext(curve: &Curve) -> String {
+    match curve.is_empty() {
+        true => String::new(),
+        false => json!({ "curve": curve }).to_string(),
+    }
+}
+
+/// What the `ext` of an observation says. What is no such object says nothing: it is never an error.
+pub fn curve_in_ext(ext: &str) -> Curve {
+    #[derive(serde::Deserialize)]
+    struct Ext {
+        #[serde(default)]
+        curve: Vec<CurvePoint>,
+    }
+    if ext.is_empty() {
+        return Curve::default();
+    }
+    let said: Option<Ext> = serde_json::from_str(ext).ok();
+    said.and_then(|ext| Curve::from_points(ext.curve)).unwrap_or_default()
 }
 
 fn losses(result: &ObservedResult) -> Option<&Losses> {
@@ -197,6 +221,9 @@ pub fn observation_from_abi(raw: &abi::Observation<'_>, expected: &Expected) -> 
         tag: raw.own.then_some(raw.tag),
         point: Point::from_flat(&raw.x),
         fidelity: optional(raw.fidelity),
+        curve: Some(curve_in_ext(&raw.ext))
+            .filter(|curve| curve.has_losses(expected.loss_count))
+            .unwrap_or_default(),
         result,
     })
 }
@@ -349,6 +376,34 @@ mod tests {
         let one = Expected { loss_count: 1, ..expected };
         let fault = report_from_abi(&lent.to_abi(), &one).err();
         assert_eq!(fault.map(|fault| fault.kind), Some(FaultKind::INVALID));
+    }
+
+    #[test]
+    fn an_observation_crosses_the_boundary_with_its_curve() {
+        let mut curve = Curve::default();
+        curve.push(1, vec![Some(0.1 + 0.2), None]);
+        curve.push(9, vec![Some(-1e300), Some(f64::NAN)]);
+        let losses =
+            Losses { values: vec![0.5, 1.0], standard_errors: vec![None, Some(0.1)], excesses: Vec::new() };
+        let observation = Observation {
+            trial: TrialId(3),
+            tag: Some(7),
+            point: Point::from_flat(&[0.5]),
+            fidelity: None,
+            curve,
+            result: ObservedResult::Stopped(Some(losses)),
+        };
+        let expected = Expected { parameter_count: 1, loss_count: 2, excess_count: 0 };
+        let lent = LentObservation::new(&observation);
+        assert_eq!(observation_from_abi(&lent.to_abi(), &expected).ok(), Some(observation.clone()));
+        let bare = Observation { curve: Curve::default(), ..observation.clone() };
+        assert!(LentObservation::new(&bare).to_abi().ext.is_empty());
+        // what cannot be read says nothing
+        let one = r#"{"curve":[[1,[0.5]]]}"#;
+        for ext in ["", "{", "3", r#"{"curve":3}"#, r#"{"curve":[[2,[1,1]],[1,[1,1]]]}"#, one] {
+            let raw = abi::Observation { ext: ext.into(), ..lent.to_abi() };
+            assert_eq!(observation_from_abi(&raw, &expected).ok(), Some(bare.clone()), "{ext}");
+        }
     }
 
     #[test]

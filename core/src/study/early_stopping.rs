@@ -74,6 +74,7 @@ impl Study {
     ) -> Result<(), RecordError> {
         self.running_index(trial)?;
         let is_news = self.is_news(trial, step);
+        let losses = self.report(trial, step, measurement).losses;
         let entry = &mut self.trials[trial.0 as usize];
         if let Some(stop) = &entry.early_stop {
             return Err(RecordError(format!(
@@ -92,6 +93,9 @@ impl Study {
         }
         if is_news {
             entry.last_step = Some(step);
+            if self.rules.early_stopping.is_some() {
+                entry.curve.push(step, losses);
+            }
         }
         Ok(())
     }

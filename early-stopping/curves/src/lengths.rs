@@ -41,7 +41,7 @@ impl Lengths {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ansatz_core::{Losses, Point, TrialId};
+    use ansatz_core::{Curve, Losses, Point, TrialId};
 
     #[test]
     fn whole_trials_are_known_once_one_completed() {
@@ -58,6 +58,7 @@ mod tests {
             tag: None,
             point: Point::new([Some(0.0)]),
             fidelity,
+            curve: Curve::default(),
             result,
         };
         let mut lengths = Lengths::default();

@@ -1,6 +1,6 @@
 use super::*;
 use ansatz_core::space::Parameter;
-use ansatz_core::{Losses, Metric, Point, Space, TrialId};
+use ansatz_core::{Curve, Losses, Metric, Point, Space, TrialId};
 use rand::RngExt;
 
 fn problem(metric_count: usize) -> Problem {
@@ -27,6 +27,7 @@ fn end(rule: &mut Median, trial: u64, is_completed: bool) {
         tag,
         point: Point::new([Some(0.5)]),
         fidelity,
+        curve: Curve::default(),
         result,
     });
 }

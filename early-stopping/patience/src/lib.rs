@@ -123,7 +123,7 @@ ansatz_core::export_plugin! { early_stopping: [Patience] }
 mod tests {
     use super::*;
     use ansatz_core::space::Parameter;
-    use ansatz_core::{Goal, Losses, Metric, Point, Space, TrialId};
+    use ansatz_core::{Curve, Goal, Losses, Metric, Point, Space, TrialId};
 
     /// A rule that has seen a trial complete that is better than all that follow.
     fn rule(options: Options) -> Result<Patience, EarlyStoppingError> {
@@ -139,7 +139,14 @@ mod tests {
 
     fn end(rule: &mut Patience, trial: u64, result: ObservedResult) {
         let (trial, point) = (TrialId(trial), Point::new([Some(0.5)]));
-        rule.finished(&Observation { trial, tag: None, point, fidelity: None, result });
+        rule.finished(&Observation {
+            trial,
+            tag: None,
+            point,
+            fidelity: None,
+            curve: Curve::default(),
+            result,
+        });
     }
 
     fn fresh(options: Options) -> Result<Patience, EarlyStoppingError> {

@@ -1,6 +1,6 @@
 use super::*;
 use ansatz_core::space::Parameter;
-use ansatz_core::{Losses, Metric, ObservedResult, Point, Space, TrialId};
+use ansatz_core::{Curve, Losses, Metric, ObservedResult, Point, Space, TrialId};
 use rand::RngExt;
 
 fn problem(metric_count: usize) -> Problem {
@@ -25,6 +25,7 @@ fn complete(rule: &mut SuccessiveHalving, trial: u64) {
         tag: None,
         point: Point::new([Some(0.5)]),
         fidelity: None,
+        curve: Curve::default(),
         result: ObservedResult::Completed(losses),
     });
 }

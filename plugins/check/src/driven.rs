@@ -2,7 +2,7 @@
 
 use crate::case::{Ending, failed};
 use crate::problems;
-use ansatz_core::{Losses, Observation, ObservedResult, Pending, Point, Problem, Suggestion, TrialId};
+use ansatz_core::{Curve, Losses, Observation, ObservedResult, Pending, Point, Problem, Suggestion, TrialId};
 use ansatz_plugin_host::{Asked, ForeignStrategy, PluginFault};
 
 /// A suggestion that became a trial.
@@ -97,6 +97,7 @@ impl Driven {
             tag: Some(trial.suggestion.tag),
             point: trial.suggestion.point.clone(),
             fidelity: full.map(|full| trial.suggestion.fidelity.unwrap_or(full)),
+            curve: Curve::default(),
             result,
         }
     }

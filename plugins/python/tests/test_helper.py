@@ -440,6 +440,31 @@ class Strategies(Program):
         self.assertEqual(host.ask(3), expected)
 
 
+    def test_what_a_trial_reported_on_its_way_comes_with_it(self):
+        host = self.program(
+            """
+            from ansatz_plugin import Strategy, Suggestion, serve
+            class Curious(Strategy):
+                name = "com.acme.test"
+                def setup(self):
+                    self.curves = []
+                def ask(self, count, pending):
+                    return [Suggestion([1.0, float(len(self.curves))], tag=sum(map(len, self.curves)))]
+                def tell(self, observations):
+                    self.curves += [seen.curve for seen in observations]
+                    for seen in observations:
+                        assert all(isinstance(step, int) and losses == [None] for step, losses in seen.curve), seen.curve
+            serve(Curious)
+            """,
+            "strategy",
+        )
+        host.hello()
+        host.create(BRANIN)
+        ended = {"trial": 0, "own": True, "tag": 0, "status": "stopped", "x": [1.0, 2.0]}
+        host.tell([{**ended, "curve": [[1, [None]], [4, [None]]]}, {**ended, "trial": 1}])
+        self.assertEqual(host.ask(1), [{"x": [1.0, 2.0], "tag": 2}])
+
+
 class SmallSpace(unittest.TestCase):
     def test_samples_and_neighbours_are_feasible(self):
         space, rng = Space(MIXED["space"]), random.Random(1)

@@ -1,6 +1,6 @@
 use super::*;
 use ansatz_core::space::{Condition, Constraint, Domain, Parameter, Scale};
-use ansatz_core::{FidelityRange, Goal, Losses, Metric, ObservedResult, TrialId};
+use ansatz_core::{Curve, FidelityRange, Goal, Losses, Metric, ObservedResult, TrialId};
 
 mod closed_loop;
 mod quality;
@@ -80,11 +80,11 @@ fn losses(loss: f64) -> Losses {
 
 fn observation(trial: u64, suggestion: &Suggestion, result: ObservedResult) -> Observation {
     let (tag, point) = (Some(suggestion.tag), suggestion.point.clone());
-    Observation { trial: TrialId(trial), tag, point, fidelity: None, result }
+    Observation { trial: TrialId(trial), tag, point, fidelity: None, curve: Curve::default(), result }
 }
 
 fn foreign(trial: u64, point: Point, result: ObservedResult) -> Observation {
-    Observation { trial: TrialId(trial), tag: None, point, fidelity: None, result }
+    Observation { trial: TrialId(trial), tag: None, point, fidelity: None, curve: Curve::default(), result }
 }
 
 fn ask(strategy: &mut Annealing, count: usize) -> Result<Vec<Suggestion>, StrategyError> {

@@ -10,7 +10,8 @@
 use ansatz_core::rng::Rng;
 use ansatz_core::space::Parameter;
 use ansatz_core::{
-    Goal, Losses, Metric, Observation, ObservedResult, Pending, Point, Problem, Space, Strategy, TrialId,
+    Curve, Goal, Losses, Metric, Observation, ObservedResult, Pending, Point, Problem, Space, Strategy,
+    TrialId,
 };
 use ansatz_strategy_bayesian::{Bayesian, Options};
 use rand::RngExt;
@@ -40,6 +41,7 @@ fn observation(trial: u64, point: &Point) -> Observation {
         tag: Some(0),
         point: point.clone(),
         fidelity: None,
+        curve: Curve::default(),
         result: ObservedResult::Completed(losses),
     }
 }

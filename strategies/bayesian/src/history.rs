@@ -1,6 +1,8 @@
 //! What the strategy was told, reduced to what its models use.
 
-use ansatz_core::{Observation, ObservedResult, Point};
+use std::borrow::Borrow;
+
+use ansatz_core::{Curve, Observation, ObservedResult, Point};
 use ansatz_surrogate::non_dominated;
 use serde::{Deserialize, Serialize};
 
@@ -11,6 +13,9 @@ pub(crate) struct Told {
     pub(crate) point: Point,
     /// What it taught.
     pub(crate) lesson: Lesson,
+    /// What it reported on its way, if it may be compared with others.
+    #[serde(default)]
+    pub(crate) curve: Curve,
 }
 
 /// What a trial teaches about its point.
@@ -27,6 +32,13 @@ pub(crate) enum Lesson {
     Bad,
     /// Nothing that compares with a full evaluation: stopped early, or evaluated with less than full fidelity.
     Unfinished,
+    /// What a trial that was stopped early would probably have measured (`projection.rs`); only for a model.
+    Projected {
+        /// One for each metric.
+        losses: Vec<f64>,
+        /// Their standard deviations.
+        deviations: Vec<f64>,
+    },
 }
 
 impl Told {
@@ -49,22 +61,43 @@ impl Told {
             ObservedResult::Stopped(_) => Lesson::Unfinished,
             _ => Lesson::Bad,
         };
-        Self { point: observation.point.clone(), lesson }
+        let curve = match lesson {
+            Lesson::Measured { .. } => observation.curve.clone(),
+            Lesson::Unfinished if is_full => observation.curve.clone(),
+            _ => Curve::default(),
+        };
+        Self { point: observation.point.clone(), curve, lesson }
     }
 
     /// One for each metric, if they were measured.
     pub(crate) fn losses(&self) -> Option<&[f64]> {
         match &self.lesson {
             Lesson::Measured { losses, .. } => Some(losses),
-            Lesson::Bad | Lesson::Unfinished => None,
+            Lesson::Bad | Lesson::Unfinished | Lesson::Projected { .. } => None,
         }
+    }
+
+    /// One for each metric, measured or projected, with their standard deviations; those of measured ones are 0.
+    pub(crate) fn believed_losses(&self) -> Option<impl Iterator<Item = (f64, f64)>> {
+        let (losses, deviations): (&[f64], &[f64]) = match &self.lesson {
+            Lesson::Measured { losses, .. } => (losses, &[]),
+            Lesson::Projected { losses, deviations } => (losses, deviations),
+            Lesson::Bad | Lesson::Unfinished => return None,
+        };
+        let deviations = deviations.iter().copied().chain(std::iter::repeat(0.0));
+        Some(losses.iter().copied().zip(deviations))
+    }
+
+    /// Whether it was stopped early, and may be compared with those that went on.
+    pub(crate) fn is_projectable(&self) -> bool {
+        self.lesson == Lesson::Unfinished && !self.curve.is_empty()
     }
 
     /// One for each outcome constraint, if they were measured.
     pub(crate) fn excesses(&self) -> Option<&[f64]> {
         match &self.lesson {
             Lesson::Measured { excesses, .. } => Some(excesses),
-            Lesson::Bad | Lesson::Unfinished => None,
+            Lesson::Bad | Lesson::Unfinished | Lesson::Projected { .. } => None,
         }
     }
 
@@ -79,7 +112,7 @@ impl Told {
 ///
 /// The choice is made anew when a sixteenth of `count_max` has been added. In between the selection only grows, and so do
 /// the factors of the models.
-pub(crate) fn select(told: &[Told], count_max: usize) -> Vec<usize> {
+pub(crate) fn select<T: Borrow<Told>>(told: &[T], count_max: usize) -> Vec<usize> {
     if told.len() <= count_max {
         return (0..told.len()).collect();
     }
@@ -95,7 +128,7 @@ pub(crate) fn select(told: &[Told], count_max: usize) -> Vec<usize> {
 }
 
 /// Indices of `count_max` trials in the order told: the best half and the latest of the others.
-fn best_and_latest(told: &[Told], count_max: usize) -> Vec<usize> {
+fn best_and_latest<T: Borrow<Told>>(told: &[T], count_max: usize) -> Vec<usize> {
     let mut chosen = vec![false; told.len()];
     let mut count = 0;
     for index in best(told, count_max / 2).into_iter().chain((0..told.len()).rev()) {
@@ -109,7 +142,8 @@ fn best_and_latest(told: &[Told], count_max: usize) -> Vec<usize> {
 
 /// Indices of up to `count` measured trials, best first. One loss: by loss. Several: the front, then the front of the
 /// others, and so on. Trials that break an outcome constraint come after all others, by how much they break.
-fn best(told: &[Told], count: usize) -> Vec<usize> {
+fn best<T: Borrow<Told>>(told: &[T], count: usize) -> Vec<usize> {
+    let told: Vec<&Told> = told.iter().map(Borrow::borrow).collect();
     let (mut allowed, broken): (Vec<usize>, Vec<usize>) =
         (0..told.len()).filter(|&i| told[i].losses().is_some()).partition(|&i| told[i].is_allowed());
     let losses = |index: usize| told[index].losses().unwrap_or_default();
@@ -150,7 +184,7 @@ mod tests {
 
     fn told(losses: &[f64], excesses: &[f64]) -> Told {
         let lesson = Lesson::Measured { losses: losses.to_vec(), excesses: excesses.to_vec() };
-        Told { point: Point::from_flat(&[losses[0]]), lesson }
+        Told { point: Point::from_flat(&[losses[0]]), curve: Curve::default(), lesson }
     }
 
     #[test]

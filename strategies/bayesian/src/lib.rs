@@ -11,6 +11,7 @@ mod history;
 mod maximise;
 mod models;
 mod options;
+mod projection;
 mod representation;
 #[cfg(test)]
 mod tests;
@@ -36,7 +37,7 @@ use maximise::{Maximiser, Seen};
 use models::{Fits, Models, SCALARISED_COUNT_MIN, Shape};
 use representation::Representation;
 
-/// Losses needed for a model, however many trials are pending.
+/// Losses needed for a model, measured or projected, however many trials are pending. One must be measured.
 const LOSS_COUNT_MIN: usize = 3;
 /// Up to this many observations hyperparameters are fitted after each; beyond, when a fiftieth has come in.
 const REFIT_ALWAYS_COUNT_MAX: usize = 100;
@@ -136,8 +137,12 @@ impl Bayesian {
         unfinished: &[Point],
     ) -> Result<Option<Suggestion>, StrategyError> {
         let measured = self.state.told.iter().filter(|told| told.losses().is_some()).count();
+        let informative = measured + self.state.told.iter().filter(|told| told.is_projectable()).count();
         let initial_count = self.options.initial_count(self.representation.space().parameter_count());
-        if self.state.told.len() + unfinished.len() < initial_count || measured < LOSS_COUNT_MIN {
+        if self.state.told.len() + unfinished.len() < initial_count
+            || measured == 0
+            || informative < LOSS_COUNT_MIN
+        {
             return Ok(self.design_point(seen).map(Suggestion::new));
         }
         self.update_models();

@@ -5,13 +5,14 @@
 
 use ansatz_core::Point;
 use ansatz_surrogate::{
-    Design, FitOptions, GaussianProcess, Hyperparameters, SurrogateError, Warp, augmented_chebyshev,
+    Design, FitOptions, GaussianProcess, Hyperparameters, SurrogateError, Targets, Warp, augmented_chebyshev,
     non_dominated,
 };
 use serde::{Deserialize, Serialize};
 
 use crate::history::{Lesson, Told, select};
 use crate::options::{LossWarp, Options};
+use crate::projection::projected;
 use crate::representation::Representation;
 
 /// Observations from which hyperparameters are fitted at most; more would cost time and change them little.
@@ -31,6 +32,9 @@ const EXACT_NOISE_MAX: f64 = 1e-4;
 /// hypervolume of three or more is there and not taken: with DTLZ2 some seeds stay at an edge of the front for long, and it
 /// makes an ask take twenty times as long.
 pub(crate) const SCALARISED_COUNT_MIN: usize = 3;
+
+/// Known noise of a target at most, in its variance: more teaches nothing either.
+const VARIANCE_MAX: f64 = 100.0;
 
 /// How many metrics and outcome constraints a problem has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -159,6 +163,8 @@ impl Models {
             former.map(|former| (former.losses, former.bounds)).unwrap_or_default();
         let selected: Vec<&Told> =
             select(told, options.observation_count_max).into_iter().map(|index| &told[index]).collect();
+        let selected = projected(&selected, shape.metric_count);
+        let selected: Vec<&Told> = selected.iter().map(AsRef::as_ref).collect();
         let observed: Vec<&Told> =
             selected.iter().copied().filter(|told| told.lesson != Lesson::Unfinished).collect();
         let points: Vec<Point> = observed.iter().map(|told| told.point.clone()).collect();
@@ -177,7 +183,7 @@ impl Models {
             count => (0..count).map(|column| (column, options.warp_of_several())).collect(),
         };
         // One of several losses may be all equal so far: that is no preference, and its place must not be left empty.
-        if columns.len() > 1 && columns.iter().all(|column| Warp::Identity.apply(column).is_none()) {
+        if columns.len() > 1 && columns.iter().all(|column| Warp::Identity.apply(&column.losses).is_none()) {
             return Ok(None);
         }
         // Former models stand in the same places only if none of them is missing.
@@ -191,32 +197,39 @@ impl Models {
         let mut rough_losses = Vec::new();
         let mut scale = None;
         for (index, ((column, warp), stored)) in plans.iter().zip(&mut fits.losses).enumerate() {
-            let warped = match warp.warp().apply(&columns[*column]) {
+            let warped = match warp.warp().apply(&columns[*column].losses) {
                 Some(warped) => warped,
-                None if columns.len() > 1 => vec![0.0; columns[*column].len()],
+                None if columns.len() > 1 => vec![0.0; columns[*column].losses.len()],
                 None => continue,
             };
             // Bad points count as the worst loss, in the warped scale: they never define the spread of the others.
             let worst = warped.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-            let mut rest = warped.iter();
-            let targets: Vec<f64> = observed
+            let variances = columns[*column].variances(&warped);
+            let mut rest = warped.iter().zip(variances);
+            let (values, mut variances): (Vec<f64>, Vec<f64>) = observed
                 .iter()
                 .map(|told| match told.lesson {
-                    Lesson::Measured { .. } => rest.next().copied().unwrap_or(worst),
-                    Lesson::Bad | Lesson::Unfinished => worst,
+                    Lesson::Measured { .. } | Lesson::Projected { .. } => {
+                        rest.next().map_or((worst, 0.0), |(target, variance)| (*target, variance))
+                    }
+                    Lesson::Bad | Lesson::Unfinished => (worst, 0.0),
                 })
-                .collect();
+                .unzip();
+            if variances.iter().all(|variance| *variance == 0.0) {
+                variances.clear();
+            }
+            let targets = Targets { values, variances };
             let former = former_losses[index].take().map(|model| model.process);
             let process = fitter.fit(&everything, former, targets.clone(), stored, (index, plans.len()))?;
             if let Some((subset, rows)) = &rough_rows {
-                let some_targets = subset.iter().map(|row| targets[*row]).collect();
+                let some_targets = some(&targets, subset);
                 let known = process.hyperparameters().clone();
                 let process =
                     GaussianProcess::with_hyperparameters(rows.design.clone(), some_targets, known)?;
                 rough_losses.push(LossModel { process, means: Vec::new() });
             }
             if *warp == LossWarp::Identity && *column == 0 && weights.is_none() {
-                scale = Scale::between(&columns[0], &warped).map(|scale| (losses.len(), scale));
+                scale = Scale::between(&columns[0].losses, &warped).map(|scale| (losses.len(), scale));
             }
             let means = process.observed_means();
             losses.push(LossModel { process, means });
@@ -243,7 +256,7 @@ impl Models {
                     Some((targets, bound)) => {
                         let former = former_bounds[index].take().map(|model| model.process);
                         let place = (index, shape.constraint_count);
-                        let process = fitter.fit(&rows, former, targets, stored, place)?;
+                        let process = fitter.fit(&rows, former, targets.into(), stored, place)?;
                         bounds.push(BoundModel { process, bound });
                     }
                     None => is_hopeless |= excesses.first().is_some_and(|excess| *excess > 0.0),
@@ -416,8 +429,7 @@ impl<'a> Rows<'a> {
         if self.told.len() <= count_max {
             return Ok(None);
         }
-        let owned: Vec<Told> = self.told.iter().map(|told| (*told).clone()).collect();
-        let subset = select(&owned, count_max);
+        let subset = select(&self.told, count_max);
         let told = subset.iter().map(|row| self.told[*row]).collect();
         let features = subset.iter().map(|row| self.features[*row].clone()).collect();
         let rows = Self::new(representation, told, features)?;
@@ -436,13 +448,13 @@ struct Fitter<'a> {
 }
 
 impl Fitter<'_> {
-    /// A process for the targets, shape (row,). `place`: which of how many models that take turns it is. `former` is of
+    /// A process for the targets. `place`: which of how many models that take turns it is. `former` is of
     /// the first of the rows, perhaps.
     fn fit(
         &self,
         rows: &Rows<'_>,
         former: Option<GaussianProcess>,
-        targets: Vec<f64>,
+        targets: Targets,
         stored: &mut Option<Hyperparameters>,
         (index, count): (usize, usize),
     ) -> Result<GaussianProcess, SurrogateError> {
@@ -461,9 +473,9 @@ impl Fitter<'_> {
             }
             _ => {
                 let found = match rows.thinned(self.representation, FIT_COUNT_MAX)? {
-                    Some((subset, some)) => {
-                        let some_targets = subset.iter().map(|row| targets[*row]).collect();
-                        GaussianProcess::fit(some.design, some_targets, stored.as_ref(), &options)?
+                    Some((subset, fewer)) => {
+                        let some_targets = some(&targets, &subset);
+                        GaussianProcess::fit(fewer.design, some_targets, stored.as_ref(), &options)?
                     }
                     None => GaussianProcess::fit(design.clone(), targets.clone(), stored.as_ref(), &options)?,
                 };
@@ -476,16 +488,64 @@ impl Fitter<'_> {
     }
 }
 
-/// The losses of measured trials, shape (loss, measured trial): one column for each metric, or a single one of weighted
-/// sums and maxima.
-fn loss_columns(observed: &[&Told], metric_count: usize, weights: Option<&[f64]>) -> Vec<Vec<f64>> {
-    let measured: Vec<&Told> = observed.iter().copied().filter(|told| told.losses().is_some()).collect();
-    let loss = |told: &Told, metric: usize| {
-        told.losses().and_then(|losses| losses.get(metric)).copied().unwrap_or(f64::NAN)
+/// The targets of some rows.
+fn some(targets: &Targets, rows: &[usize]) -> Targets {
+    let of = |numbers: &[f64]| rows.iter().filter_map(|row| numbers.get(*row)).copied().collect();
+    Targets { values: of(&targets.values), variances: of(&targets.variances) }
+}
+
+/// One loss of each trial that has been measured or projected, in their order.
+#[derive(Clone, Debug, PartialEq)]
+struct LossColumn {
+    losses: Vec<f64>,
+    /// Standard deviation of each; 0 where it was measured.
+    deviations: Vec<f64>,
+}
+
+impl LossColumn {
+    /// The deviations as variances in the unit of the targets that became of the losses: over the broken line through both,
+    /// from a deviation below to one above.
+    fn variances(&self, targets: &[f64]) -> Vec<f64> {
+        if self.deviations.iter().all(|deviation| *deviation == 0.0) {
+            return vec![0.0; targets.len()];
+        }
+        let mut knots: Vec<(f64, f64)> = self.losses.iter().copied().zip(targets.iter().copied()).collect();
+        knots.sort_by(|a, b| a.0.total_cmp(&b.0));
+        knots.dedup_by(|a, b| a.0 == b.0);
+        let target = |loss: f64| {
+            // beyond the ends as between the last two
+            let after = knots.partition_point(|knot| knot.0 < loss).clamp(1, knots.len().max(2) - 1);
+            let (a, b) = (knots[after - 1], knots[after]);
+            a.1 + (b.1 - a.1) * ((loss - a.0) / (b.0 - a.0))
+        };
+        let variance = |(loss, deviation): (&f64, &f64)| match deviation {
+            0.0 => 0.0,
+            _ if knots.len() < 2 => 0.0,
+            _ => {
+                let half = 0.5 * (target(loss + deviation) - target(loss - deviation));
+                Some(half * half)
+                    .filter(|variance| variance.is_finite())
+                    .unwrap_or(VARIANCE_MAX)
+                    .min(VARIANCE_MAX)
+            }
+        };
+        self.losses.iter().zip(&self.deviations).map(variance).collect()
+    }
+}
+
+/// The losses of trials that have been measured or projected: one column for each metric, or a single one of weighted sums
+/// and maxima.
+fn loss_columns(observed: &[&Told], metric_count: usize, weights: Option<&[f64]>) -> Vec<LossColumn> {
+    let believed: Vec<Vec<(f64, f64)>> =
+        observed.iter().filter_map(|told| told.believed_losses().map(Iterator::collect)).collect();
+    let value = |row: &[(f64, f64)], metric: usize| row.get(metric).copied().unwrap_or((f64::NAN, 0.0));
+    let column = |metric: usize| {
+        let (losses, deviations) = believed.iter().map(|row| value(row, metric)).unzip();
+        LossColumn { losses, deviations }
     };
-    let column = |metric: usize| -> Vec<f64> { measured.iter().map(|told| loss(told, metric)).collect() };
     let Some(weights) = weights else { return (0..metric_count).map(column).collect() };
     // Over the range of the front; what breaks a constraint is not on it.
+    let measured: Vec<&Told> = observed.iter().copied().filter(|told| told.losses().is_some()).collect();
     let allowed: Vec<&[f64]> =
         measured.iter().filter(|told| told.is_allowed()).filter_map(|told| told.losses()).collect();
     let all: Vec<&[f64]> = measured.iter().filter_map(|told| told.losses()).collect();
@@ -501,19 +561,28 @@ fn loss_columns(observed: &[&Told], metric_count: usize, weights: Option<&[f64]>
             if high > low { (low, high) } else { range(&basis) }
         })
         .collect();
-    let scalar = |told: &&Told| {
+    let scalar = |row: &[(f64, f64)], deviation_count: f64| {
         let scaled: Vec<f64> = ranges
             .iter()
             .enumerate()
             .map(|(metric, (low, high))| {
+                let (loss, deviation) = value(row, metric);
+                let loss = loss + deviation_count * deviation;
                 // Halved, lest a difference overflow.
                 let width = 0.5 * high - 0.5 * low;
-                if width > 0.0 { (0.5 * loss(told, metric) - 0.5 * low) / width } else { 0.0 }
+                if width > 0.0 { (0.5 * loss - 0.5 * low) / width } else { 0.0 }
             })
             .collect();
         augmented_chebyshev(&scaled, weights)
     };
-    vec![measured.iter().map(scalar).collect()]
+    let (losses, deviations) = believed
+        .iter()
+        .map(|row| match row.iter().all(|(_, deviation)| *deviation == 0.0) {
+            true => (scalar(row, 0.0), 0.0),
+            false => (scalar(row, 0.0), 0.5 * (scalar(row, 1.0) - scalar(row, -1.0))),
+        })
+        .unzip();
+    vec![LossColumn { losses, deviations }]
 }
 
 /// Excesses as targets of a model, and the bound below which they hold: `sign(c) ln(1 + |c|)` of the excess in its own
@@ -546,9 +615,9 @@ fn mean_and_deviation(values: &[f64]) -> (f64, f64) {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use ansatz_core::Space;
     use ansatz_core::rng::Rng;
     use ansatz_core::space::{Condition, Parameter};
+    use ansatz_core::{Curve, Space};
 
     pub(crate) fn space() -> Space {
         Space::of(vec![
@@ -584,7 +653,7 @@ pub(crate) mod tests {
                             .collect(),
                     },
                 };
-                Told { point, lesson }
+                Told { point, curve: Curve::default(), lesson }
             })
             .collect()
     }
@@ -666,6 +735,7 @@ pub(crate) mod tests {
         let told = [([0.0, 8.0], -1.0), ([4.0, 0.0], 0.0), ([-100.0, -100.0], 1.0), ([4.0, 8.0], -1.0)].map(
             |(losses, excess)| Told {
                 point: Point::from_flat(&[0.0]),
+                curve: Curve::default(),
                 lesson: Lesson::Measured { losses: losses.to_vec(), excesses: vec![excess] },
             },
         );
@@ -673,10 +743,10 @@ pub(crate) mod tests {
         let columns = loss_columns(&told, 2, Some(&[0.25, 0.75]));
         let expected = |a: f64, b: f64| augmented_chebyshev(&[a, b], &[0.25, 0.75]);
         assert_eq!(
-            columns,
-            [[expected(0.0, 1.0), expected(1.0, 0.0), expected(-25.0, -12.5), expected(1.0, 1.0)]]
+            columns[0].losses,
+            [expected(0.0, 1.0), expected(1.0, 0.0), expected(-25.0, -12.5), expected(1.0, 1.0)]
         );
-        assert_eq!(loss_columns(&told, 2, None)[1], [8.0, 0.0, -100.0, 8.0]);
+        assert_eq!(loss_columns(&told, 2, None)[1].losses, [8.0, 0.0, -100.0, 8.0]);
     }
 
     #[test]
@@ -700,5 +770,67 @@ pub(crate) mod tests {
                 assert!(!beaten, "{known:?}");
             }
         }
+    }
+
+    #[test]
+    fn deviations_become_variances_of_targets_where_their_losses_are() {
+        let column = |losses: &[f64], deviations: &[f64]| LossColumn {
+            losses: losses.to_vec(),
+            deviations: deviations.to_vec(),
+        };
+        let measured = column(&[3.0, 1.0, 2.0], &[0.0; 3]);
+        assert_eq!(measured.variances(&[9.0, 1.0, 4.0]), [0.0; 3]);
+        // the line through both sides, and beyond the ends as within
+        let some = column(&[3.0, 1.0, 2.0], &[0.0, 0.5, 1.0]);
+        assert_eq!(some.variances(&[9.0, 1.0, 4.0]), [0.0, 1.5 * 1.5, 4.0 * 4.0]);
+        // by a straight line they are the squares, in its unit
+        assert_eq!(some.variances(&[30.0, 10.0, 20.0]), [0.0, 25.0, 100.0]);
+        // equal losses say nothing of the unit; and what is beyond numbers is as good as unknown
+        assert_eq!(column(&[2.0, 2.0], &[0.0, 1.0]).variances(&[0.0, 0.0]), [0.0, 0.0]);
+        assert_eq!(column(&[0.0, 1e-300], &[0.0, 1e10]).variances(&[0.0, 1.0]), [0.0, VARIANCE_MAX]);
+    }
+
+    #[test]
+    fn a_projected_trial_teaches_its_surroundings_and_is_never_an_incumbent() {
+        let space = Space::of(vec![Parameter::float("x", 0.0, 1.0)]).unwrap();
+        let representation = Representation::new(&space);
+        let shape = Shape { metric_count: 1, constraint_count: 0 };
+        let at = |x: f64, loss: f64, steps: u64| {
+            let mut curve = Curve::default();
+            curve.push(3, vec![Some(loss + 1.0)]);
+            let lesson = match steps {
+                3 => Lesson::Unfinished,
+                _ => {
+                    curve.push(steps, vec![Some(loss)]);
+                    Lesson::Measured { losses: vec![loss], excesses: Vec::new() }
+                }
+            };
+            Told { point: Point::from_flat(&[x]), curve, lesson }
+        };
+        let measured: Vec<Told> =
+            (0..7).map(|i| at(0.05 * f64::from(i), 1.0 - 0.1 * f64::from(i), 27)).collect();
+        // far from all that finished: a good one in the eyes of the model, and bad ones
+        let stopped = [at(0.6, 0.1, 3), at(0.8, 2.0, 3), at(1.0, 2.2, 3)];
+        let all: Vec<Told> = measured.iter().cloned().chain(stopped).collect();
+        let mut fits = Fits::none(shape, &Options::default(), false);
+        let models = fit(&representation, &all, shape, &mut fits, true).unwrap();
+        let incumbents: Vec<f64> =
+            models.incumbents().iter().map(|(point, _)| point.get(0).unwrap()).collect();
+        assert!((incumbents[0] - 0.3).abs() < 1e-9, "{incumbents:?}");
+        let mean_at =
+            |x: f64| models.forecast(&representation.features(&Point::from_flat(&[x]))).unwrap().mean;
+        let means = [0.6, 0.3, 0.8, 1.0].map(mean_at);
+        assert!(means.is_sorted(), "{means:?}");
+        assert!((means[0] - 0.1).abs() < 0.3 && (means[3] - 2.2).abs() < 0.5, "{means:?}");
+        // they were stopped before anybody went on: nothing is known of them
+        let mut fits = Fits::none(shape, &Options::default(), false);
+        let strangers: Vec<Told> = all
+            .iter()
+            .map(|told| match told.lesson {
+                Lesson::Measured { .. } => Told { curve: Curve::default(), ..told.clone() },
+                _ => told.clone(),
+            })
+            .collect();
+        assert!(fit(&Representation::new(&space), &strangers, shape, &mut fits, true).is_some());
     }
 }

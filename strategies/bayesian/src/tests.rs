@@ -3,7 +3,7 @@
 use std::f64::consts::PI;
 
 use ansatz_core::space::{Condition, Constraint, Parameter};
-use ansatz_core::{Goal, Losses, Metric, ObservedResult, Space, TrialId};
+use ansatz_core::{Curve, Goal, Losses, Metric, ObservedResult, Space, TrialId};
 
 use super::*;
 use crate::history::Lesson;
@@ -28,7 +28,14 @@ fn measured(loss: f64) -> Lesson {
 }
 
 fn observation(trial: u64, point: &Point, result: ObservedResult) -> Observation {
-    Observation { trial: TrialId(trial), tag: Some(0), point: point.clone(), fidelity: None, result }
+    Observation {
+        trial: TrialId(trial),
+        tag: Some(0),
+        point: point.clone(),
+        fidelity: None,
+        curve: Curve::default(),
+        result,
+    }
 }
 
 /// Asks one by one; each point is checked against the space and those before it.

@@ -10,7 +10,8 @@
 use ansatz_core::rng::Rng;
 use ansatz_core::space::Parameter;
 use ansatz_core::{
-    Goal, Losses, Metric, Observation, ObservedResult, Pending, Point, Problem, Space, Strategy, TrialId,
+    Curve, Goal, Losses, Metric, Observation, ObservedResult, Pending, Point, Problem, Space, Strategy,
+    TrialId,
 };
 use ansatz_strategy_cmaes::{Cmaes, Options};
 
@@ -48,6 +49,7 @@ fn main() {
                 tag: Some(suggestion.tag),
                 point: suggestion.point,
                 fidelity: None,
+                curve: Curve::default(),
                 result: ObservedResult::Completed(losses),
             };
             let start_tell = processor_seconds();

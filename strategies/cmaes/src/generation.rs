@@ -122,7 +122,7 @@ pub(crate) fn ranked(mut own: Vec<Told>, elsewhere: Vec<Told>, parent_count: usi
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ansatz_core::{Losses, Point, TrialId};
+    use ansatz_core::{Curve, Losses, Point, TrialId};
 
     fn told(standing: Standing, order: u64) -> Told {
         Told {
@@ -176,7 +176,17 @@ mod tests {
         };
         let of = |result: ObservedResult, fidelity: Option<f64>| {
             let point = Point::from_flat(&[0.0]);
-            Standing::of(&Observation { trial: TrialId(0), tag: None, point, fidelity, result }, Some(9.0))
+            Standing::of(
+                &Observation {
+                    trial: TrialId(0),
+                    tag: None,
+                    point,
+                    fidelity,
+                    curve: Curve::default(),
+                    result,
+                },
+                Some(9.0),
+            )
         };
         assert_eq!(of(completed(2.0, &[-1.0, 0.0]), None), Standing::Loss(2.0));
         assert_eq!(of(completed(2.0, &[-1.0, 0.25, 0.5]), Some(9.0)), Standing::Broken(0.75));

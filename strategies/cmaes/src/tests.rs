@@ -6,8 +6,8 @@ use crate::{Cmaes, Options, Restarts, Start};
 use ansatz_core::rng::Rng;
 use ansatz_core::space::{Condition, Constraint, Parameter};
 use ansatz_core::{
-    Goal, Losses, Metric, Observation, ObservedResult, OutcomeConstraint, Pending, Point, Problem, Side,
-    Space, Strategy, StrategyError, Suggestion, TrialId,
+    Curve, Goal, Losses, Metric, Observation, ObservedResult, OutcomeConstraint, Pending, Point, Problem,
+    Side, Space, Strategy, StrategyError, Suggestion, TrialId,
 };
 use rand::RngExt;
 
@@ -60,12 +60,20 @@ fn observation(trial: u64, suggestion: &Suggestion, result: ObservedResult) -> O
         tag: Some(suggestion.tag),
         point: suggestion.point.clone(),
         fidelity: None,
+        curve: Curve::default(),
         result,
     }
 }
 
 fn foreign(trial: u64, point: Point, loss: f64) -> Observation {
-    Observation { trial: TrialId(trial), tag: None, point, fidelity: None, result: completed(loss) }
+    Observation {
+        trial: TrialId(trial),
+        tag: None,
+        point,
+        fidelity: None,
+        curve: Curve::default(),
+        result: completed(loss),
+    }
 }
 
 fn cmaes(problem: &Problem, options: Options, seed: u64) -> Cmaes {

@@ -138,6 +138,7 @@ fn main() {
         let mut b = vec![[1.0; 8]; 4 * size.div_ceil(8) * 8];
         report("solve, 32 sides", 32.0 * n * n, &mut || factor.solve(&mut b));
         report("transposed solve, 32 sides", 32.0 * n * n, &mut || factor.solve_transposed(&mut b));
+        let targets = targets.into();
         let mut posterior = NegativeLogPosterior::new(&design, &targets).expect("targets");
         let mut vector = hyperparameters.log_length_scales.clone();
         vector.extend([hyperparameters.log_amplitude, hyperparameters.log_noise]);

@@ -1,7 +1,7 @@
 //! Gaussian process regression: maximum a posteriori fit, posterior with gradient, appended observations.
 //!
-//! Model: `y ~ N(c, K + (v + jitter) I)` with the covariance of [`crate::kernel`], a constant mean `c` by generalised
-//! least squares and noise variance `v`. Targets are expected to be standardised (see [`crate::warp`]); the priors
+//! Model: `y ~ N(c, K + (v + jitter) I + diag(u))` with the covariance of [`crate::kernel`], a constant mean `c` by
+//! generalised least squares, noise variance `v`, and what is known beforehand of the noise of each observation, `u`. Targets are expected to be standardised (see [`crate::warp`]); the priors
 //! assume it. Approximations for thousands of rows and sampling of hyperparameters are left out.
 //!
 //! Hyperparameters live in logarithms, and so do the densities of their priors (no Jacobian):
@@ -75,6 +75,48 @@ impl Hyperparameters {
     }
 }
 
+/// What was observed at the rows of a design.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Targets {
+    /// Shape (row_count,), standardised.
+    pub values: Vec<f64>,
+    /// Noise variance that is known of each, besides the one that is fitted for all, in squared target units: shape
+    /// (row_count,), at least 0; empty where nothing is known.
+    pub variances: Vec<f64>,
+}
+
+impl From<Vec<f64>> for Targets {
+    fn from(values: Vec<f64>) -> Self {
+        Self { values, variances: Vec::new() }
+    }
+}
+
+impl Targets {
+    /// The known variance of a row.
+    fn variance(&self, row: usize) -> f64 {
+        self.variances.get(row).copied().unwrap_or(0.0)
+    }
+
+    fn check(&self, row_count: usize) -> Result<(), SurrogateError> {
+        if row_count == 0 {
+            return Err(SurrogateError::Empty);
+        }
+        expect_length("targets", self.values.len(), row_count)?;
+        expect_finite("targets", &self.values)?;
+        if !self.variances.is_empty() {
+            expect_length("variances", self.variances.len(), row_count)?;
+            expect_finite("variances", &self.variances)?;
+        }
+        Ok(())
+    }
+
+    /// Leading rows, of the first `count`, whose variances are the same bits.
+    fn common_variance_count(&self, other: &Self, count: usize) -> usize {
+        let same = |row: &usize| self.variance(*row).to_bits() == other.variance(*row).to_bits();
+        (0..count).take_while(same).count()
+    }
+}
+
 /// How a fit is done.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct FitOptions {
@@ -114,7 +156,7 @@ impl Posterior {
 /// The function that a fit minimises, with memory for its intermediate results.
 pub struct NegativeLogPosterior<'a> {
     design: &'a Design,
-    targets: &'a [f64],
+    targets: &'a Targets,
     scaled: Scaled,
     factor: Cholesky,
     inverse: InverseFactor,
@@ -123,17 +165,10 @@ pub struct NegativeLogPosterior<'a> {
 }
 
 impl<'a> NegativeLogPosterior<'a> {
-    /// `targets`: shape (row_count,).
-    ///
     /// # Errors
     /// No rows, another number of targets, or a target that is not finite.
-    pub fn new(design: &'a Design, targets: &'a [f64]) -> Result<Self, SurrogateError> {
-        let size = design.row_count();
-        if size == 0 {
-            return Err(SurrogateError::Empty);
-        }
-        expect_length("targets", targets.len(), size)?;
-        expect_finite("targets", targets)?;
+    pub fn new(design: &'a Design, targets: &'a Targets) -> Result<Self, SurrogateError> {
+        targets.check(design.row_count())?;
         Ok(Self {
             design,
             targets,
@@ -162,12 +197,13 @@ impl<'a> NegativeLogPosterior<'a> {
         let noise = libm::exp(log_noise) + JITTER;
         let kernel = Kernel::from_logarithms(self.design.columns(), &vector[..scale_count], log_amplitude);
         kernel.scale_design(self.design, 0, &mut self.scaled);
-        fill_covariances(lanes, &kernel, &self.scaled, size, noise, 0, &mut self.factor, &mut self.slopes);
+        let diagonal = Diagonal { noise, targets: self.targets };
+        fill_covariances(lanes, &kernel, &self.scaled, size, diagonal, 0, &mut self.factor, &mut self.slopes);
         if !self.factor.factorise_here(lanes, 0, 0.0) {
             return f64::INFINITY;
         }
         self.inverse.invert_here(lanes, &self.factor);
-        let mut residual = self.targets.to_vec();
+        let mut residual = self.targets.values.clone();
         let mut ones = vec![1.0; size];
         self.factor.solve_two_lanes(lanes, [&mut residual, &mut ones]);
         let mean = dot(&residual, &ones) / dot(&ones, &ones);
@@ -176,7 +212,7 @@ impl<'a> NegativeLogPosterior<'a> {
         let mut value = 0.5 * fit + 0.5 * self.factor.log_determinant();
         let alpha = self.inverse.multiply_transposed(lanes, &residual);
 
-        let (trace, sums) = self.gradient_sums(lanes, &kernel, &alpha);
+        let (trace, known_trace, sums) = self.gradient_sums(lanes, &kernel, &alpha);
         gradient.fill(0.0);
         let (order, _) = kernel.order();
         let mut parameter = 0;
@@ -190,18 +226,18 @@ impl<'a> NegativeLogPosterior<'a> {
             value += add_normal_prior(vector[parameter], centre, width, &mut gradient[parameter]);
             parameter += 1;
         }
-        gradient[scale_count] = 0.5 * (size as f64 - fit) - 0.5 * noise * trace;
+        gradient[scale_count] = 0.5 * (size as f64 - fit) - 0.5 * noise * trace - 0.5 * known_trace;
         gradient[scale_count + 1] = 0.5 * (noise - JITTER) * trace;
         value += add_normal_prior(log_amplitude, 0.0, 1.0, &mut gradient[scale_count]);
         value += add_normal_prior(log_noise, -9.0, 3.0, &mut gradient[scale_count + 1]);
         value
     }
 
-    /// With `G = K⁻¹ - α αᵀ`: its trace, and for each column of the scaled rows the sum over all pairs of rows of
+    /// With `G = K⁻¹ - α αᵀ`: its trace, the same with each entry times its known variance, and for each column of the scaled rows the sum over all pairs of rows of
     /// `G_ij dk/ds w_k δ_k²`, in eight parts. The gradient by any parameter of `K` is `Σ_{i<j} G_ij dK_ij` plus half the
     /// diagonal.
     #[inline(always)]
-    fn gradient_sums<L: Lanes>(&self, lanes: L, kernel: &Kernel, alpha: &[f64]) -> (f64, Vec<Eight>) {
+    fn gradient_sums<L: Lanes>(&self, lanes: L, kernel: &Kernel, alpha: &[f64]) -> (f64, f64, Vec<Eight>) {
         let size = self.design.row_count();
         let count = panel_count(size);
         let mut alpha_panels = vec![[0.0; EIGHT]; count];
@@ -210,7 +246,7 @@ impl<'a> NegativeLogPosterior<'a> {
         }
         let (order, continuous_count) = kernel.order();
         let mut sums = vec![[0.0; EIGHT]; order.len()];
-        let mut trace = 0.0;
+        let (mut trace, mut known_trace) = (0.0, 0.0);
         let mut slopes = self.slopes.as_slice();
         for row in 0..count {
             let alpha_row = load(lanes, &alpha_panels[row]);
@@ -235,8 +271,10 @@ impl<'a> NegativeLogPosterior<'a> {
                         for (c, weight) in weights.into_iter().enumerate() {
                             let mut entries = [0.0; EIGHT];
                             store(lanes, weight, &mut entries);
-                            if EIGHT * row + 4 * part + c < size {
+                            let place = EIGHT * row + 4 * part + c;
+                            if place < size {
                                 trace += entries[4 * part + c];
+                                known_trace += entries[4 * part + c] * self.targets.variance(place);
                             }
                         }
                     }
@@ -285,11 +323,20 @@ impl<'a> NegativeLogPosterior<'a> {
                 }
             }
         }
-        (trace, sums)
+        (trace, known_trace, sums)
     }
 }
 
-/// Writes the covariances of the rows from panel `panel_start` on, with `noise` on the diagonal, into the matrix of
+/// What is on the diagonal of the covariances besides the amplitude.
+#[derive(Clone, Copy)]
+struct Diagonal<'a> {
+    /// Of every row.
+    noise: f64,
+    /// With what is known of each row besides.
+    targets: &'a Targets,
+}
+
+/// Writes the covariances of the rows from panel `panel_start` on, with noise on the diagonal, into the matrix of
 /// `factor`, and their derivatives by the squared distances, in the same panels and from there on, into `slopes`.
 #[expect(
     clippy::too_many_arguments,
@@ -301,7 +348,7 @@ fn fill_covariances<L: Lanes>(
     kernel: &Kernel,
     scaled: &Scaled,
     size: usize,
-    noise: f64,
+    diagonal: Diagonal<'_>,
     panel_start: usize,
     factor: &mut Cholesky,
     slopes: &mut Vec<Eight>,
@@ -325,7 +372,7 @@ fn fill_covariances<L: Lanes>(
         let slopes = &mut slopes[first..];
         for (lane, place) in (EIGHT * row..EIGHT * (row + 1)).enumerate() {
             if place < size {
-                panel[place][lane] = kernel.amplitude() + noise;
+                panel[place][lane] = kernel.amplitude() + diagonal.noise + diagonal.targets.variance(place);
                 continue;
             }
             // What fills the panel up is the identity, and has no part in any sum.
@@ -349,12 +396,12 @@ vectorised! {
     fn fill_covariances_wide<'a>(lanes, kernel: &'a Kernel,
         scaled: &'a Scaled,
         size: usize,
-        noise: f64,
+        diagonal: Diagonal<'a>,
         panel_start: usize,
         factor: &'a mut Cholesky,
         slopes: &'a mut Vec<Eight>,
     ) -> () {
-        fill_covariances(lanes, kernel, scaled, size, noise, panel_start, factor, slopes);
+        fill_covariances(lanes, kernel, scaled, size, diagonal, panel_start, factor, slopes);
     }
     fn whiten_wide<'a>(lanes, factor: &'a Cholesky, a: &'a mut [f64], b: &'a mut [f64]) -> () {
         factor.solve_two_lanes(lanes, [a, b]);
@@ -393,7 +440,7 @@ fn add_normal_prior(value: f64, centre: f64, width: f64, derivative: &mut f64) -
 #[derive(Clone, Debug)]
 pub struct GaussianProcess {
     design: Design,
-    targets: Vec<f64>,
+    targets: Targets,
     hyperparameters: Hyperparameters,
     kernel: Kernel,
     /// On the diagonal besides the amplitude: what was added to the noise for the factor to exist.
@@ -411,17 +458,18 @@ impl GaussianProcess {
     /// Finds the hyperparameters of greatest posterior density, from `warm_start` and a fixed list of starts, and
     /// conditions on the data. Deterministic.
     ///
-    /// `targets`: shape (row_count,), standardised. A warm start of another shape is passed over.
+    /// A warm start of another shape is passed over.
     ///
     /// # Errors
     /// No rows, lengths that disagree, numbers that are not finite, or a covariance that no jitter makes positive
     /// definite.
     pub fn fit(
         design: Design,
-        targets: Vec<f64>,
+        targets: impl Into<Targets>,
         warm_start: Option<&Hyperparameters>,
         options: &FitOptions,
     ) -> Result<Self, SurrogateError> {
+        let targets = targets.into();
         let initial = Hyperparameters::initial(design.columns());
         let scale_count = initial.log_length_scales.len();
         let range = |(low, high): (f64, f64)| (libm::log(low), libm::log(high));
@@ -477,7 +525,7 @@ impl GaussianProcess {
     /// As for [`GaussianProcess::fit`].
     pub fn with_hyperparameters(
         design: Design,
-        targets: Vec<f64>,
+        targets: impl Into<Targets>,
         hyperparameters: Hyperparameters,
     ) -> Result<Self, SurrogateError> {
         Self::continued(None, design, targets, hyperparameters)
@@ -492,15 +540,12 @@ impl GaussianProcess {
     pub fn continued(
         former: Option<Self>,
         design: Design,
-        targets: Vec<f64>,
+        targets: impl Into<Targets>,
         hyperparameters: Hyperparameters,
     ) -> Result<Self, SurrogateError> {
+        let targets = targets.into();
         let size = design.row_count();
-        if size == 0 {
-            return Err(SurrogateError::Empty);
-        }
-        expect_length("targets", targets.len(), size)?;
-        expect_finite("targets", &targets)?;
+        targets.check(size)?;
         expect_finite("log_noise", &[hyperparameters.log_noise])?;
         let kernel = Kernel::new(design.columns(), &hyperparameters)?;
         let noise = libm::exp(hyperparameters.log_noise);
@@ -512,6 +557,7 @@ impl GaussianProcess {
         let (mut scaled, mut factor) = (Scaled::default(), Cholesky::default());
         if let Some(former) = former {
             let common = former.design.common_row_count(&design).min(former.exact_row_count);
+            let common = former.targets.common_variance_count(&targets, common);
             // More jitter may have been needed for a row that is gone.
             if common == former.exact_row_count || former.jitter == JITTER {
                 known_row_count = common / EIGHT * EIGHT;
@@ -524,7 +570,7 @@ impl GaussianProcess {
         let mut found = false;
         while jitter < JITTER_MAX {
             let panel_start = known_row_count / EIGHT;
-            let diagonal = noise + jitter;
+            let diagonal = Diagonal { noise: noise + jitter, targets: &targets };
             fill_covariances_wide(&kernel, &scaled, size, diagonal, panel_start, &mut factor, &mut slopes);
             if factor.factorise(known_row_count, 0.0) {
                 found = true;
@@ -554,7 +600,7 @@ impl GaussianProcess {
 
     /// Mean by generalised least squares and the weights of the posterior mean.
     fn update_mean(&mut self) {
-        let mut residual = self.targets.clone();
+        let mut residual = self.targets.values.clone();
         let mut ones = vec![1.0; residual.len()];
         whiten_wide(&self.factor, &mut residual, &mut ones);
         self.mean = dot(&residual, &ones) / dot(&ones, &ones);
@@ -579,13 +625,17 @@ impl GaussianProcess {
         expect_length("row", row.len(), self.design.columns().len())?;
         expect_finite("row", row)?;
         expect_finite("target", &[target])?;
-        let last = self.targets.len();
+        let last = self.targets.values.len();
         let noise = self.noise();
         self.design.push(row)?;
-        self.targets.push(target);
+        self.targets.values.push(target);
+        if !self.targets.variances.is_empty() {
+            self.targets.variances.push(0.0);
+        }
         self.kernel.scale_design(&self.design, last / EIGHT, &mut self.scaled);
-        let Self { kernel, scaled, factor, .. } = self;
-        fill_covariances_wide(kernel, scaled, last + 1, noise, last / EIGHT, factor, &mut Vec::new());
+        let Self { kernel, scaled, factor, targets, .. } = self;
+        let diagonal = Diagonal { noise, targets };
+        fill_covariances_wide(kernel, scaled, last + 1, diagonal, last / EIGHT, factor, &mut Vec::new());
         // A repeated point leaves almost nothing but noise; rounding must not take that away.
         if !self.factor.factorise(last, 0.5 * noise) {
             return Err(SurrogateError::NotPositiveDefinite { row_count: last + 1 });
@@ -601,7 +651,7 @@ impl GaussianProcess {
 
     /// Their targets, shape (row_count,).
     pub fn targets(&self) -> &[f64] {
-        &self.targets
+        &self.targets.values
     }
 
     /// The hyperparameters in use, a warm start for the next fit.
@@ -637,10 +687,11 @@ impl GaussianProcess {
 
     /// Posterior means at the observations, shape (row_count,). O(n).
     ///
-    /// With `(K + v I) α = y - c` they are `c + K α = y - v α`.
+    /// With `(K + v I + diag(u)) α = y - c` they are `c + K α = y - (v + u) α`.
     pub fn observed_means(&self) -> Vec<f64> {
         let noise = self.noise();
-        self.targets.iter().zip(&self.alpha).map(|(target, weight)| target - noise * weight).collect()
+        let rows = self.targets.values.iter().zip(&self.alpha).enumerate();
+        rows.map(|(row, (target, weight))| target - (noise + self.targets.variance(row)) * weight).collect()
     }
 
     /// Posterior at many rows, shape (column_count,) each; several times faster per row than one by one.
@@ -676,13 +727,13 @@ impl GaussianProcess {
                 means[1] = lanes.add_product(means[1], weight, values[1]);
             }
         }
-        covariances[self.targets.len()..].fill([0.0; EIGHT]);
+        covariances[self.targets.values.len()..].fill([0.0; EIGHT]);
         means
     }
 
     #[inline(always)]
     fn predict_means_here<L: Lanes>(&self, lanes: L, rows: &[&[f64]]) -> Vec<f64> {
-        let mut covariances = vec![[0.0; EIGHT]; EIGHT * panel_count(self.targets.len())];
+        let mut covariances = vec![[0.0; EIGHT]; EIGHT * panel_count(self.targets.values.len())];
         let mut panel = Vec::new();
         let mut result = Vec::with_capacity(rows.len());
         for chunk in rows.chunks(EIGHT) {
@@ -939,6 +990,11 @@ mod tests {
         h.log_amplitude.exp() * (1.0 + r + r * r / 3.0) * (-r).exp()
     }
 
+    fn with_variances(values: Vec<f64>, are_known: bool, generator: &mut Generator) -> Targets {
+        let variances = values.iter().filter(|_| are_known).map(|_| 0.2 * generator.uniform()).collect();
+        Targets { values, variances }
+    }
+
     fn sum(a: &[f64], b: &[f64]) -> f64 {
         a.iter().zip(b).map(|(x, y)| x * y).sum()
     }
@@ -947,7 +1003,8 @@ mod tests {
     fn posterior_and_likelihood_agree_with_a_dense_computation() {
         let mut generator = Generator::new(12);
         for count in [1, 2, 5, 17, 40] {
-            let (design, targets) = data(count, &mut generator);
+            let (design, values) = data(count, &mut generator);
+            let targets = with_variances(values.clone(), count % 2 == 0, &mut generator);
             let h = random_hyperparameters(&mut generator);
             let rows: Vec<Vec<f64>> = (0..count).map(|i| design.row(i)).collect();
             let matrix: Vec<Vec<f64>> = (0..count)
@@ -955,7 +1012,7 @@ mod tests {
                     (0..count)
                         .map(|j| {
                             dense_covariance(&h, &rows[i], &rows[j])
-                                + if i == j { h.log_noise.exp() + JITTER } else { 0.0 }
+                                + if i == j { h.log_noise.exp() + JITTER + targets.variance(i) } else { 0.0 }
                         })
                         .collect()
                 })
@@ -963,8 +1020,8 @@ mod tests {
             let (inverse, log_determinant) = invert(&matrix);
             let weighted = |v: &[f64]| inverse.iter().map(|row| sum(row, v)).collect::<Vec<f64>>();
             let ones = vec![1.0; count];
-            let mean = sum(&weighted(&targets), &ones) / sum(&weighted(&ones), &ones);
-            let centred: Vec<f64> = targets.iter().map(|y| y - mean).collect();
+            let mean = sum(&weighted(&values), &ones) / sum(&weighted(&ones), &ones);
+            let centred: Vec<f64> = values.iter().map(|y| y - mean).collect();
             let alpha = weighted(&centred);
 
             let mut prior = 0.0;
@@ -1004,7 +1061,8 @@ mod tests {
     fn gradient_of_the_fit_agrees_with_finite_differences() {
         let mut generator = Generator::new(13);
         for count in [1, 2, 9, 45] {
-            let (design, targets) = data(count, &mut generator);
+            let (design, values) = data(count, &mut generator);
+            let targets = with_variances(values, count > 1, &mut generator);
             let mut function = NegativeLogPosterior::new(&design, &targets).expect("shapes agree");
             for _ in 0..5 {
                 let vector = random_hyperparameters(&mut generator).to_vector();
@@ -1129,7 +1187,7 @@ mod tests {
             .expect("a fit");
         assert_eq!(again.hyperparameters(), process.hyperparameters());
         let value = |h: &Hyperparameters| {
-            NegativeLogPosterior::new(&design, &targets)
+            NegativeLogPosterior::new(&design, &targets.clone().into())
                 .expect("shapes agree")
                 .evaluate(&h.to_vector(), &mut [0.0; 5])
         };
@@ -1176,18 +1234,22 @@ mod tests {
     fn a_continued_process_has_the_bits_of_a_new_one() {
         let mut generator = Generator::new(31);
         let (design, targets) = data(45, &mut generator);
+        let variances: Vec<f64> = (0..45).map(|_| 0.2 * generator.uniform()).collect();
         let rows: Vec<Vec<f64>> = (0..45).map(|i| design.row(i)).collect();
         let h = random_hyperparameters(&mut generator);
         let part = |count: usize| Design::from_rows(&MIXED, &rows[..count]).expect("rows fit");
         let asked: Vec<Vec<f64>> = (0..11).map(|_| random_row(&mut generator)).collect();
         for (known, count) in [(44, 45), (40, 45), (7, 41), (16, 24), (30, 20), (45, 45)] {
-            let mut former =
-                GaussianProcess::with_hyperparameters(part(known), targets[..known].to_vec(), h.clone())
-                    .expect("positive definite");
+            let some = Targets { values: targets[..known].to_vec(), variances: variances[..known].to_vec() };
+            let mut former = GaussianProcess::with_hyperparameters(part(known), some, h.clone())
+                .expect("positive definite");
             // What was only believed is forgotten.
             former.append(&asked[0], 0.3).expect("a row");
             // Other targets: the factor does not depend on them.
-            let new_targets: Vec<f64> = targets[..count].iter().map(|y| 0.5 * y + 0.1).collect();
+            let mut new_targets = Targets {
+                values: targets[..count].iter().map(|y| 0.5 * y + 0.1).collect(),
+                variances: variances[..count].to_vec(),
+            };
             let new = GaussianProcess::with_hyperparameters(part(count), new_targets.clone(), h.clone())
                 .expect("positive definite");
             let continued =
@@ -1195,6 +1257,14 @@ mod tests {
                     .expect("positive definite");
             assert_eq!(continued.factor, new.factor);
             assert_eq!(continued.alpha, new.alpha);
+            assert_eq!(continued.predict_batch(&asked), new.predict_batch(&asked));
+            // It does depend on what is known of the noise.
+            new_targets.variances[count / 2] += 0.1;
+            let new = GaussianProcess::with_hyperparameters(part(count), new_targets.clone(), h.clone())
+                .expect("positive definite");
+            let continued =
+                GaussianProcess::continued(Some(former.clone()), part(count), new_targets.clone(), h.clone())
+                    .expect("positive definite");
             assert_eq!(continued.predict_batch(&asked), new.predict_batch(&asked));
             // Another former process is no help and does no harm.
             let other = Hyperparameters { log_amplitude: h.log_amplitude + 0.1, ..h.clone() };
@@ -1236,6 +1306,7 @@ mod tests {
         }
         let vector = process.hyperparameters().to_vector();
         let (mut wide, mut narrow) = (vec![0.0; vector.len()], vec![0.0; vector.len()]);
+        let targets = Targets::from(targets);
         let mut posterior = NegativeLogPosterior::new(&design, &targets).expect("targets");
         let value = posterior.evaluate(&vector, &mut wide);
         assert_eq!(posterior.evaluate_here(Portable, &vector, &mut narrow), value);
@@ -1245,7 +1316,8 @@ mod tests {
     #[test]
     fn means_at_the_observations_are_those_of_the_posterior() {
         let mut generator = Generator::new(33);
-        let (design, targets) = data(29, &mut generator);
+        let (design, values) = data(29, &mut generator);
+        let targets = with_variances(values, true, &mut generator);
         let rows: Vec<Vec<f64>> = (0..29).map(|i| design.row(i)).collect();
         let process =
             GaussianProcess::with_hyperparameters(design, targets, random_hyperparameters(&mut generator))

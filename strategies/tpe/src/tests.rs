@@ -1,7 +1,7 @@
 //! Whole runs: quality against random search, and what every ask must keep.
 
 use ansatz_core::space::{Condition, Constraint, Parameter};
-use ansatz_core::{FidelityRange, Goal, Losses, Metric, ObservedResult, Space, TrialId};
+use ansatz_core::{Curve, FidelityRange, Goal, Losses, Metric, ObservedResult, Space, TrialId};
 
 use super::*;
 
@@ -25,7 +25,14 @@ fn completed(loss: f64) -> ObservedResult {
 }
 
 fn observation(trial: u64, point: &Point, result: ObservedResult) -> Observation {
-    Observation { trial: TrialId(trial), tag: Some(0), point: point.clone(), fidelity: None, result }
+    Observation {
+        trial: TrialId(trial),
+        tag: Some(0),
+        point: point.clone(),
+        fidelity: None,
+        curve: Curve::default(),
+        result,
+    }
 }
 
 /// Asks one by one; each point is checked against the space and those before it.

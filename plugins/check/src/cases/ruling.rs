@@ -5,7 +5,9 @@ use crate::case::{Ending, Finding, Passed, failed, passed, passed_with};
 use crate::problems;
 use ansatz_core::rng::Rng;
 use ansatz_core::space::Scale;
-use ansatz_core::{Capability, Losses, Observation, ObservedResult, Point, Problem, Report, Ruling, TrialId};
+use ansatz_core::{
+    Capability, Curve, Losses, Observation, ObservedResult, Point, Problem, Report, Ruling, TrialId,
+};
 use ansatz_plugin_host::ForeignEarlyStopping;
 use rand::RngExt;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -41,7 +43,14 @@ fn report(problem: &Problem, trial: u64, step: u64, rng: &mut Rng) -> Report {
 }
 
 fn ended(trial: u64, result: ObservedResult) -> Observation {
-    Observation { trial: TrialId(trial), tag: None, point: Point::new([Some(0.5)]), fidelity: None, result }
+    Observation {
+        trial: TrialId(trial),
+        tag: None,
+        point: Point::new([Some(0.5)]),
+        fidelity: None,
+        curve: Curve::default(),
+        result,
+    }
 }
 
 fn losses(report: &Report) -> Losses {

@@ -3,9 +3,10 @@
 //! These are wire types: `docs/plugin-protocol.md` says what they mean, and its JSON Schema is made from them.
 //! Keys may be added, with defaults; nothing may change its meaning within a major.
 
-use ansatz_core::Prediction;
 use ansatz_core::abi::abi_stable::std_types::RString;
 use ansatz_core::abi::{self, Fault, FaultKind, Status};
+use ansatz_core::glue::convert;
+use ansatz_core::{Curve, CurvePoint, Prediction};
 use schemars::JsonSchema;
 use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -326,6 +327,7 @@ impl From<&abi::Observation<'_>> for FinishedTrial {
             standard_errors: numbers(&raw.standard_errors),
             excesses: numbers(&raw.excesses),
             fidelity: Some(raw.fidelity).filter(|fidelity| !fidelity.is_nan()),
+            curve: convert::curve_in_ext(&raw.ext).points().iter().map(CurveEntry::from).collect(),
         }
     }
 }
@@ -357,6 +359,25 @@ pub struct FinishedTrial {
     /// How much of a full evaluation was used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fidelity: Option<f64>,
+    /// What it reported on its way, in a study that ends trials early: steps, increasing, each with one loss per metric.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub curve: Vec<CurveEntry>,
+}
+
+/// A step, and one loss per metric; null where it was not measured or is not finite.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct CurveEntry(pub u64, pub Vec<Number>);
+
+impl From<&CurvePoint> for CurveEntry {
+    fn from(point: &CurvePoint) -> Self {
+        Self(point.step, point.losses.iter().map(|loss| Number(convert::flat(*loss))).collect())
+    }
+}
+
+impl From<&CurveEntry> for CurvePoint {
+    fn from(CurveEntry(step, losses): &CurveEntry) -> Self {
+        Self::from((*step, losses.iter().map(|loss| convert::optional(loss.0)).collect()))
+    }
 }
 
 /// An attempt at a trial.
@@ -546,6 +567,11 @@ impl JsonSchema for Number {
 /// A point as it is written.
 pub fn numbers(flat: &[f64]) -> Vec<Number> {
     flat.iter().copied().map(Number).collect()
+}
+
+/// A curve as it was read; nothing if its steps do not increase.
+pub fn curve(entries: &[CurveEntry]) -> Curve {
+    Curve::from_points(entries.iter().map(CurvePoint::from).collect()).unwrap_or_default()
 }
 
 /// A point as it was read.

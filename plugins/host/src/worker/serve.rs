@@ -327,6 +327,7 @@ struct Lists<'a> {
     losses: Vec<f64>,
     standard_errors: Vec<f64>,
     excesses: Vec<f64>,
+    ext: String,
 }
 
 impl<'a> Lists<'a> {
@@ -337,6 +338,7 @@ impl<'a> Lists<'a> {
             losses: protocol::flat(&trial.losses),
             standard_errors: protocol::flat(&trial.standard_errors),
             excesses: protocol::flat(&trial.excesses),
+            ext: convert::observation_ext(&protocol::curve(&trial.curve)),
         }
     }
 
@@ -351,7 +353,7 @@ impl<'a> Lists<'a> {
             standard_errors: RSlice::from_slice(&self.standard_errors),
             excesses: RSlice::from_slice(&self.excesses),
             fidelity: self.trial.fidelity.unwrap_or(f64::NAN),
-            ext: RStr::empty(),
+            ext: RStr::from(self.ext.as_str()),
         }
     }
 }
