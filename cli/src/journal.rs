@@ -5,13 +5,19 @@
 //! `sqlite`, what an entry looks like in store is in `wire`. The journal reads no clock: it is told the
 //! time. docs/journal.md describes what is stored.
 
+mod backup;
+mod check;
 mod file_system;
 mod lock;
+mod repair;
 mod schema;
 mod sqlite;
 mod wire;
 
+pub use backup::{Copied, Existing};
+pub use check::{Checkup, Problem, StudyCheckup};
 pub use file_system::NetworkFolder;
+pub use repair::{RepairRules, Repairs, repair};
 pub use schema::SCHEMA_VERSION;
 pub use sqlite::SqliteStore;
 

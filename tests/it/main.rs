@@ -11,6 +11,7 @@ mod bad_input;
 mod bench;
 mod conformance;
 mod determinism;
+mod disk;
 mod early_stopping;
 mod evolution;
 mod faults;
@@ -24,6 +25,8 @@ mod predictions;
 mod programs;
 mod quality;
 mod shipping;
+mod stores;
+mod storm;
 mod strategies;
 mod third_party;
 

@@ -1,4 +1,5 @@
 mod golden;
+mod mending;
 
 use super::schema::{self, Content};
 use super::sqlite::SqliteJournal;
@@ -775,7 +776,7 @@ fn damage_is_told_with_its_place() {
         let (error, problems) = damage(sql);
         let (kind, message) = error.expect(sql);
         assert_eq!(kind, JournalErrorKind::Damaged, "{message}");
-        assert!(message.contains(place) && message.contains(".recover"), "{message}");
+        assert!(message.contains(place) && message.contains("ansatz repair"), "{message}");
         assert!(problems.contains(place), "{problems}");
     }
     // what can be read but does not fit is for the study, and for the check

@@ -117,7 +117,6 @@ mod tests {
         }
         // the later, the surer
         assert!(losses(&projected[12]).1 < losses(&projected[14]).1);
-        assert!(losses(&projected[12]).1 < losses(&projected[16]).1);
         // who was ahead stays ahead
         assert!(losses(&projected[13]).0 < losses(&projected[12]).0);
         assert!(losses(&projected[15]).0 < losses(&projected[14]).0);
