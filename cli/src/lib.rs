@@ -3,6 +3,7 @@
 
 mod args;
 mod ask_tell;
+pub mod automatic;
 pub mod bench;
 mod check_plugin;
 mod clock;

@@ -66,6 +66,10 @@ pub struct Member {
     /// In an adaptive mix: it has no turn before so many trials of the study have been asked, unless nobody else is left.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub after_count: u64,
+    /// In an adaptive mix: it has turns only while so many trials in a row, other than failed ones, brought nothing better,
+    /// unless nobody else is left; then all have equal shares. 0: always.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub idle_count: u64,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
@@ -76,7 +80,7 @@ fn is_zero(count: &u64) -> bool {
 impl Member {
     /// A member with the usual weight and no limits.
     pub fn new(label: impl Into<String>) -> Self {
-        Self { label: label.into(), weight: 1.0, trial_count_max: None, after_count: 0 }
+        Self { label: label.into(), weight: 1.0, trial_count_max: None, after_count: 0, idle_count: 0 }
     }
 }
 
@@ -106,6 +110,22 @@ pub struct Budget {
     pub target: Option<f64>,
     /// A limit on the sum of a metric over all trials that measured it.
     pub cost: Option<CostLimit>,
+    /// Trials that completed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub completed_count: Option<u64>,
+    /// So much without a better one is enough.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plateau: Option<Plateau>,
+}
+
+/// A study that finds nothing better any more.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Plateau {
+    /// Trials in a row, other than failed ones, that brought nothing; they count from the first result that is allowed.
+    pub trial_count: u64,
+    /// By how much a trial must be better than the last one that counted as better, in the unit of the metric; at
+    /// least 0. With several metrics, a trial that joins the front is better, and this has no part in it.
+    pub min_delta: f64,
 }
 
 /// A limit on the sum of a metric.
@@ -331,6 +351,10 @@ pub enum StopReason {
     Target,
     /// The cost limit was reached.
     Cost,
+    /// Enough trials completed.
+    CompletedCount,
+    /// No better trial for long enough.
+    Plateau,
     /// No strategy has a suggestion left.
     Exhausted,
     /// No strategy is left: the last ones broke.
@@ -346,6 +370,10 @@ impl fmt::Display for StopReason {
             StopReason::WallTime => "the wall time of the budget is used up",
             StopReason::Target => "the target was reached",
             StopReason::Cost => "the cost limit of the budget was reached",
+            StopReason::CompletedCount => "as many trials of the budget have completed as it asks for",
+            StopReason::Plateau => {
+                "nothing better was found for as many trials as the plateau of the budget allows"
+            }
             StopReason::Exhausted => "no strategy has a suggestion left",
             StopReason::Broken => "no strategy is left: the last one broke; the study can be resumed",
             StopReason::Failures => "too many trials failed in a row",
@@ -379,11 +407,40 @@ pub struct Study {
     /// What the members of an adaptive mix have earned.
     credit: Credit,
     spent_cost: f64,
+    completed_count: u64,
+    /// By any difference.
+    progress: Progress,
+    /// By the difference that the plateau of the budget asks for.
+    plateau_progress: Progress,
     failures_in_a_row: u64,
     reused_in_a_row: u64,
     /// The first finished trial of each point and fidelity (by its bits), kept only where duplicates are reused.
     finished_by_point: HashMap<(Point, Option<u64>), TrialId>,
     early_stopping: EarlyStoppingState,
+}
+
+/// How long ago something better was found.
+#[derive(Clone, Debug, Default)]
+struct Progress {
+    /// The first loss of the last trial that counted as better.
+    loss: Option<f64>,
+    /// Trials since then.
+    idle_count: u64,
+}
+
+impl Progress {
+    /// A trial has ended that did not fail. `best`: its losses, if it is a new best.
+    fn finished(&mut self, best: Option<&[f64]>, min_delta: f64) {
+        let is_better = match (best, self.loss) {
+            (Some([loss]), Some(known)) => known - loss > min_delta,
+            (best, _) => best.is_some(),
+        };
+        if is_better {
+            *self = Self { loss: best.and_then(|losses| losses.first().copied()), idle_count: 0 };
+        } else if self.loss.is_some() {
+            self.idle_count += 1;
+        }
+    }
 }
 
 impl Study {
@@ -400,6 +457,9 @@ impl Study {
             arrived: BTreeMap::new(),
             incumbent: Incumbent::default(),
             spent_cost: 0.0,
+            completed_count: 0,
+            progress: Progress::default(),
+            plateau_progress: Progress::default(),
             failures_in_a_row: 0,
             reused_in_a_row: 0,
             finished_by_point: HashMap::new(),
@@ -521,6 +581,16 @@ impl Study {
         if budget.cost.as_ref().is_some_and(|cost| self.spent_cost >= cost.limit) {
             return Some(StopReason::Cost);
         }
+        if budget.completed_count.is_some_and(|max| self.completed_count >= max) {
+            return Some(StopReason::CompletedCount);
+        }
+        if budget
+            .plateau
+            .as_ref()
+            .is_some_and(|plateau| self.plateau_progress.idle_count >= plateau.trial_count)
+        {
+            return Some(StopReason::Plateau);
+        }
         if self.rules.consecutive_failures_max.is_some_and(|max| self.failures_in_a_row >= max) {
             return Some(StopReason::Failures);
         }
@@ -559,19 +629,30 @@ impl Study {
 
     /// What part of the next trials each member of an adaptive mix gets, 1 in sum; 0 for one that will never propose again.
     pub fn shares(&self) -> Vec<f64> {
-        self.credit.shares(|member| self.has_turns(member))
+        let open: Vec<bool> = (0..self.members.len()).map(|member| self.has_turns(member)).collect();
+        let waited = |(is_open, member): (&bool, &Member)| *is_open && member.idle_count > 0;
+        if open.iter().zip(&self.rules.members).any(waited) {
+            // At a standstill ranks favour whoever stays where nothing better is.
+            let share = 1.0 / open.iter().filter(|is_open| **is_open).count() as f64;
+            return open.iter().map(|is_open| if *is_open { share } else { 0.0 }).collect();
+        }
+        self.credit.shares(|member| open[member])
     }
 
-    /// Whether a member of an adaptive mix may be asked: it may still propose, and its time has come, or nobody else's has.
+    /// Whether a member of an adaptive mix may be asked: it may still propose, and its time has come, or nobody's has who
+    /// comes before it.
     fn has_turns(&self, member: usize) -> bool {
-        let after = |member: usize| self.rules.members[member].after_count;
+        let lacking = |member: usize| {
+            let Member { after_count, idle_count, .. } = self.rules.members[member];
+            let lacking = after_count.saturating_sub(self.trials.len() as u64);
+            (lacking, idle_count.saturating_sub(self.progress.idle_count))
+        };
         let least = || {
             let able = |member: &usize| !self.is_done(*member) && !self.is_stuck(*member);
-            (0..self.members.len()).filter(able).map(after).min()
+            (0..self.members.len()).filter(able).map(lacking).min()
         };
         !self.is_done(member)
-            && (after(member) <= self.trials.len() as u64
-                || least().is_some_and(|least| after(member) <= least))
+            && (lacking(member) == (0, 0) || least().is_some_and(|least| lacking(member) <= least))
     }
 
     /// Whose turn it is, and how many suggestions in a row it may give.
@@ -847,6 +928,7 @@ impl Study {
         match outcome {
             Outcome::Completed { measurement } => {
                 self.failures_in_a_row = 0;
+                self.completed_count += 1;
                 let is_allowed = problem.excesses(measurement).iter().all(|excess| *excess <= 0.0);
                 // a short evaluation is no full one, however good
                 let is_full =
@@ -860,6 +942,13 @@ impl Study {
             }
             Outcome::Failed { .. } => self.failures_in_a_row += 1,
             Outcome::Infeasible { .. } | Outcome::Stopped { .. } => self.failures_in_a_row = 0,
+        }
+        if !matches!(outcome, Outcome::Failed { .. }) {
+            let best = counted.as_ref().filter(|(_, is_best)| *is_best).map(|(losses, _)| losses.as_slice());
+            self.progress.finished(best, 0.0);
+            if let Some(plateau) = &self.rules.budget.plateau {
+                self.plateau_progress.finished(best, plateau.min_delta);
+            }
         }
         let measurement = match outcome {
             Outcome::Completed { measurement } => Some(measurement),

@@ -158,7 +158,7 @@ impl Arena {
         let (mut wrong, mut missing) = (Diagnostics::default(), Diagnostics::default());
         for contender in contenders {
             let mut plugins = Vec::new();
-            for (index, choice) in contender.choices.iter().enumerate() {
+            for (index, choice) in contender.mixture.choices.iter().enumerate() {
                 match search.find(Role::Strategy, &choice.plugin) {
                     Ok(found) => {
                         let component = found.plugin.metadata.component(Role::Strategy, &choice.plugin);
@@ -202,11 +202,11 @@ fn joined<'a>(parts: impl Iterator<Item = &'a str>) -> String {
 
 /// Of everything that a contender may choose besides its plugins.
 fn options_digest(contender: &Contender) -> String {
-    match &contender.choices[..] {
+    match &contender.mixture.choices[..] {
         [one] => digest(&one.options),
         several => digest(&json!({
-            "mix": contender.mix,
-            "members": contender.members,
+            "mix": contender.mixture.mix,
+            "members": contender.mixture.members,
             "options": several.iter().map(|choice| &choice.options).collect::<Vec<_>>(),
         })),
     }
@@ -401,7 +401,8 @@ impl Ready {
         let outcome = match objective {
             Ok(objective) => {
                 let contender = &strategy.contender;
-                let parts = strategy.found.iter().zip(&contender.choices).zip(&contender.members);
+                let parts =
+                    strategy.found.iter().zip(&contender.mixture.choices).zip(&contender.mixture.members);
                 let problem = &plan.rules.problem;
                 let task = Task {
                     objective,
@@ -437,9 +438,9 @@ impl Ready {
     fn plan_of(&self, cell: &CellPlan) -> StudyPlan {
         let contender = &self.strategies[cell.strategy].contender;
         let mut plan = self.problems[cell.problem].problem.plan.clone();
-        plan.strategies = contender.choices.clone();
-        plan.rules.members = contender.members.clone();
-        plan.rules.mix = contender.mix;
+        plan.strategies = contender.mixture.choices.clone();
+        plan.rules.members = contender.mixture.members.clone();
+        plan.rules.mix = contender.mixture.mix;
         // all contenders see whole trials
         (plan.early_stopping, plan.rules.early_stopping) = (None, None);
         plan.rules.seed = cell.key.seed;

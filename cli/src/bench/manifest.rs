@@ -3,6 +3,7 @@
 //! It is read by the machinery of study manifests, so that what is wrong is said in the same way: everything at once,
 //! where it stands, with what is allowed. A problem is a study manifest, in a file of its own or in a table of this one.
 
+use crate::automatic::{self, AUTOMATIC, Mixture};
 use crate::error::Error;
 use crate::manifest::check::{members, plugin_choice, word};
 use crate::manifest::diagnostics::{At, Diagnostic};
@@ -203,12 +204,8 @@ pub struct Arena {
 pub struct Contender {
     /// As it is shown.
     pub name: String,
-    /// The plugins with their options; at least one.
-    pub choices: Vec<PluginChoice>,
-    /// In the same order, as members of a study.
-    pub members: Vec<Member>,
-    /// How several take turns.
-    pub mix: Mix,
+    /// Who it consists of.
+    pub mixture: Mixture,
     /// At most so many seeds.
     pub seed_count_max: Option<u64>,
     /// At most so many trials.
@@ -359,11 +356,15 @@ fn member_node(entry: &Entry, member: usize) -> &Node {
 impl Contender {
     /// A plugin under its own name.
     pub fn new(plugin: &str) -> Self {
+        let alone = || Mixture {
+            mix: Mix::default(),
+            members: vec![Member::new(plugin)],
+            choices: vec![PluginChoice::new(plugin)],
+        };
         Self {
             name: plugin.to_owned(),
-            choices: vec![PluginChoice::new(plugin)],
-            members: vec![Member::new(plugin)],
-            mix: Mix::default(),
+            // an arena compares by one metric
+            mixture: if plugin == AUTOMATIC { automatic::mixture(1) } else { alone() },
             seed_count_max: None,
             budget_max: None,
         }
@@ -371,7 +372,7 @@ impl Contender {
 
     /// The names of its plugins.
     pub fn plugin(&self) -> String {
-        let names: Vec<&str> = self.choices.iter().map(|choice| choice.plugin.as_str()).collect();
+        let names: Vec<&str> = self.mixture.choices.iter().map(|choice| choice.plugin.as_str()).collect();
         names.join("+")
     }
 }
@@ -396,7 +397,10 @@ fn contender(entry: &Entry, found: &mut Vec<Diagnostic>) -> Option<Contender> {
             found.push(Diagnostic::at(&list.at, format!("{path}.strategy is empty: nobody would compete")));
             return None;
         }
-        return Some(limits(Contender { choices, members, mix, ..Contender::new(&entry.key) }));
+        return Some(limits(Contender {
+            mixture: Mixture { mix, members, choices },
+            ..Contender::new(&entry.key)
+        }));
     }
     if let Some(mix) = entry.value.get("mix") {
         let message = format!("{path}.mix has no effect: there is one strategy");
@@ -412,7 +416,14 @@ fn contender(entry: &Entry, found: &mut Vec<Diagnostic>) -> Option<Contender> {
     }
     let choice = plugin_choice(&section)?;
     // By the plugin, not by the name that is shown: variants of a plugin have the same random numbers.
-    Some(limits(Contender { choices: vec![choice.clone()], ..Contender::new(&choice.plugin) }))
+    let mut alone = Contender::new(&choice.plugin);
+    if choice.plugin != AUTOMATIC {
+        alone.mixture.choices = vec![choice];
+    } else if let Some(options) = entry.value.get("options") {
+        let message = format!("{path}.options has no effect: {AUTOMATIC} has none");
+        found.push(Diagnostic::at(&options.at, message).help("write a mixture of your own as `strategy`"));
+    }
+    Some(limits(alone))
 }
 
 /// A problem; `None` where something is wrong with it here, `Err` where in a file of its own.
@@ -526,21 +537,24 @@ strategy = [{ plugin = "sobol", trials = 8 }, { plugin = "random", weight = 2.0 
 seeds = 3
 [strategies.hot]
 plugin = "annealing"
+[strategies.auto]
+seeds = 2
 [problems.p.study]
 objective = { plugin = "synthetic" }
 metrics = { value = "minimise" }
 space = { x = { float = [0.0, 1.0] } }
 "#;
         let arena = Arena::parse(text.to_owned(), Path::new("some/small.toml")).unwrap();
-        let [pair, hot] = &arena.strategies.as_ref().unwrap()[..] else { panic!("two") };
+        let [pair, hot, auto] = &arena.strategies.as_ref().unwrap()[..] else { panic!("three") };
+        assert_eq!((&auto.mixture, auto.seed_count_max), (&automatic::mixture(1), Some(2)));
         assert_eq!((pair.name.as_str(), pair.plugin().as_str()), ("pair", "sobol+random+random"));
-        assert_eq!((pair.mix, pair.seed_count_max), (Mix::Weighted, Some(3)));
-        let members: Vec<(&str, f64, Option<u64>)> = (pair.members.iter())
+        assert_eq!((pair.mixture.mix, pair.seed_count_max), (Mix::Weighted, Some(3)));
+        let members: Vec<(&str, f64, Option<u64>)> = (pair.mixture.members.iter())
             .map(|member| (member.label.as_str(), member.weight, member.trial_count_max))
             .collect();
         assert_eq!(members, [("sobol", 1.0, Some(8)), ("random", 2.0, None), ("random-2", 1.0, None)]);
         // By the plugin: variants of one have the same random numbers.
-        assert_eq!((hot.name.as_str(), hot.members[0].label.as_str()), ("hot", "annealing"));
+        assert_eq!((hot.name.as_str(), hot.mixture.members[0].label.as_str()), ("hot", "annealing"));
     }
 
     #[test]

@@ -8,6 +8,7 @@ use super::keys::DEFAULT_JOURNAL;
 use super::structure::is_name;
 use super::tree::{Entry, Kind, Node};
 use super::{duration, size};
+use crate::automatic::{self, AUTOMATIC, Mixture};
 use crate::plan::{
     FaultRules, Isolation, IsolationRules, JournalChoice, OnInterrupt, PluginChoice, RunRules, StudyPlan,
     Sync,
@@ -19,7 +20,7 @@ use ansatz_core::space::{
     Condition, Constraint, Domain, INTEGER_MAGNITUDE_MAX, Parameter, Place, Scale, Space, SpaceError, Test,
     Value,
 };
-use ansatz_core::study::{Budget, CostLimit, Member, Mix, StudyRules};
+use ansatz_core::study::{Budget, CostLimit, Member, Mix, Plateau, StudyRules};
 use serde::de::DeserializeOwned;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -46,7 +47,19 @@ pub(super) fn plan(root: &Node, source: &PlanSource<'_>, found: &mut Vec<Diagnos
     let fidelity = checker.fidelity();
     let mix: Mix = checker.word(&["study", "mix"]);
     let tables = root.get("strategy").map_or(&[][..], Node::items);
-    let (members, strategies) = members(tables, "strategy", mix, checker.found);
+    let Mixture { mix, members, choices: strategies } = match root.get("strategy") {
+        Some(_) => {
+            let (members, choices) = members(tables, "strategy", mix, checker.found);
+            Mixture { mix, members, choices }
+        }
+        None => {
+            if let Some(node) = checker.get(&["study", "mix"]) {
+                let finding = Diagnostic::at(&node.at, "study.mix has no effect: no strategy is named");
+                checker.report(finding.help("leave it out, or name strategies in [[strategy]]"));
+            }
+            automatic::mixture(metrics.len())
+        }
+    };
     let budget = checker.budget(&metrics);
     let objective = checker.get(&["objective"]).and_then(plugin_choice);
     let early_stopping = checker.get(&["early_stopping"]).and_then(plugin_choice);
@@ -198,10 +211,11 @@ pub(crate) fn members(
             let help = "set mix = \"weighted\", or leave the weight out";
             found.push(Diagnostic::at(&entry.key_at, message).help(help));
         }
-        if let Some(entry) = table.table().and_then(|table| table.entry("after"))
-            && mix != Mix::Adaptive
-        {
-            let message = format!("{path}.{index}.after has no effect here");
+        for entry in ["after", "idle"].iter().filter_map(|key| table.table()?.entry(key)) {
+            if mix == Mix::Adaptive {
+                break;
+            }
+            let message = format!("{path}.{index}.{} has no effect here", entry.key);
             let help = "set mix = \"adaptive\", or let mix = \"phases\" and `trials` say who follows whom";
             found.push(Diagnostic::at(&entry.key_at, message).help(help));
         }
@@ -215,6 +229,10 @@ pub(crate) fn members(
             found.push(Diagnostic::at(&table.at, message).help(help));
         }
         let Some(choice) = plugin_choice(table) else { continue };
+        if let Some(node) = table.get("plugin").filter(|_| choice.plugin == AUTOMATIC) {
+            let message = format!("{AUTOMATIC} is no strategy: it is what a study has that names none");
+            found.push(Diagnostic::at(&node.at, message).help("leave [[strategy]] out"));
+        }
         let label = table.get("label").and_then(Node::text).map_or_else(
             || {
                 let numbered = (2_u32..).map(|number| format!("{}-{number}", choice.plugin));
@@ -230,6 +248,7 @@ pub(crate) fn members(
             weight: table.get("weight").and_then(Node::number).unwrap_or(1.0),
             trial_count_max: table.get("trials").and_then(count),
             after_count: table.get("after").and_then(count).unwrap_or(0),
+            idle_count: table.get("idle").and_then(count).unwrap_or(0),
         });
         choices.push(choice);
     }
@@ -346,11 +365,21 @@ impl<'a> Checker<'a> {
             let help = "a cost is what each trial uses up, such as \"gpu_seconds\"; it needs no goal";
             self.report(Diagnostic::at(&node.at, message).help(help));
         }
+        let plateau = section.get("plateau").and_then(|plateau| {
+            let min_delta = plateau.get("min_delta").and_then(Node::number);
+            if let Some(node) = plateau.get("min_delta").filter(|_| metrics.len() > 1) {
+                let message = "budget.plateau.min_delta has no effect with several metrics: a trial that joins the front is better";
+                self.report(Diagnostic::at(&node.at, message).help("leave it out"));
+            }
+            Some(Plateau { trial_count: count(plateau.get("trials")?)?, min_delta: min_delta.unwrap_or(0.0) })
+        });
         Budget {
             trial_count: section.get("trials").and_then(count),
             wall_time: self.duration(&["budget", "wall_time"]),
             target: section.get("target").and_then(Node::number),
             cost: cost.map(|(_, cost)| cost),
+            completed_count: section.get("completed").and_then(count),
+            plateau,
         }
     }
 

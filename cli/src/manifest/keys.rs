@@ -119,7 +119,7 @@ pub(crate) static MANIFEST: Keys = Keys {
         key("constraints", Form::Table(&CONSTRAINTS), Optional, "What must hold between parameters.", "[constraints]\nrequire = [\"x1 + x2 <= 1\"]"),
         key("fidelity", Form::Table(&FIDELITY), Optional, "How much of a full evaluation a trial may use, if the objective can be cut short.", "[fidelity]\nname = \"epochs\"\nmin = 3\nmax = 30"),
         key("objective", Form::Table(&OBJECTIVE), Optional, "Who evaluates. Only studies driven by another program (ask and tell) go without.", "[objective]\nplugin = \"digits\""),
-        key("strategy", Form::Tables(&STRATEGY), Required, "Who proposes points; one table for each strategy, all of which hear every result.", "[[strategy]]\nplugin = \"random\"").also(&["strategies", "sampler", "algorithm"]),
+        key("strategy", Form::Tables(&STRATEGY), Optional, "Who proposes points; one table for each strategy, all of which hear every result. Default: what fits most problems (docs/manifest.md).", "[[strategy]]\nplugin = \"random\"").also(&["strategies", "sampler", "algorithm"]),
         key("early_stopping", Form::Table(&EARLY_STOPPING), Optional, "Who ends trials before they are done, by what they report on their way. Without it, all run to their end.", "[early_stopping]\nplugin = \"median\"").also(&["early-stopping", "pruner", "pruning", "stopper", "stopping", "scheduler"]),
         key("budget", Form::Table(&BUDGET), Optional, "What the study may spend. The first limit reached ends it; running trials are finished. At least one limit is needed, unless every strategy has `trials`.", "[budget]\ntrials = 50"),
         key("run", Form::Table(&RUN), Optional, "How trials are run.", "[run]\nslots = 2"),
@@ -315,6 +315,7 @@ pub(crate) static STRATEGY: Keys = Keys {
         key("weight", Form::Positive, Default("1"), "Its share; only for mix = \"weighted\".", "weight = 2.0"),
         key("trials", Form::Whole(1, i64::MAX), Optional, "How many trials it proposes at most; in phases, the length of its phase.", "trials = 20").also(&["n_trials", "max_trials", "count"]),
         key("after", Form::Whole(1, i64::MAX), Optional, "It has no turn before so many trials of the study, unless nobody else is left; only for mix = \"adaptive\".", "after = 200").also(&["from", "start_after", "from_trial"]),
+        key("idle", Form::Whole(1, i64::MAX), Optional, "It has turns only while so many trials in a row brought nothing better, unless nobody else is left; then all have equal shares. Only for mix = \"adaptive\".", "idle = 20").also(&["stalled", "when_stalled"]),
         key("options", Form::Options, Optional, "What the strategy lets users choose; `ansatz plugins inspect NAME` lists it.", "options = { }").also(&["params", "settings", "config"]),
         ISOLATION_KEY,
         CALL_TIMEOUT_KEY,
@@ -362,12 +363,50 @@ static BUDGET: Keys = Keys {
             "cost = { metric = \"gpu_seconds\", limit = 3600 }",
         ),
         key(
+            "completed",
+            Form::Whole(1, i64::MAX),
+            Optional,
+            "Trials that complete; those that fail, are infeasible or stopped early do not count.",
+            "completed = 50",
+        )
+        .also(&["completed_trials", "n_completed"]),
+        key(
+            "plateau",
+            Form::Table(&PLATEAU),
+            Optional,
+            "So many trials in a row without a better one are enough.",
+            "plateau = { trials = 30 }",
+        )
+        .also(&["patience", "no_improvement"]),
+        key(
             "until_exhausted",
             Form::Exactly(true),
             Optional,
             "No limit is needed: the study ends when no strategy has a suggestion left, as after a full grid.",
             "until_exhausted = true",
         ),
+    ],
+    one_of: &[],
+};
+
+static PLATEAU: Keys = Keys {
+    keys: &[
+        key(
+            "trials",
+            Form::Whole(1, i64::MAX),
+            Required,
+            "Trials in a row that brought nothing better; failed ones do not count, and before the first good one none does.",
+            "trials = 30",
+        )
+        .also(&["n_trials", "steps", "patience"]),
+        key(
+            "min_delta",
+            Form::Positive,
+            Optional,
+            "By how much a trial must be better, in the unit of the metric. Default: by anything. Only for one metric.",
+            "min_delta = 0.001",
+        )
+        .also(&["delta", "tolerance"]),
     ],
     one_of: &[],
 };

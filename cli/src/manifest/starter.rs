@@ -50,9 +50,10 @@ momentum = { float = [0.0, 0.99], when = { optimizer = "sgd" } }
 
 "#;
 
-const AFTER_OBJECTIVE: &str = r#"# Who proposes; `ansatz plugins list` shows what there is. Several tables make several strategies.
-[[strategy]]
-plugin = "bayesian"
+const AFTER_OBJECTIVE: &str = r#"# Who proposes. Without such a table Ansatz chooses; `ansatz plugins list` shows what there is, and several tables make
+# several strategies.
+# [[strategy]]
+# plugin = "bayesian"
 
 # The first limit reached ends the study.
 [budget]

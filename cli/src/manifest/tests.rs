@@ -4,7 +4,7 @@ use crate::plan::{OnInterrupt, Sync};
 use ansatz_core::metric::{Goal, Side};
 use ansatz_core::rng::Streams;
 use ansatz_core::space::{Condition, Constraint, Domain, Scale, Test, Value};
-use ansatz_core::study::{Duplicates, Mix};
+use ansatz_core::study::{Duplicates, Member, Mix, Plateau};
 use serde_json::json;
 use std::time::Duration;
 
@@ -363,7 +363,7 @@ error: budget has no key \"trails\"
 8 | trails = 5
   | ^^^^^^ did you mean \"trials\"?
   |
-  = help: allowed: trials, wall_time, target, cost, until_exhausted
+  = help: allowed: trials, wall_time, target, cost, completed, plateau, until_exhausted
 ";
     assert_eq!(diagnostics.render(false), expected);
     assert!(diagnostics.render(true).contains("\u{1b}["), "no colour");
@@ -373,7 +373,7 @@ error: budget has no key \"trails\"
         json!([{
             "file": "/studies/a study.toml", "override": null, "line": 8, "column": 1,
             "message": "budget has no key \"trails\"", "label": "did you mean \"trials\"?",
-            "help": "allowed: trials, wall_time, target, cost, until_exhausted",
+            "help": "allowed: trials, wall_time, target, cost, completed, plateau, until_exhausted",
         }])
     );
 }
@@ -647,12 +647,55 @@ fn wrong_forms_say_what_is_allowed() {
 }
 
 #[test]
+fn a_budget_may_ask_for_completed_trials_or_a_plateau() {
+    let plan = |budget: &str| plan_with(&small_with("trials = 5", budget), &[]).unwrap().rules.budget;
+    let budget = plan("completed = 3\nplateau = { trials = 4, min_delta = 0.5 }");
+    assert_eq!((budget.completed_count, budget.trial_count), (Some(3), None));
+    assert_eq!(budget.plateau, Some(Plateau { trial_count: 4, min_delta: 0.5 }));
+    assert_eq!(plan("plateau = { trials = 4 }").plateau, Some(Plateau { trial_count: 4, min_delta: 0.0 }));
+    let several = small_with("trials = 5", "plateau = { trials = 4, min_delta = 0.5 }")
+        .replace("loss = \"minimise\"", "loss = \"minimise\"\nother = \"minimise\"");
+    check_error(
+        &several,
+        "9:37 budget.plateau.min_delta has no effect with several metrics",
+        &["leave it out"],
+    );
+}
+
+#[test]
+fn a_study_without_strategies_has_what_fits_its_metrics() {
+    let nameless = SMALL.replace("[[strategy]]\nplugin = \"random\"\n", "");
+    let plan = plan_with(&nameless, &[]).unwrap();
+    let labels: Vec<&str> = plan.rules.members.iter().map(|member| member.label.as_str()).collect();
+    let plugins: Vec<&str> = plan.strategies.iter().map(|choice| choice.plugin.as_str()).collect();
+    assert_eq!((labels[0], &labels, plan.rules.mix), ("bayesian", &plugins, Mix::Adaptive));
+    assert_eq!(plan.rules.members[0].after_count, 0);
+    let waits = |member: &Member| member.after_count > 0 || member.idle_count > 0;
+    assert!(plan.rules.members[1..].iter().all(waits), "{:?}", plan.rules.members);
+    // somebody is left whatever the budget
+    assert!(plan.rules.members.iter().any(|member| member.trial_count_max.is_none()));
+    // cmaes is for one metric
+    let two = plan_with(&nameless, &["metrics.other=\"minimise\""]).unwrap();
+    assert!(labels.contains(&"cmaes") && two.strategies.iter().all(|choice| choice.plugin != "cmaes"));
+    check_error(
+        &format!("study.mix = \"phases\"\n{nameless}"),
+        "1:13 study.mix has no effect: no strategy is named",
+        &["[[strategy]]"],
+    );
+    let auto = small_with("\"random\"", "\"auto\"");
+    check_error(
+        &auto,
+        "6:10 auto is no strategy: it is what a study has that names none",
+        &["leave [[strategy]] out"],
+    );
+}
+
+#[test]
 fn missing_sections_are_named_with_an_example() {
     let found = errors("");
     let starts = [
         "- the manifest needs a section \"metrics\" |  | for example [metrics], validation_loss",
         "- the manifest needs a section \"space\"",
-        "- the manifest needs a section \"strategy\" |  | for example [[strategy]], plugin",
         "- the study has no limit: it would never end |  | give [budget]",
     ];
     assert_eq!(found.len(), starts.len(), "{found:#?}");
@@ -830,6 +873,12 @@ fn sections_must_fit_together() {
             "study.mix = \"phases\"\nstrategy = [{ plugin = \"grid\" }, { plugin = \"random\" }]\n[metrics]",
             "2:13 strategy.0 needs the key \"trials\": its phase would never end",
             "trials = 20",
+        ),
+        (
+            "[metrics]",
+            "strategy = [{ plugin = \"grid\" }, { plugin = \"random\", after = 9 }]\n[metrics]",
+            "1:55 strategy.1.after has no effect here",
+            "adaptive",
         ),
         (
             "[metrics]",

@@ -163,6 +163,35 @@ fn who_comes_later_has_no_turn_before() {
 }
 
 #[test]
+fn who_waits_for_a_standstill_has_turns_only_then() {
+    let mut rules = rules(2, Mix::Adaptive, 60);
+    rules.members[1].idle_count = 5;
+    let mut study = Study::new(rules.clone());
+    let mut turns = Vec::new();
+    // better and better for twenty trials, then nothing better but once
+    for trial in 0..60 {
+        let Step::Ask { member, count: 1 } = study.next(1, Duration::ZERO) else { panic!("{turns:?}") };
+        turns.push(member);
+        let id = ask(&mut study, member, 1, &[1.0])[0];
+        let value = if trial < 20 {
+            trial
+        } else if trial == 40 {
+            50
+        } else {
+            0
+        };
+        finish(&mut study, id, completed(f64::from(value)));
+    }
+    let had = |from: usize, to: usize| turns[from..to].iter().filter(|turn| **turn == 1).count();
+    assert_eq!((had(0, 25), had(41, 46)), (0, 0), "{turns:?}");
+    assert!(had(25, 41) >= 4 && had(46, 60) >= 3, "{turns:?}");
+    // nobody else is left
+    rules.members[0].trial_count_max = Some(3);
+    let (_, asked, _) = drive(Study::new(rules), 2);
+    assert_eq!((asked[..3].iter().sum::<usize>(), asked[3..].iter().sum::<usize>()), (0, 57));
+}
+
+#[test]
 fn what_was_taken_over_from_an_earlier_trial_earns_nothing() {
     let mut study = Study::new(rules(2, Mix::Adaptive, 100));
     for round in 0..30 {
@@ -242,6 +271,40 @@ fn a_trial_that_does_not_say_what_it_cost_has_failed() {
     finish(&mut study, trial, completed(0.5));
     let outcome = study.trial(trial).unwrap().outcome.clone().unwrap();
     assert!(outcome.reason().unwrap().contains("seconds"), "{outcome:?}");
+}
+
+#[test]
+fn a_plateau_ends_a_study() {
+    let mut rules = rules(1, Mix::InTurn, 100);
+    rules.attempts_max = 1;
+    rules.budget = Budget {
+        plateau: Some(Plateau { trial_count: 3, min_delta: 0.1 }),
+        completed_count: Some(12),
+        ..Budget::default()
+    };
+    let mut study = Study::new(rules.clone());
+    let mut end = |outcome: Outcome| {
+        let trial = ask(&mut study, 0, 1, &[1.0])[0];
+        finish(&mut study, trial, outcome);
+        study.next(1, Duration::ZERO)
+    };
+    let go_on = Step::Ask { member: 0, count: 1 };
+    let failed = || Outcome::Failed { failure: Failure::Objective, reason: "no".into() };
+    // nothing is a plateau before there is anything; what fails is none either
+    for _ in 0..5 {
+        assert_eq!(end(failed()), go_on);
+    }
+    // 0.55 is better than 0.5 by too little, 0.61 by enough although 0.55 was in between
+    for value in [0.5, 0.55, 0.2, 0.61, 0.1, 0.7] {
+        assert_eq!(end(completed(value)), go_on, "{value}");
+    }
+    assert_eq!(end(failed()), go_on);
+    assert_eq!(end(completed(0.3)), Step::Stop(StopReason::Plateau));
+    // enough completed ones
+    rules.budget.plateau = None;
+    let (study, asked, reason) = drive(Study::new(rules), 5);
+    assert_eq!((reason, study.pending().iter().count()), (StopReason::CompletedCount, 0));
+    assert!((12..17).contains(&asked.len()), "{}", asked.len());
 }
 
 #[test]
