@@ -153,6 +153,38 @@ pub enum Command {
         #[arg(long, short)]
         output: Option<PathBuf>,
     },
+    /// Check a store: the file, its tables, and every study, replayed record by record. Writes nothing, and may be used
+    /// while studies run. The exit code is 0 where all is sound and 5 where something is damaged.
+    Fsck {
+        #[command(flatten)]
+        store: StoreRef,
+        /// Print the result as JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Mend a store, after a copy of it was made: what makes no sense is taken out of the journals into a table of its own,
+    /// and nothing is deleted that is not kept. No study of the store may be running. The exit code is 0 where all is
+    /// sound afterwards and 5 where something cannot be mended.
+    Repair {
+        #[command(flatten)]
+        store: StoreRef,
+        /// Where the copy goes, instead of FILE.before-repair-1 beside the store.
+        #[arg(long, value_name = "FILE")]
+        backup: Option<PathBuf>,
+        /// End trials that nobody works on as lost, also where resuming their study would run them again.
+        #[arg(long)]
+        close_orphans: bool,
+    },
+    /// Copy a store as it is at one moment, also while studies in it are being run.
+    Backup {
+        /// The file to write.
+        to: PathBuf,
+        #[command(flatten)]
+        store: StoreRef,
+        /// Replace the file if it exists.
+        #[arg(long)]
+        overwrite: bool,
+    },
     /// Compare strategies on many problems with many seeds. What is done is kept: run it again to go on.
     Bench(BenchArgs),
     /// What strategies and objectives there are.
@@ -361,6 +393,14 @@ fn location() -> impl TypedValueParser<Value = Location> {
         Ok(text) => text.parse(),
         Err(text) => Ok(Location::File(text.into())),
     })
+}
+
+/// A store of journals.
+#[derive(Debug, clap::Args)]
+pub struct StoreRef {
+    /// The store: the journal of one study or of many.
+    #[arg(long, visible_alias = "journal", value_name = "FILE", default_value = crate::manifest::DEFAULT_JOURNAL)]
+    pub store: PathBuf,
 }
 
 /// A study in a journal.

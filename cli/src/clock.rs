@@ -1,18 +1,30 @@
 //! The only clock of the host. Studies, strategies and the journal are told the time.
 
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// The time of day for records, and how long a study has been running for its budget.
+///
+/// The time of day is read once, when a session begins, and counted on from there: so the records of a session tell how
+/// long it ran also if somebody sets the machine's clock meanwhile, and also if the host died without saying so.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
     started: Instant,
     before: Duration,
+    /// Seconds since 1970.
+    began_at: f64,
+    began: Duration,
 }
+
+/// By how many seconds the machine's clock is taken to be set.
+static SET_BY_SECONDS: AtomicI64 = AtomicI64::new(0);
 
 impl Clock {
     /// A clock for a session of a study that ran for `before` in earlier sessions.
     pub fn start(before: Duration) -> Self {
-        Self { started: Instant::now(), before }
+        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let began_at = since_1970.as_secs_f64() + SET_BY_SECONDS.load(Ordering::Relaxed) as f64;
+        Self { started: Instant::now(), before, began_at, began: since_power_on() }
     }
 
     /// How long the study has been running, over all sessions.
@@ -20,9 +32,26 @@ impl Clock {
         self.before + self.started.elapsed()
     }
 
-    /// Seconds since 1970. The time of day may jump: it is for people, and only tells how long a session ran that
-    /// died without saying so.
+    /// Seconds since 1970, as they are if nobody sets the clock after it was started. They go on while the machine sleeps.
     pub fn unix_seconds(&self) -> f64 {
-        SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
+        self.began_at + since_power_on().saturating_sub(self.began).as_secs_f64()
     }
+
+    /// As if somebody had set the clock of this machine by so many seconds. For tests of what happens then.
+    pub fn set_time_of_day_by(seconds: i64) {
+        SET_BY_SECONDS.store(seconds, Ordering::Relaxed);
+    }
+}
+
+/// With the time that the machine slept, which `Instant` leaves out.
+#[cfg(target_os = "linux")]
+fn since_power_on() -> Duration {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    Duration::try_from(now).unwrap_or_default()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn since_power_on() -> Duration {
+    static FIRST: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
+    FIRST.get_or_init(Instant::now).elapsed()
 }

@@ -3,6 +3,7 @@
 
 mod cluster;
 mod plugins;
+mod store;
 
 use crate::args::{Args, Command, Format, StudyRef};
 use crate::ask_tell;
@@ -71,6 +72,11 @@ pub fn execute(args: Args) -> Result<Exit, Error> {
         Command::Recommend { study, lock, json } => recommend(&study, lock.locking(), json),
         Command::Replay { study, lock, json } => replay(&study, lock.locking(), json),
         Command::Export { study, format, repeatable, output } => export(&study, format, repeatable, output),
+        Command::Fsck { store, json } => store::fsck(&store.store, json),
+        Command::Repair { store, backup, close_orphans } => {
+            store::repair(&store.store, backup, close_orphans)
+        }
+        Command::Backup { to, store, overwrite } => store::backup(&to, &store.store, overwrite),
         Command::Bench(arguments) => crate::bench::execute(&arguments),
         Command::Plugins { command } => plugins::execute(command),
         Command::PluginCase(arguments) => check_plugin::run_case(&arguments),

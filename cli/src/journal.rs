@@ -5,6 +5,8 @@
 //! `sqlite`, PostgreSQL in `postgres`, what an entry looks like in store is in `wire`. The journal reads no clock: it is
 //! told the time. docs/journal.md describes what is stored.
 
+mod backup;
+mod check;
 mod file_system;
 mod location;
 mod lock;
@@ -12,14 +14,18 @@ mod password;
 mod postgres;
 mod postgres_schema;
 pub(crate) mod record_text;
+mod repair;
 mod schema;
 mod sqlite;
 mod wire;
 
+pub use backup::{Copied, Existing};
+pub use check::{Checkup, Problem, StudyCheckup};
 pub use file_system::NetworkFolder;
 pub use location::{Location, STORE_VARIABLE, ServerUrl};
 pub use postgres::PostgresStore;
 pub(crate) use postgres::{connect as connect_server, explain as explain_server};
+pub use repair::{RepairRules, Repairs, repair};
 pub use schema::SCHEMA_VERSION;
 pub use sqlite::SqliteStore;
 

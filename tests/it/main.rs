@@ -12,6 +12,7 @@ mod bench;
 mod board;
 mod conformance;
 mod determinism;
+mod disk;
 mod early_stopping;
 mod evolution;
 mod faults;
@@ -27,6 +28,8 @@ mod programs;
 mod quality;
 mod shipping;
 mod slurm;
+mod stores;
+mod storm;
 mod strategies;
 mod third_party;
 

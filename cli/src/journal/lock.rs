@@ -7,6 +7,11 @@ use super::{JournalError, JournalErrorKind};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How often, and after how long, a lock that is taken is tried again.
+const LOOKS_MAX: u32 = 5;
+const LOOK_TIME: Duration = Duration::from_millis(10);
 
 /// A lock that is held until it is dropped.
 #[derive(Debug)]
@@ -40,7 +45,7 @@ impl StudyLock {
         loop {
             let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
             let mut file = opened.map_err(failed)?;
-            match file.try_lock() {
+            match try_for_a_moment(&file) {
                 Ok(()) => {}
                 Err(TryLockError::WouldBlock) => {
                     let holder = holder(&mut file).map_or_else(String::new, |holder| format!(" ({holder})"));
@@ -67,6 +72,17 @@ impl StudyLock {
     }
 }
 
+/// Who holds the lock of a study, if anybody does: what it left in the file. Where the file cannot be opened,
+/// nobody is seen.
+pub fn holder_of(store: &Path, study: &str) -> Option<String> {
+    let mut file = File::open(lock_path(store, study)).ok()?;
+    match file.try_lock_shared() {
+        Err(TryLockError::WouldBlock) => Some(holder(&mut file).unwrap_or_else(|| "a process".to_owned())),
+        // ours is gone with the file
+        Ok(()) | Err(TryLockError::Error(_)) => None,
+    }
+}
+
 impl Drop for StudyLock {
     fn drop(&mut self) {
         // while the lock is still held: see `is_at`
@@ -74,6 +90,17 @@ impl Drop for StudyLock {
             let _ = std::fs::remove_file(&self.path);
         }
     }
+}
+
+/// Whoever only looks who holds the lock has it too while it looks: that is no reason to give up.
+fn try_for_a_moment(file: &File) -> Result<(), TryLockError> {
+    for _ in 0..LOOKS_MAX {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => std::thread::sleep(LOOK_TIME),
+            other => return other,
+        }
+    }
+    file.try_lock()
 }
 
 fn holder(file: &mut File) -> Option<String> {

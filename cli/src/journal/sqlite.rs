@@ -4,18 +4,18 @@
 //! raised. Reading goes by pages in short transactions, so nobody holds up the writer's housekeeping.
 //! Tables and durability: docs/journal.md.
 
+use super::check::{Lists, lists_of};
 use super::file_system::{NetworkFolder, refuse_network};
 use super::lock::StudyLock;
 use super::schema::{self, Content, MIGRATIONS, SCHEMA_VERSION};
 use super::wire::{self, Kind};
 use super::{
-    Entries, Journal, JournalError, JournalErrorKind, Stamped, Store, Stored, StudyEntry, StudyHeader,
+    Entries, Entry, Journal, JournalError, JournalErrorKind, Stamped, Store, Stored, StudyEntry, StudyHeader,
 };
 use crate::plan::{StudyPlan, Sync};
+use ansatz_core::Space;
 use ansatz_core::nearest::did_you_mean;
-use ansatz_core::study::Study;
-use ansatz_core::{Goal, Space};
-use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::types::{ToSqlOutput, Value, ValueRef};
 use rusqlite::{
     Connection, ErrorCode, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params,
 };
@@ -26,17 +26,17 @@ use std::time::Duration;
 /// How long to wait for another process that is writing.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(60);
 /// How many rows are read at a time.
-const PAGE_ROWS: i64 = 256;
+pub(super) const PAGE_ROWS: i64 = 256;
 /// A write-ahead log that grew beyond this, because of a slow reader, is cut back, in bytes.
 const LOG_BYTES_MAX: i64 = 64 << 20;
 
 /// Journals in one SQLite database.
 pub struct SqliteStore {
     /// Absolute and without symbolic links, so that all who use it agree on the names of its lock files.
-    path: PathBuf,
+    pub(super) path: PathBuf,
     sync: Sync,
     access: Access,
-    connection: Connection,
+    pub(super) connection: Connection,
 }
 
 /// The journal of one study in a SQLite database.
@@ -103,8 +103,24 @@ impl SqliteStore {
 
     /// The store in an existing database, only for reading.
     ///
-    /// Errors: no such file, a network file system, a newer schema, a file that is something else.
+    /// Errors: no such file, a network file system, an older or a newer schema, a file that is something else.
     pub fn open_read_only(path: &Path, network: NetworkFolder) -> Result<Self, JournalError> {
+        let (store, version) = Self::open_to_check(path, network)?;
+        if version < SCHEMA_VERSION {
+            return Err(JournalError::new(
+                JournalErrorKind::Access,
+                format!(
+                    "the journal {} has version {version} of the schema, this host reads version {SCHEMA_VERSION}; \
+                     open it for writing once to bring it up to date, or use an older ansatz",
+                    store.path.display()
+                ),
+            ));
+        }
+        Ok(store)
+    }
+
+    /// The same, also if its schema is an older one; and the version of its schema.
+    pub fn open_to_check(path: &Path, network: NetworkFolder) -> Result<(Self, u32), JournalError> {
         let path = absolute(path)?;
         refuse_folder(&path)?;
         let path = path.canonicalize().map_err(|error| {
@@ -128,22 +144,14 @@ impl SqliteStore {
             other => other,
         };
         let (access, connection, content) = opened.map_err(|error| explain(&path, "be read", error))?;
-        match content {
-            Content::Empty => Err(JournalError::new(
+        check_content(&path, content)?;
+        let Content::Journals(version) = content else {
+            return Err(JournalError::new(
                 JournalErrorKind::Missing,
                 format!("the journal {} is empty: no study was ever begun in it", path.display()),
-            )),
-            Content::Journals(version) if version < SCHEMA_VERSION => Err(JournalError::new(
-                JournalErrorKind::Access,
-                format!(
-                    "the journal {} has version {version} of the schema, this host reads version {SCHEMA_VERSION}; \
-                     open it for writing once to bring it up to date, or use an older ansatz",
-                    path.display()
-                ),
-            )),
-            other => check_content(&path, other),
-        }?;
-        Ok(Self { path, sync: Sync::Off, access, connection })
+            ));
+        };
+        Ok((Self { path, sync: Sync::Off, access, connection }, version))
     }
 
     /// As `Store::create`, without hiding what it is.
@@ -236,32 +244,6 @@ impl SqliteStore {
         })?;
         Ok((study_id, StudyHeader { plan, manifest, created_at }))
     }
-
-    /// What is wrong with one study.
-    fn check_study(&self, name: &str, problems: &mut Vec<String>) -> Result<(), JournalError> {
-        let journal = self.read_journal(name)?;
-        let mut study = Study::new(journal.header.plan.rules.clone());
-        for stored in journal.entries(0) {
-            let stored = stored?;
-            if let super::Entry::Study(record) = &stored.entry
-                && let Err(error) = study.apply(record)
-            {
-                problems.push(format!("study {name}, entry {}: {error}", stored.number));
-                break;
-            }
-        }
-        let sql =
-            "SELECT number FROM record WHERE study_id = ?1 AND trial IS NOT json_extract(body, '$.trial')";
-        let number: Option<i64> = (self.connection.query_row(sql, [journal.study_id], |row| row.get(0)))
-            .optional()
-            .map_err(|error| explain(&self.path, "be read", error))?;
-        if let Some(number) = number {
-            problems.push(format!(
-                "study {name}, entry {number}: the column trial does not say what the body says"
-            ));
-        }
-        Ok(())
-    }
 }
 
 impl Store for SqliteStore {
@@ -307,39 +289,7 @@ impl Store for SqliteStore {
     }
 
     fn integrity_check(&self) -> Result<Vec<String>, JournalError> {
-        let failed = |error| explain(&self.path, "be checked", error);
-        let mut problems = Vec::new();
-        let mut statement = self.connection.prepare("PRAGMA integrity_check").map_err(failed)?;
-        let mut rows = statement.query([]).map_err(failed)?;
-        loop {
-            match rows.next() {
-                Ok(Some(row)) => {
-                    let text: String = row.get(0).map_err(failed)?;
-                    if text != "ok" {
-                        problems.push(text);
-                    }
-                }
-                Ok(None) => break,
-                Err(error) => {
-                    let error = failed(error);
-                    if error.kind != JournalErrorKind::Damaged {
-                        return Err(error);
-                    }
-                    problems.push(error.message);
-                    break;
-                }
-            }
-        }
-        if !problems.is_empty() {
-            return Ok(problems);
-        }
-        for study in self.studies()? {
-            match self.check_study(&study.name, &mut problems) {
-                Err(error) if error.kind == JournalErrorKind::Damaged => problems.push(error.message),
-                other => other?,
-            }
-        }
-        Ok(problems)
+        Ok(self.check()?.problems().collect())
     }
 }
 
@@ -488,17 +438,10 @@ impl Pages<'_> {
             if u64::try_from(number) != Ok(expected) {
                 return Err(damaged(path, &format!("study {study} lacks entry {expected}")));
             }
-            let unreadable = |reason: String| {
+            let (at, entry) = read_row(row, &header.plan.rules.problem.space).map_err(|reason| {
                 damaged(path, &format!("entry {expected} of study {study} makes no sense ({reason})"))
-            };
-            let text = |column| {
-                let value = row.get_ref(column).map_err(failed)?;
-                value.as_str().map_err(|error| unreadable(error.to_string()))
-            };
-            let word = text(2)?;
-            let kind = Kind::of(word).ok_or_else(|| unreadable(format!("no entry has the kind {word:?}")))?;
-            let entry = wire::decode(kind, text(3)?, &header.plan.rules.problem.space).map_err(unreadable)?;
-            self.page.push_back(Ok(Stored { number: expected, at: row.get(1).map_err(failed)?, entry }));
+            })?;
+            self.page.push_back(Ok(Stored { number: expected, at, entry }));
             self.next_number += 1;
         }
         self.is_over = self.page.len() < PAGE_ROWS as usize;
@@ -522,6 +465,28 @@ impl Iterator for Pages<'_> {
     }
 }
 
+/// What is in a column, whatever it is: a text that is none is given as its bytes.
+pub(super) fn read_value(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<Value> {
+    Ok(match row.get_ref(column)? {
+        ValueRef::Text(bytes) => String::from_utf8(bytes.to_owned())
+            .map_or_else(|error| Value::Blob(error.into_bytes()), Value::Text),
+        _ => row.get(column)?,
+    })
+}
+
+/// What a row says whose columns 1 to 3 are `at`, `kind` and `body`; or why it says nothing.
+pub(super) fn read_row(row: &rusqlite::Row<'_>, space: &Space) -> Result<(f64, Entry), String> {
+    let text = |column| {
+        let value = row.get_ref(column).map_err(|error| error.to_string())?;
+        value.as_str().map_err(|error| error.to_string())
+    };
+    let word = text(2)?;
+    let kind = Kind::of(word).ok_or_else(|| format!("no entry has the kind {word:?}"))?;
+    let entry = wire::decode(kind, text(3)?, space)?;
+    let at = row.get(1).map_err(|error| error.to_string())?;
+    Ok((at, entry))
+}
+
 fn entry_count(connection: &Connection, study_id: i64) -> rusqlite::Result<u64> {
     let mut statement = connection.prepare_cached("SELECT max(number) FROM record WHERE study_id = ?1")?;
     let last: Option<i64> = statement.query_row([study_id], |row| row.get(0))?;
@@ -529,32 +494,34 @@ fn entry_count(connection: &Connection, study_id: i64) -> rusqlite::Result<u64> 
 }
 
 fn insert_study(connection: &mut Connection, header: &StudyHeader, plan: &str) -> rusqlite::Result<i64> {
-    let StudyPlan { name, rules, strategies, .. } = &header.plan;
+    let StudyPlan { name, rules, .. } = &header.plan;
     let transaction = Transaction::new(connection, TransactionBehavior::Immediate)?;
     transaction.execute(
         "INSERT INTO study (name, seed, created_at, schema_version, plan, manifest) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
         params![name, rules.seed.to_string(), header.created_at, SCHEMA_VERSION, plan, header.manifest],
     )?;
     let study_id = transaction.last_insert_rowid();
-    for (number, member) in rules.members.iter().enumerate() {
-        let plugin = strategies.get(number).map(|choice| &choice.plugin);
-        transaction.execute(
-            "INSERT INTO member (study_id, number, label, plugin) VALUES (?1, ?2, ?3, ?4)",
-            params![study_id, number as i64, member.label, plugin],
-        )?;
-    }
-    for (number, metric) in rules.problem.metrics.iter().enumerate() {
-        let goal = match metric.goal {
-            Goal::Minimise => "minimise",
-            Goal::Maximise => "maximise",
-        };
-        transaction.execute(
-            "INSERT INTO metric (study_id, number, name, goal) VALUES (?1, ?2, ?3, ?4)",
-            params![study_id, number as i64, metric.name, goal],
-        )?;
-    }
+    insert_lists(&transaction, study_id, &header.plan)?;
     transaction.commit()?;
     Ok(study_id)
+}
+
+/// The rows that say for people what is in the plan.
+pub(super) fn insert_lists(connection: &Connection, study_id: i64, plan: &StudyPlan) -> rusqlite::Result<()> {
+    let Lists { members, metrics } = lists_of(plan);
+    for (number, (label, plugin)) in members.into_iter().enumerate() {
+        connection.execute(
+            "INSERT INTO member (study_id, number, label, plugin) VALUES (?1, ?2, ?3, ?4)",
+            params![study_id, number as i64, label, plugin],
+        )?;
+    }
+    for (number, (name, goal)) in metrics.into_iter().enumerate() {
+        connection.execute(
+            "INSERT INTO metric (study_id, number, name, goal) VALUES (?1, ?2, ?3, ?4)",
+            params![study_id, number as i64, name, goal],
+        )?;
+    }
+    Ok(())
 }
 
 fn connect(path: &Path, access: Access, sync: Sync) -> rusqlite::Result<Connection> {
@@ -566,7 +533,7 @@ fn connect(path: &Path, access: Access, sync: Sync) -> rusqlite::Result<Connecti
         ),
         Access::Read => Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_READ_ONLY),
         Access::ReadImmutable => Connection::open_with_flags(
-            immutable_uri(path),
+            uri(path, "immutable=1"),
             flags | OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI,
         ),
     }?;
@@ -606,7 +573,7 @@ fn use_write_ahead_log(path: &Path, connection: &Connection) -> Result<(), Journ
     ))
 }
 
-fn absolute(path: &Path) -> Result<PathBuf, JournalError> {
+pub(super) fn absolute(path: &Path) -> Result<PathBuf, JournalError> {
     std::path::absolute(path).map_err(|error| {
         io_error(
             &format!("{:?} cannot be the path of a journal: {error}", path.display().to_string()),
@@ -617,7 +584,7 @@ fn absolute(path: &Path) -> Result<PathBuf, JournalError> {
 
 /// The file itself is never opened but by SQLite: closing any other handle of it would drop the locks that
 /// SQLite has on it in this process.
-fn refuse_folder(path: &Path) -> Result<(), JournalError> {
+pub(super) fn refuse_folder(path: &Path) -> Result<(), JournalError> {
     if path.is_dir() {
         return Err(JournalError::new(
             JournalErrorKind::Foreign,
@@ -627,7 +594,7 @@ fn refuse_folder(path: &Path) -> Result<(), JournalError> {
     Ok(())
 }
 
-fn check_content(path: &Path, content: Content) -> Result<(), JournalError> {
+pub(super) fn check_content(path: &Path, content: Content) -> Result<(), JournalError> {
     match content {
         Content::Empty => Ok(()),
         Content::Journals(version) if version <= SCHEMA_VERSION => Ok(()),
@@ -654,7 +621,8 @@ fn is_kept_from_files(error: &rusqlite::Error) -> bool {
     matches!(error.sqlite_error_code(), Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly))
 }
 
-fn immutable_uri(path: &Path) -> String {
+/// A database by a URI, with a parameter.
+pub(super) fn uri(path: &Path, parameter: &str) -> String {
     let mut uri = String::from("file:");
     for &byte in path.as_os_str().as_encoded_bytes() {
         if byte.is_ascii_alphanumeric() || b"/-_.".contains(&byte) {
@@ -663,7 +631,7 @@ fn immutable_uri(path: &Path) -> String {
             uri.push_str(&format!("%{byte:02x}"));
         }
     }
-    uri + "?immutable=1"
+    uri + "?" + parameter
 }
 
 fn foreign(path: &Path, what: &str) -> JournalError {
@@ -680,12 +648,12 @@ fn only_for_reading(path: &Path) -> JournalError {
     )
 }
 
-fn damaged(path: &Path, what: &str) -> JournalError {
+pub(super) fn damaged(path: &Path, what: &str) -> JournalError {
     JournalError::new(
         JournalErrorKind::Damaged,
         format!(
-            "the journal {0} is damaged: {what}; end everything that writes to it, keep a copy of it with its -wal \
-             file, and save what can be read with: sqlite3 {0} .recover | sqlite3 recovered.db",
+            "the journal {0} is damaged: {what}; end everything that writes to it, then ansatz fsck --store {0} says \
+             all that is wrong, and ansatz repair --store {0} makes a copy and mends what can be mended",
             path.display()
         ),
     )
@@ -706,7 +674,7 @@ fn conflict(path: &Path, study: &str, next_number: u64, found: Option<u64>) -> J
     )
 }
 
-fn io_error(message: &str, error: &std::io::Error) -> JournalError {
+pub(super) fn io_error(message: &str, error: &std::io::Error) -> JournalError {
     let kind = match error.kind() {
         std::io::ErrorKind::NotFound => JournalErrorKind::Missing,
         std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem => {
@@ -718,13 +686,28 @@ fn io_error(message: &str, error: &std::io::Error) -> JournalError {
     JournalError::new(kind, message)
 }
 
+/// The same for a file that is no journal of a running study: a disk that is full costs nothing but the attempt.
+pub(super) fn explain_copy(path: &Path, doing: &str, error: rusqlite::Error) -> JournalError {
+    let said = error.to_string();
+    let explained = explain(path, doing, error);
+    let (place, kind) = (path.display(), explained.kind);
+    let message = match kind {
+        JournalErrorKind::Full => format!("no space is left for {place}: free some, or name another place"),
+        JournalErrorKind::Io => format!("{place} could not {doing}: {said}; name another place"),
+        _ => explained.message,
+    };
+    JournalError::new(kind, message)
+}
+
 /// What SQLite says, as what happened, where, and what to do.
-fn explain(path: &Path, doing: &str, error: rusqlite::Error) -> JournalError {
+pub(super) fn explain(path: &Path, doing: &str, error: rusqlite::Error) -> JournalError {
     let said = error.to_string();
     let place = path.display();
     let (kind, message) = match error.sqlite_error_code() {
         Some(ErrorCode::NotADatabase) => return foreign(path, "is not a SQLite database"),
         Some(ErrorCode::DatabaseCorrupt) => return damaged(path, &said),
+        // it gave us something, and not what belongs there
+        None => return damaged(path, &said),
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::FileLockingProtocolFailed) => (
             JournalErrorKind::Locked,
             format!(
@@ -746,8 +729,16 @@ fn explain(path: &Path, doing: &str, error: rusqlite::Error) -> JournalError {
             JournalErrorKind::Access,
             format!(
                 "the journal {place} could not {doing}: {said}; this user needs the right to write the file and to \
-                 make files beside it in {}",
+                 make files beside it in {}, and the disk needs space for them",
                 path.parent().unwrap_or(path).display()
+            ),
+        ),
+        // it is about the memory that is shared by means of a file: the batch may be in the log already
+        _ if is_about_shared_memory(&error) => (
+            JournalErrorKind::Io,
+            format!(
+                "the journal {place} could not {doing}: {said} in {place}-shm, perhaps because the disk is full; whether \
+                 the last batch was kept shows when it is opened again"
             ),
         ),
         _ => (
@@ -759,6 +750,15 @@ fn explain(path: &Path, doing: &str, error: rusqlite::Error) -> JournalError {
         ),
     };
     JournalError::new(kind, message)
+}
+
+fn is_about_shared_memory(error: &rusqlite::Error) -> bool {
+    let codes = [
+        rusqlite::ffi::SQLITE_IOERR_SHMOPEN,
+        rusqlite::ffi::SQLITE_IOERR_SHMSIZE,
+        rusqlite::ffi::SQLITE_IOERR_SHMMAP,
+    ];
+    error.sqlite_error().is_some_and(|error| codes.contains(&error.extended_code))
 }
 
 /// The studies in a store that are being run, for a message: as the lock files beside it have it.

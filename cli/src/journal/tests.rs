@@ -1,5 +1,6 @@
 mod conformance;
 mod golden;
+mod mending;
 mod postgres;
 #[expect(dead_code, reason = "some of it is for the tests of the whole")]
 #[path = "../../../tests/src/postgres_server.rs"]
@@ -578,7 +579,7 @@ fn damage_is_told_with_its_place() {
         let (error, problems) = damage(sql);
         let (kind, message) = error.expect(sql);
         assert_eq!(kind, JournalErrorKind::Damaged, "{message}");
-        assert!(message.contains(place) && message.contains(".recover"), "{message}");
+        assert!(message.contains(place) && message.contains("ansatz repair"), "{message}");
         assert!(problems.contains(place), "{problems}");
     }
     // what can be read but does not fit is for the study, and for the check

@@ -7,7 +7,7 @@
 use super::{Entry, Opened, PluginStamp};
 use crate::plan::StudyPlan;
 use ansatz_core::study::{AskedTrial, Record, Remedy};
-use ansatz_core::{Failure, Measurement, Outcome, Point, Prediction, Space, TrialId};
+use ansatz_core::{Failure, Measurement, Outcome, Point, Prediction, Space, TrialId, Value};
 use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
 use serde::ser::{Error as _, SerializeMap, Serializer};
 use serde::{Deserialize, Serialize};
@@ -115,6 +115,21 @@ pub fn encode(entry: &Entry, space: &Space, body: &mut Vec<u8>) -> Result<(Kind,
     }
 }
 
+/// The trial that an entry is about, if that is exactly one: what `encode` gives with the kind.
+pub fn trial_of(entry: &Entry) -> Option<u64> {
+    match entry {
+        Entry::Study(
+            Record::Reported { trial, .. }
+            | Record::Retried { trial, .. }
+            | Record::Arrived { trial, .. }
+            | Record::Finished { trial, .. },
+        ) => Some(trial.0),
+        Entry::Study(Record::Asked { .. } | Record::Broke { .. } | Record::EarlyStoppingBroke { .. })
+        | Entry::Opened(_)
+        | Entry::Closed { .. } => None,
+    }
+}
+
 /// A plan as text; or why it cannot be stored. What JSON has no word for, such as an infinite limit, would
 /// otherwise be missed only when the study is resumed.
 pub fn plan_text(plan: &StudyPlan) -> Result<String, String> {
@@ -139,7 +154,7 @@ pub fn decode(kind: Kind, body: &str, space: &Space) -> Result<Entry, String> {
             Entry::Closed { reason: body.reason.into_owned(), elapsed }
         }
         Kind::Asked => {
-            let body: AskedBody<ReadTrial> = read(body)?;
+            let body: AskedBody<ReadTrial<'_>> = read(body)?;
             if body.count == 0 {
                 // how version 1 said that a strategy broke
                 let (member, remedy) = (body.member, Remedy::LeaveOut);
@@ -244,9 +259,10 @@ struct WrittenTrial<'a> {
 }
 
 #[derive(Deserialize)]
-struct ReadTrial {
+struct ReadTrial<'a> {
     trial: u64,
-    point: serde_json::Value,
+    #[serde(borrow)]
+    point: ReadPoint<'a>,
     #[serde(default)]
     tag: u64,
     #[serde(default)]
@@ -453,9 +469,10 @@ impl<'a> WrittenTrial<'a> {
     }
 }
 
-impl ReadTrial {
+impl ReadTrial<'_> {
     fn into_domain(self, space: &Space) -> Result<AskedTrial, String> {
-        let point = space.point_from_json(&self.point);
+        let (names, values): (Vec<Cow<'_, str>>, Vec<Value>) = self.point.0.into_iter().unzip();
+        let point = space.point_from_values(names.iter().map(|name| &**name).zip(values));
         Ok(AskedTrial {
             trial: TrialId(self.trial),
             point: point
@@ -544,6 +561,64 @@ impl Serialize for NamedValues<'_> {
             }
         }
         serializer.collect_map(self.space.values(self.point))
+    }
+}
+
+/// The same as it is read, straight from the text: there may be millions.
+struct ReadPoint<'a>(Vec<(Cow<'a, str>, Value)>);
+
+/// A name that is borrowed from the text, unless something in it is escaped.
+#[derive(Deserialize)]
+struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+
+/// `Value`, without trying one kind after the other.
+struct BareValue(Value);
+
+impl<'de: 'a, 'a> Deserialize<'de> for ReadPoint<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct PointVisitor;
+        impl<'de> Visitor<'de> for PointVisitor {
+            type Value = ReadPoint<'de>;
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a point: an object of names and values")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<ReadPoint<'de>, A::Error> {
+                let mut values = Vec::with_capacity(map.size_hint().unwrap_or(8));
+                while let Some((Name(name), BareValue(value))) = map.next_entry()? {
+                    values.push((name, value));
+                }
+                Ok(ReadPoint(values))
+            }
+        }
+        deserializer.deserialize_map(PointVisitor)
+    }
+}
+
+impl<'de> Deserialize<'de> for BareValue {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ValueVisitor;
+        impl Visitor<'_> for ValueVisitor {
+            type Value = BareValue;
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a number, a text or a bool")
+            }
+            fn visit_bool<E>(self, value: bool) -> Result<BareValue, E> {
+                Ok(BareValue(Value::Bool(value)))
+            }
+            fn visit_i64<E>(self, value: i64) -> Result<BareValue, E> {
+                Ok(BareValue(Value::Int(value)))
+            }
+            fn visit_u64<E>(self, value: u64) -> Result<BareValue, E> {
+                Ok(BareValue(i64::try_from(value).map_or(Value::Float(value as f64), Value::Int)))
+            }
+            fn visit_f64<E>(self, value: f64) -> Result<BareValue, E> {
+                Ok(BareValue(Value::Float(value)))
+            }
+            fn visit_str<E>(self, value: &str) -> Result<BareValue, E> {
+                Ok(BareValue(Value::Text(value.to_owned())))
+            }
+        }
+        deserializer.deserialize_any(ValueVisitor)
     }
 }
 

@@ -214,11 +214,10 @@ pub(crate) fn members(
             let help = "set mix = \"weighted\", or leave the weight out";
             found.push(Diagnostic::at(&entry.key_at, message).help(help));
         }
-        for entry in ["after", "idle"].iter().filter_map(|key| table.table()?.entry(key)) {
-            if mix == Mix::Adaptive {
-                break;
-            }
-            let message = format!("{path}.{index}.{} has no effect here", entry.key);
+        if let Some(entry) = table.table().and_then(|table| table.entry("after"))
+            && mix != Mix::Adaptive
+        {
+            let message = format!("{path}.{index}.after has no effect here");
             let help = "set mix = \"adaptive\", or let mix = \"phases\" and `trials` say who follows whom";
             found.push(Diagnostic::at(&entry.key_at, message).help(help));
         }
@@ -251,7 +250,6 @@ pub(crate) fn members(
             weight: table.get("weight").and_then(Node::number).unwrap_or(1.0),
             trial_count_max: table.get("trials").and_then(count),
             after_count: table.get("after").and_then(count).unwrap_or(0),
-            idle_count: table.get("idle").and_then(count).unwrap_or(0),
         });
         choices.push(choice);
     }

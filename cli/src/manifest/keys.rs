@@ -315,7 +315,6 @@ pub(crate) static STRATEGY: Keys = Keys {
         key("weight", Form::Positive, Default("1"), "Its share; only for mix = \"weighted\".", "weight = 2.0"),
         key("trials", Form::Whole(1, i64::MAX), Optional, "How many trials it proposes at most; in phases, the length of its phase.", "trials = 20").also(&["n_trials", "max_trials", "count"]),
         key("after", Form::Whole(1, i64::MAX), Optional, "It has no turn before so many trials of the study, unless nobody else is left; only for mix = \"adaptive\".", "after = 200").also(&["from", "start_after", "from_trial"]),
-        key("idle", Form::Whole(1, i64::MAX), Optional, "It has turns only while so many trials in a row brought nothing better, unless nobody else is left; then all have equal shares. Only for mix = \"adaptive\".", "idle = 20").also(&["stalled", "when_stalled"]),
         key("options", Form::Options, Optional, "What the strategy lets users choose; `ansatz plugins inspect NAME` lists it.", "options = { }").also(&["params", "settings", "config"]),
         ISOLATION_KEY,
         CALL_TIMEOUT_KEY,

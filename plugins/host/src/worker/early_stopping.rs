@@ -28,14 +28,9 @@ impl RemoteEarlyStopping {
         creation: &Creation,
         expected: Expected,
     ) -> Result<Self, Fault> {
-        let (mut process, _) =
-            Process::start(launch, served).map_err(|error| crashed(&error.broken, error.log.as_ref()))?;
-        match process.call(&Request::Create(creation.clone())) {
-            Ok(Reply::Ok {}) => process.limit_calls(launch.call_timeout),
-            Ok(Reply::Fault(fault)) => return Err(fault.into()),
-            Ok(other) => return Err(crashed(&unexpected("create", &other), process.log())),
-            Err(broken) => return Err(crashed(&broken, process.log())),
-        }
+        let creation =
+            line_of(&Request::Create(creation.clone())).map_err(|broken| crashed(&broken, None))?;
+        let (process, _) = Process::make(launch, served, &creation)?;
         Ok(Self { process: Some(process), finished: TrialSet::default(), expected })
     }
 

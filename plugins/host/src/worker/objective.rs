@@ -99,19 +99,9 @@ impl RemoteObjective {
         let number = Number::take(&self.numbers);
         let mut launch = self.launch.clone();
         launch.log = launch.log.map(|path| numbered(path, number.number));
-        let started = Process::start(&launch, &self.served);
-        let (mut process, introduction) =
-            started.map_err(|error| crashed(&error.broken, error.log.as_ref()))?;
-        match process.call_line(&self.creation) {
-            Ok(Reply::Ok {}) => {
-                process.limit_calls(self.launch.call_timeout);
-                let takes_stop = introduction.features.iter().any(|feature| feature == "stop");
-                Ok(Seat { process, takes_stop, evaluation_count: 0, _number: number })
-            }
-            Ok(Reply::Fault(fault)) => Err(fault.into()),
-            Ok(other) => Err(crashed(&unexpected("create", &other), process.log())),
-            Err(broken) => Err(crashed(&broken, process.log())),
-        }
+        let (process, introduction) = Process::make(&launch, &self.served, &self.creation)?;
+        let takes_stop = introduction.features.iter().any(|feature| feature == "stop");
+        Ok(Seat { process, takes_stop, evaluation_count: 0, _number: number })
     }
 
     /// A process for the next evaluation: an idle one, if it is still well.

@@ -4,6 +4,7 @@
 //! ends of the pipes do not block, and every wait has an end.
 
 use super::protocol::{self, Greeting, Introduction, Reply, Request};
+use ansatz_core::abi::Fault;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal, kill_process_group};
 use std::fs::File;
@@ -93,6 +94,18 @@ pub enum Broken {
     Refused(String),
 }
 
+/// Why nothing was made.
+enum Unmade {
+    /// The plugin says why.
+    Refused(Fault),
+    /// Its process does not.
+    Broken(Broken, Option<Log>),
+}
+
+fn was_killed(status: ExitStatus) -> bool {
+    status.signal() == Some(Signal::KILL.as_raw())
+}
+
 /// What a wait for a line ended with.
 pub enum Heard {
     /// A line.
@@ -127,6 +140,37 @@ impl Process {
             .greet()
             .map(|introduction| (process, introduction))
             .map_err(|broken| NoProcess { broken, log })
+    }
+
+    /// Starts a process and makes in it what a line says. One that is killed on the way is replaced once: nobody does that to
+    /// itself, and where memory has run out it may be there again.
+    pub fn make(launch: &Launch, served: &Served, creation: &str) -> Result<(Self, Introduction), Fault> {
+        let made = Self::make_once(launch, served, creation);
+        match made {
+            Err(Unmade::Broken(Broken::Ended(Some(status)), _)) if was_killed(status) => {
+                Self::make_once(launch, served, creation)
+            }
+            other => other,
+        }
+        .map_err(|unmade| match unmade {
+            Unmade::Refused(fault) => fault,
+            Unmade::Broken(broken, log) => super::crashed(&broken, log.as_ref()),
+        })
+    }
+
+    fn make_once(launch: &Launch, served: &Served, creation: &str) -> Result<(Self, Introduction), Unmade> {
+        let (mut process, introduction) =
+            Self::start(launch, served).map_err(|error| Unmade::Broken(error.broken, error.log))?;
+        let broken = match process.call_line(creation) {
+            Ok(Reply::Ok {}) => {
+                process.limit_calls(launch.call_timeout);
+                return Ok((process, introduction));
+            }
+            Ok(Reply::Fault(fault)) => return Err(Unmade::Refused(fault.into())),
+            Ok(other) => unexpected("create", &other),
+            Err(broken) => broken,
+        };
+        Err(Unmade::Broken(broken, process.log.clone()))
     }
 
     fn spawn(

@@ -128,18 +128,9 @@ impl RemoteStrategy {
 
     /// A process with the strategy as it was made, and the features of the plugin.
     fn start(&self) -> Result<(Process, Vec<String>), Fault> {
-        let (mut process, introduction) = Process::start(&self.launch, &self.served)
-            .map_err(|error| crashed(&error.broken, error.log.as_ref()))?;
+        let (process, introduction) = Process::make(&self.launch, &self.served, &self.creation)?;
         self.process_id.store(process.id(), Ordering::Relaxed);
-        match process.call_line(&self.creation) {
-            Ok(Reply::Ok {}) => {
-                process.limit_calls(self.launch.call_timeout);
-                Ok((process, introduction.features))
-            }
-            Ok(Reply::Fault(fault)) => Err(fault.into()),
-            Ok(other) => Err(crashed(&unexpected("create", &other), process.log())),
-            Err(broken) => Err(crashed(&broken, process.log())),
-        }
+        Ok((process, introduction.features))
     }
 
     /// A process with the strategy as it is now.

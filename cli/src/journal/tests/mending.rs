@@ -1,0 +1,327 @@
+//! `fsck`, `repair` and `backup` on stores that were damaged on purpose.
+
+use super::super::backup::beside;
+use super::*;
+
+fn check_at(path: &Path) -> Checkup {
+    SqliteStore::open_to_check(path, NetworkFolder::Allow).unwrap().0.check().unwrap()
+}
+
+fn repair_at(path: &Path) -> Repairs {
+    repair(path, &RepairRules { now: 2e9, ..RepairRules::default() }, NetworkFolder::Allow).unwrap()
+}
+
+fn sql(path: &Path, sql: &str) {
+    Connection::open(path).unwrap().execute_batch(sql).unwrap();
+}
+
+fn number(path: &Path, sql: &str) -> i64 {
+    Connection::open(path).unwrap().query_row(sql, [], |row| row.get(0)).unwrap()
+}
+
+/// The bodies of a table, in order.
+fn bodies(path: &Path, table: &str) -> Vec<String> {
+    let connection = Connection::open(path).unwrap();
+    let sql = format!("SELECT hex(body) FROM {table} ORDER BY study_id, number");
+    let mut statement = connection.prepare(&sql).unwrap();
+    statement.query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap()
+}
+
+#[test]
+fn a_sound_store_is_sound_and_a_repair_leaves_it_alone() {
+    let (folder, path, batches, study) = kept(20, 40);
+    let checkup = check_at(&path);
+    assert!(checkup.is_sound(), "{checkup:?}");
+    let found = &checkup.studies[0];
+    assert_eq!(found.entry_count, stored(&batches).len() as u64);
+    assert_eq!((found.trial_count, found.finished_count), {
+        (study.trials().len() as u64, study.finished_count() as u64)
+    });
+    let pending: Vec<u64> = study.pending().iter().map(|(trial, _)| trial.0).collect();
+    assert!(!pending.is_empty(), "the test wants some");
+    assert_eq!(found.orphans, pending, "nobody runs it, so nobody works on them");
+    let before = fs::read(&path).unwrap();
+    let repairs = repair_at(&path);
+    assert_eq!((repairs.backup, repairs.done), (None, Vec::new()));
+    assert_eq!(fs::read(&path).unwrap(), before);
+    drop(folder);
+}
+
+#[test]
+fn while_a_host_runs_a_study_its_trials_are_no_orphans_and_nothing_is_mended() {
+    let (_folder, path, ..) = kept(20, 40);
+    let store = store_at(&path);
+    let journal = store.open_journal("kept").unwrap();
+    let checkup = check_at(&path);
+    let runner = checkup.studies[0].runner.as_deref();
+    assert_eq!(runner, Some(format!("process {}", std::process::id()).as_str()));
+    assert_eq!(checkup.studies[0].orphans, [0; 0]);
+    sql(&path, "DROP TRIGGER record_is_never_changed");
+    let refused = repair(&path, &RepairRules::default(), NetworkFolder::Allow);
+    assert_eq!(kind_of(refused), JournalErrorKind::Locked);
+    assert!(!beside(&path, ".before-repair-1").exists(), "and there is no copy of what nobody touched");
+    drop(journal);
+    assert_eq!(check_at(&path).studies[0].runner, None);
+    assert_eq!(repair_at(&path).done, ["made the trigger record_is_never_changed anew"]);
+}
+
+/// What can be wrong, the entry that is named, and a word of what the repair says.
+const DAMAGES: &[(&str, Option<u64>, &str)] = &[
+    ("DELETE FROM record WHERE number = 4", Some(4), "moved up"),
+    ("DELETE FROM record WHERE number = 0", Some(0), "moved up"),
+    ("INSERT OR REPLACE INTO record VALUES (1, 3, 0, 'dreamt', NULL, '{}')", Some(3), "entry 3"),
+    ("INSERT OR REPLACE INTO record VALUES (1, 3, 0, 'finished', 0, '{\"trial\":0')", Some(3), "entry 3"),
+    ("INSERT OR REPLACE INTO record VALUES (1, 3, 0, 'finished', 0, x'ff')", Some(3), "entry 3"),
+    (
+        "INSERT OR REPLACE INTO record SELECT 1, number, 'noon', kind, trial, body FROM record WHERE number = 5",
+        Some(5),
+        "entry 5",
+    ),
+    (
+        "INSERT INTO record SELECT study_id, (SELECT max(number) + 1 FROM record), at, kind, trial, body
+         FROM record WHERE kind = 'finished' LIMIT 1",
+        None,
+        "has ended already",
+    ),
+    (
+        "INSERT OR REPLACE INTO record SELECT study_id, number, at, kind, trial + 1, body
+         FROM record WHERE kind = 'finished' LIMIT 1",
+        None,
+        "the column trial",
+    ),
+    ("INSERT INTO record VALUES (77, 0, 0, 'closed', NULL, '{\"reason\":\"\"}')", None, "a study 77"),
+    ("INSERT INTO record VALUES (1, -2, 0, 'closed', NULL, '{}')", None, "entry -2"),
+    ("INSERT INTO record VALUES (1, 'two', 0, 'closed', NULL, '{}')", None, "its number is none"),
+    ("DROP TRIGGER study_takes_all_with_it", None, "the trigger study_takes_all_with_it"),
+    ("DROP VIEW trial; CREATE VIEW trial AS SELECT 1 AS one", None, "the view trial"),
+    ("DELETE FROM member WHERE number = 1", None, "its lists"),
+    ("UPDATE metric SET goal = 'maximise'", None, "its lists"),
+];
+
+#[test]
+fn what_can_be_mended_is_mended_and_nothing_is_lost_without_a_trace() {
+    for (damage, entry, word) in DAMAGES {
+        let (_folder, path, ..) = kept(21, 60);
+        sql(&path, damage);
+        let checkup = check_at(&path);
+        assert!(!checkup.is_sound(), "{damage}");
+        if let Some(entry) = entry {
+            let problem = checkup.studies[0].problems.first().expect(damage);
+            assert_eq!(problem.entry, Some(*entry), "{damage}: {problem:?}");
+            assert!(problem.message.contains(&format!("entry {entry}")), "{problem:?}");
+        }
+        let before = bodies(&path, "record");
+        let repairs = repair_at(&path);
+        assert!(repairs.after.is_sound(), "{damage}: {repairs:?}");
+        assert!(repairs.done.iter().any(|line| line.contains(word)), "{damage}: {:?}", repairs.done);
+        // what was there is here, or there
+        let mut now = bodies(&path, "record");
+        if repairs.after.quarantined_count > 0 {
+            now.extend(bodies(&path, "quarantine"));
+        }
+        let sorted = |mut texts: Vec<String>| {
+            texts.sort();
+            texts
+        };
+        assert_eq!(sorted(now), sorted(before.clone()), "{damage}");
+        assert_eq!(bodies(repairs.backup.as_ref().unwrap(), "record"), before, "the copy is as it was");
+        // and it goes on
+        let mut journal = store_at(&path).open_journal("kept").unwrap();
+        journal.append(&[note(1)]).unwrap();
+        assert!(check_at(&path).is_sound(), "{damage}");
+        assert_eq!(repair_at_rest(journal, &path), 0, "{damage}: a second time there is nothing to do");
+    }
+}
+
+fn repair_at_rest(journal: SqliteJournal, path: &Path) -> usize {
+    drop(journal);
+    repair_at(path).done.len()
+}
+
+#[test]
+fn a_record_takes_with_it_what_does_not_fit_without_it_and_no_more() {
+    let finished_of = |path: &Path| check_at(path).studies[0].finished_count;
+    let (_folder, path, ..) = kept(22, 80);
+    let whole = finished_of(&path);
+    // the outcome of one trial: only that trial is open again
+    let place = number(&path, "SELECT number FROM record WHERE kind = 'finished' LIMIT 1 OFFSET 3");
+    sql(&path, &format!("INSERT OR REPLACE INTO record VALUES (1, {place}, 0, 'finished', 0, '')"));
+    assert_eq!(repair_at(&path).after.quarantined_count, 1);
+    assert_eq!(finished_of(&path), whole - 1);
+    // the question for a trial: it, what came of it, and all later trials, whose numbers no longer follow
+    let (_folder, path, ..) = kept(22, 80);
+    let place = number(&path, "SELECT number FROM record WHERE kind = 'asked' LIMIT 1 OFFSET 4");
+    sql(&path, &format!("DELETE FROM record WHERE number = {place}"));
+    let repairs = repair_at(&path);
+    assert!(repairs.after.is_sound(), "{repairs:?}");
+    assert!(finished_of(&path) > 0 && finished_of(&path) < whole, "{repairs:?}");
+}
+
+#[test]
+fn a_plan_that_makes_no_sense_is_beyond_repair_and_keeps_its_entries() {
+    let (_folder, path, batches, _) = kept(23, 30);
+    sql(&path, "UPDATE study SET plan = '{}'");
+    let repairs = repair_at(&path);
+    assert!(!repairs.after.is_sound());
+    assert!(repairs.after.studies[0].problems[0].message.contains("the plan of study kept"));
+    assert_eq!(repairs.after.studies[0].entry_count, stored(&batches).len() as u64);
+}
+
+#[test]
+fn a_newer_store_is_left_alone() {
+    let (_folder, path, ..) = kept(24, 10);
+    sql(&path, &format!("PRAGMA user_version = {}", SCHEMA_VERSION + 1));
+    assert_eq!(
+        kind_of(repair(&path, &RepairRules::default(), NetworkFolder::Allow)),
+        JournalErrorKind::Newer
+    );
+}
+
+#[test]
+fn orphans_are_ended_as_lost_where_the_study_or_the_user_says_so() {
+    let close = RepairRules { close_orphans: true, now: 2e9, ..RepairRules::default() };
+    let failing = "UPDATE study SET plan = json_set(plan, '$.run.on_interrupt', 'fail')";
+    for (statement, rules) in [("", close.clone()), (failing, RepairRules::default())] {
+        let (_folder, path, _, study) = kept(20, 40);
+        sql(&path, statement);
+        let orphans = check_at(&path).studies[0].orphans.clone();
+        let repairs = repair(&path, &rules, NetworkFolder::Allow).unwrap();
+        assert_eq!(repairs.after.studies[0].orphans, [0; 0]);
+        assert!(repairs.done[0].contains("ended"), "{repairs:?}");
+        let entries = all(&*store_at(&path).read("kept").unwrap());
+        // a session runs until its last entry: mending it years later must not make it run for years
+        assert!(entries.iter().all(|stored| stored.at < 1.9e9), "{:?}", entries.last());
+        let after = replay(&entries);
+        assert_eq!(after.finished_count(), study.trials().len(), "every trial has ended, once");
+        for trial in orphans {
+            let outcome = after.trial(TrialId(trial)).unwrap().outcome.clone().unwrap();
+            assert!(matches!(outcome, Outcome::Failed { failure: Failure::Lost, .. }), "{outcome:?}");
+        }
+    }
+}
+
+#[test]
+fn with_a_window_orphans_are_ended_in_turn() {
+    let (_folder, path) = fresh();
+    let mut header = header("kept");
+    header.plan.rules.window = Some(4);
+    let mut study = Study::new(header.plan.rules.clone());
+    let mut rng = Rng::new(1);
+    let suggestions = (0..4).map(|_| Suggestion {
+        point: study.rules().problem.space.sample(&mut rng).unwrap(),
+        tag: 0,
+        fidelity: Some(1.0),
+        prediction: None,
+    });
+    let trials = study.admit(4, suggestions.collect()).unwrap();
+    let mut records = vec![Record::Asked { member: 0, count: 4, trials, is_exhausted: false }];
+    study.apply(&records[0]).unwrap();
+    let outcome = Outcome::Completed { measurement: Measurement::new().with("loss", 0.5) };
+    // 2 has ended and waits for 0 and 1, which were lost, as was 3
+    records.push(Record::Arrived { trial: TrialId(2), outcome, duration: Duration::ZERO, reused: None });
+    let mut journal = store_at(&path).create(header).unwrap();
+    let stamp = |record| Stamped { at: 1.0, entry: Entry::Study(record) };
+    journal.append(&records.into_iter().map(stamp).collect::<Vec<_>>()).unwrap();
+    drop(journal);
+    assert_eq!(check_at(&path).studies[0].orphans, [0, 1, 3]);
+    let close = RepairRules { close_orphans: true, now: 2.0, ..RepairRules::default() };
+    let after = repair(&path, &close, NetworkFolder::Allow).unwrap().after;
+    assert!(after.is_sound(), "{after:?}");
+    assert_eq!(after.studies[0].orphans, [0; 0]);
+}
+
+#[test]
+fn a_file_that_cannot_be_read_everywhere_is_saved_as_far_as_it_can_be() {
+    let (folder, path, batches, _) = kept(25, 1200);
+    let whole = fs::read(&path).unwrap();
+    let all_bodies = bodies(&path, "record");
+    let broken = folder.path().join("broken.db");
+    let mut dice = Dice(3);
+    let (mut mended, mut saved) = (0, 0);
+    for round in 0..20 {
+        let mut bytes = whole.clone();
+        if round % 4 == 0 {
+            bytes.truncate(bytes.len() - dice.below(whole.len() as u64 / 2) as usize);
+        } else {
+            // not the first page: without it a database is none
+            let start = 4096 + dice.below(whole.len() as u64 - 4096 - 5000) as usize;
+            bytes[start..start + 5000].fill(dice.bits() as u8);
+        }
+        fs::write(&broken, &bytes).unwrap();
+        let rules = RepairRules { now: 2e9, ..RepairRules::default() };
+        if let Ok(repairs) = repair(&broken, &rules, NetworkFolder::Allow) {
+            mended += usize::from(repairs.after.is_sound());
+            let kept = bodies(&broken, "record");
+            saved += usize::from(kept.len() > batches.len() / 10);
+            assert!(
+                kept.iter().all(|body| all_bodies.contains(body)) || round % 4 != 0,
+                "nothing is made up"
+            );
+        }
+        for file in fs::read_dir(folder.path()).unwrap() {
+            let file = file.unwrap().path();
+            if file.file_name().unwrap().to_string_lossy().starts_with("broken.db") {
+                fs::remove_file(file).unwrap();
+            }
+        }
+    }
+    assert!(mended >= 15, "{mended} of 20");
+    assert!(saved >= 10, "{saved} of 20");
+}
+
+#[test]
+fn a_copy_of_a_store_that_is_being_written_holds_whole_batches() {
+    let (folder, path) = fresh();
+    let store = store_at(&path);
+    let mut journal = store.create_journal(header("written")).unwrap();
+    let written = AtomicU64::new(0);
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut number = 0;
+            while !done.load(Ordering::Relaxed) {
+                journal.append(&(number..number + 7).map(note).collect::<Vec<_>>()).unwrap();
+                number += 7;
+                written.store(number, Ordering::Release);
+            }
+        });
+        let reader = reader_at(&path).unwrap();
+        for round in 0..20 {
+            while written.load(Ordering::Acquire) < 7 * (round + 1) {
+                std::thread::yield_now();
+            }
+            let acknowledged = written.load(Ordering::Acquire);
+            let to = folder.path().join(format!("copy-{round}.db"));
+            let copied = reader.backup(&to, Existing::Keep).unwrap();
+            assert!(copied.is_sound && copied.path == to);
+            let copy = reader_at(&to).unwrap();
+            let count = copy.read("written").unwrap().entry_count().unwrap();
+            assert!(count >= acknowledged && count.is_multiple_of(7), "{count} entries of {acknowledged}");
+            assert_eq!(copy.integrity_check(), Ok(Vec::new()));
+        }
+        done.store(true, Ordering::Relaxed);
+    });
+    let partials = fs::read_dir(folder.path()).unwrap();
+    assert!(partials.flatten().all(|file| !file.file_name().to_string_lossy().contains("partial")));
+}
+
+#[test]
+fn a_copy_overwrites_nothing_unless_it_is_told_to() {
+    let (folder, path, ..) = kept(26, 20);
+    let store = reader_at(&path).unwrap();
+    let to = folder.path().join("taken");
+    fs::write(&to, "precious").unwrap();
+    assert_eq!(kind_of(store.backup(&to, Existing::Keep)), JournalErrorKind::Exists);
+    assert_eq!(fs::read(&to).unwrap(), b"precious");
+    assert_eq!(kind_of(store.backup(&path, Existing::Keep)), JournalErrorKind::Exists);
+    store.backup(&to, Existing::Replace).unwrap();
+    assert!(check_at(&to).is_sound());
+    // a log that lies there would be applied to the copy
+    let beside_log = folder.path().join("logged");
+    fs::write(folder.path().join("logged-wal"), "").unwrap();
+    for existing in [Existing::Keep, Existing::Replace] {
+        assert_eq!(kind_of(store.backup(&beside_log, existing)), JournalErrorKind::Exists);
+    }
+    let nowhere = folder.path().join("no/such/folder/copy.db");
+    assert_eq!(kind_of(store.backup(&nowhere, Existing::Keep)), JournalErrorKind::Access);
+}
