@@ -387,6 +387,16 @@ impl JournalRef {
     }
 }
 
+/// A store in a file: one on a server has tools of its own.
+fn file() -> impl TypedValueParser<Value = PathBuf> {
+    location().try_map(|location| match location {
+        Location::File(path) => Ok(path),
+        Location::Server(_) => {
+            Err("this is for files: a server's journal is copied by pg_dump --schema ansatz, and checked by its own tools")
+        }
+    })
+}
+
 /// Names of files need not be Unicode.
 fn location() -> impl TypedValueParser<Value = Location> {
     OsStringValueParser::new().try_map(|text| match text.into_string() {
@@ -399,7 +409,7 @@ fn location() -> impl TypedValueParser<Value = Location> {
 #[derive(Debug, clap::Args)]
 pub struct StoreRef {
     /// The store: the journal of one study or of many.
-    #[arg(long, visible_alias = "journal", value_name = "FILE", default_value = crate::manifest::DEFAULT_JOURNAL)]
+    #[arg(long, visible_alias = "journal", value_name = "FILE", default_value = crate::manifest::DEFAULT_JOURNAL, value_parser = file())]
     pub store: PathBuf,
 }
 
