@@ -34,7 +34,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { probability_min: 0.1, warm_up_steps: 0, trials_min: 5 }
+        Self { probability_min: 0.3, warm_up_steps: 0, trials_min: 5 }
     }
 }
 

@@ -74,7 +74,7 @@ fn what_will_hardly_become_the_best_ends() {
         "{reason}"
     );
     assert_eq!(run(&mut rule, 10, 0.09), None, "a better one");
-    assert_eq!(run(&mut rule, 11, 0.095), None, "one that may be better");
+    assert_eq!(run(&mut rule, 11, 0.087), None, "one that may be better");
     // at its last step there is nothing to save
     assert_eq!(rule.reported(&report(12, STEPS, 99.0)), Ruling::Continue);
 }
