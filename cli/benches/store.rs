@@ -2,7 +2,7 @@
 //! default a million) without running any, and measures how long it takes to list, read and check it, and how much memory that
 //! needs. Prints figures and asserts none. docs/benchmarks.md has figures of a real run.
 
-use ansatz_cli::journal::{Entry, NetworkFolder, Opened, SqliteStore, Stamped, Store, StudyHeader};
+use ansatz_cli::journal::{Entry, Location, NetworkFolder, Opened, SqliteStore, Stamped, Store, StudyHeader};
 use ansatz_cli::manifest::Manifest;
 use ansatz_cli::plan::Sync;
 use ansatz_cli::session;
@@ -58,7 +58,7 @@ fn main() {
         grown / 1e6 / count * 1e5
     );
     drop(read);
-    let (time, listed) = timed(|| session::list(&path).expect("it can be listed"));
+    let (time, listed) = timed(|| session::list(&Location::from(path.as_path())).expect("it can be listed"));
     println!("list: {:.3} s for {} studies", time.as_secs_f64(), listed.len());
     drop(listed);
     let store = SqliteStore::open_read_only(&path, NetworkFolder::Refuse).expect("it can be opened");

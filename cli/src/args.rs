@@ -1,7 +1,10 @@
 //! The command line.
 
-use crate::error::Exit;
+use crate::error::{Error, Exit};
+use crate::journal::Location;
+use crate::manifest::DEFAULT_JOURNAL;
 use crate::plugins::Locking;
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -31,9 +34,10 @@ pub enum Command {
         overrides: Overrides,
         #[command(flatten)]
         lock: LockArgs,
-        /// Keep the study in this journal instead of the manifest's.
-        #[arg(long, value_name = "FILE")]
-        journal: Option<PathBuf>,
+        #[command(flatten)]
+        journal: JournalChange,
+        #[command(flatten)]
+        placement: Placement,
         #[command(flatten)]
         output: RunOutput,
     },
@@ -46,8 +50,15 @@ pub enum Command {
         #[command(flatten)]
         lock: LockArgs,
         #[command(flatten)]
+        placement: Placement,
+        /// Wait while another process runs the study, and take over when it is gone; with --on.
+        #[arg(long, requires = "on")]
+        standby: bool,
+        #[command(flatten)]
         output: RunOutput,
     },
+    /// Run trials of a study that another process asks for, until it has ended. Start as many as there are machines.
+    Worker(WorkArgs),
     /// Check a manifest, its plugins and their options without running a trial. This loads the plugins.
     Check {
         /// The manifest.
@@ -189,9 +200,8 @@ pub enum Command {
         overrides: Overrides,
         #[command(flatten)]
         lock: LockArgs,
-        /// Keep the study in this journal instead of the manifest's.
-        #[arg(long, value_name = "FILE")]
-        journal: Option<PathBuf>,
+        #[command(flatten)]
+        journal: JournalChange,
     },
     /// Print the JSON Schema of manifests, for editors that complete them.
     Schema {
@@ -289,6 +299,55 @@ pub struct WorkerArgs {
     pub program: Option<PathBuf>,
 }
 
+/// Where trials run, if not in this process.
+#[derive(Debug, clap::Args)]
+pub struct Placement {
+    /// Run trials at workers: started here (`local`), as a job array (`slurm`), or by somebody else (`board`).
+    #[arg(long, value_enum)]
+    pub on: Option<On>,
+    /// How many workers to start, for `local` and `slurm`.
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 1, requires = "on", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub workers: u32,
+    /// How many trials each of them runs at the same time.
+    #[arg(long, value_name = "K", default_value_t = 1, requires = "on", value_parser = clap::value_parser!(u32).range(1..=1_024))]
+    pub worker_slots: u32,
+    /// How long a worker may give no sign of life before its trials are run elsewhere, in seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, requires = "on", value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub lease: u64,
+}
+
+/// Who starts workers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum On {
+    /// This process, on this machine.
+    Local,
+    /// Slurm, as a job array.
+    Slurm,
+    /// Somebody else, by `ansatz worker`.
+    Board,
+}
+
+/// What a worker is to do.
+#[derive(Debug, clap::Args)]
+pub struct WorkArgs {
+    /// The study's name.
+    #[arg(long)]
+    pub study: String,
+    #[command(flatten)]
+    pub journal: JournalRef,
+    /// How many trials to run at the same time.
+    #[arg(long, value_name = "K", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_024))]
+    pub slots: u32,
+    /// How long to wait while nobody asks for anything, or the store is down, before ending; in seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub patience: u64,
+    /// Show errors only.
+    #[arg(long, short)]
+    pub quiet: bool,
+    #[command(flatten)]
+    pub lock: LockArgs,
+}
+
 /// How a run reports.
 #[derive(Debug, clap::Args)]
 pub struct RunOutput {
@@ -300,12 +359,40 @@ pub struct RunOutput {
     pub json: bool,
 }
 
+/// Where a study is kept, instead of where its manifest says.
+#[derive(Debug, clap::Args)]
+pub struct JournalChange {
+    /// Keep the study in this journal instead of the manifest's: a file, or postgres://user@host/database.
+    #[arg(long, visible_alias = "store", value_name = "STORE", value_parser = location())]
+    pub journal: Option<Location>,
+}
+
 /// A journal.
 #[derive(Debug, clap::Args)]
 pub struct JournalRef {
-    /// The journal.
-    #[arg(long, value_name = "FILE", default_value = crate::manifest::DEFAULT_JOURNAL)]
-    pub journal: PathBuf,
+    /// The journal: a file, or postgres://user@host/database. Without it what ANSATZ_STORE names, else ansatz.db.
+    #[arg(long, visible_alias = "store", value_name = "STORE", value_parser = location())]
+    pub journal: Option<Location>,
+}
+
+impl JournalRef {
+    /// Which journal is meant.
+    pub fn location(&self) -> Result<Location, Error> {
+        match &self.journal {
+            Some(location) => Ok(location.clone()),
+            None => Ok(Location::of_environment()
+                .map_err(Error::Usage)?
+                .unwrap_or_else(|| Location::File(DEFAULT_JOURNAL.into()))),
+        }
+    }
+}
+
+/// Names of files need not be Unicode.
+fn location() -> impl TypedValueParser<Value = Location> {
+    OsStringValueParser::new().try_map(|text| match text.into_string() {
+        Ok(text) => text.parse(),
+        Err(text) => Ok(Location::File(text.into())),
+    })
 }
 
 /// A store of journals.

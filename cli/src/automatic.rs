@@ -17,23 +17,16 @@ pub struct Mixture {
     pub choices: Vec<PluginChoice>,
 }
 
-/// Trials that the model proposes at most: more of them take it longer than most objectives that are run so often.
-const MODEL_COUNT_MAX: u64 = 200;
-/// So many trials without a better one are a standstill.
-const IDLE_COUNT: u64 = 25;
+/// Trials that the model proposes, before anybody else: nothing else finds as much in so few, and more of them take it
+/// longer than most objectives that are run so often.
+const MODEL_COUNT: u64 = 200;
 
 /// For a problem of so many metrics.
 pub fn mixture(metric_count: usize) -> Mixture {
-    let model = Member { trial_count_max: Some(MODEL_COUNT_MAX), ..Member::new("bayesian") };
-    let explorer = Member::new("tpe");
-    let members = match metric_count {
-        1 => vec![
-            model,
-            Member { after_count: MODEL_COUNT_MAX, ..Member::new("cmaes") },
-            Member { idle_count: IDLE_COUNT, ..explorer },
-        ],
-        _ => vec![model, Member { after_count: MODEL_COUNT_MAX, ..explorer }],
-    };
+    let model = Member { trial_count_max: Some(MODEL_COUNT), ..Member::new("bayesian") };
+    let others: &[&str] = if metric_count == 1 { &["cmaes", "tpe"] } else { &["tpe"] };
+    let later = others.iter().map(|name| Member { after_count: MODEL_COUNT, ..Member::new(*name) });
+    let members: Vec<Member> = std::iter::once(model).chain(later).collect();
     let choices = members.iter().map(|member| PluginChoice::new(&member.label)).collect();
     Mixture { mix: Mix::Adaptive, members, choices }
 }

@@ -1,6 +1,7 @@
 //! What each command does; those of `ansatz plugins` are in `plugins`. Text for people or JSON for programs goes to
 //! standard output; progress, warnings and errors go to standard error.
 
+mod cluster;
 mod plugins;
 mod store;
 
@@ -9,7 +10,7 @@ use crate::ask_tell;
 use crate::check_plugin;
 use crate::error::{Error, Exit};
 use crate::interrupt::Interrupt;
-use crate::journal::PluginStamp;
+use crate::journal::{Location, PluginStamp};
 use crate::manifest::{self, Manifest};
 use crate::output;
 use crate::plan::StudyPlan;
@@ -19,7 +20,7 @@ use crate::report::export::Extent;
 use crate::report::recommend::Advice;
 use crate::report::{export, json, replay, text};
 use crate::run::{SessionEnd, run};
-use crate::session::{self, ReadStudy, Session};
+use crate::session::{self, ReadStudy, Running, Session};
 use crate::watch::{Detail, Watch};
 use ansatz_core::TrialId;
 use ansatz_core::study::{Record, StopReason, Study, Trial};
@@ -32,25 +33,39 @@ use std::path::{Path, PathBuf};
 /// Carries a command out.
 pub fn execute(args: Args) -> Result<Exit, Error> {
     match args.command {
-        Command::Run { manifest, overrides, lock, journal, output } => {
-            let (manifest, plan) = read_plan(&manifest, &overrides.set, journal)?;
+        Command::Run { manifest, overrides, lock, journal, placement, output } => {
+            let (manifest, plan) = read_plan(&manifest, &overrides.set, journal.journal)?;
             // before the study is written: it could never run
             if plan.objective.is_none() {
                 return Err(no_objective());
             }
+            placement.check(&plan.journal.location())?;
             let session = session::create(&manifest, plan, lock.locking())?;
-            run_session(session, output.quiet, output.json)
+            match placement.on {
+                Some(on) => cluster::run(session, on, &placement, &output),
+                None => run_session(session, output.quiet, output.json),
+            }
         }
-        Command::Resume { study, overrides, lock, output } => {
-            let (journal, name) = (&study.journal.journal, study.study.as_deref());
-            let session = session::resume(journal, name, &overrides.set, lock.locking())?;
-            run_session(session, output.quiet, output.json)
+        Command::Resume { study, overrides, lock, placement, standby, output } => {
+            let (journal, name) = (&study.journal.location()?, study.study.as_deref());
+            let Some(on) = placement.on else {
+                let session =
+                    session::resume(journal, name, &overrides.set, lock.locking(), Running::InHost)?;
+                return run_session(session, output.quiet, output.json);
+            };
+            placement.check(journal)?;
+            let resume = || session::resume(journal, name, &overrides.set, lock.locking(), Running::OnBoard);
+            match standby {
+                true => cluster::stand_by(resume, on, &placement, &output),
+                false => cluster::run(resume()?, on, &placement, &output),
+            }
         }
+        Command::Worker(arguments) => cluster::work(&arguments),
         Command::Check { manifest, overrides, lock, json } => {
             check(&manifest, &overrides.set, lock.locking(), json)
         }
         Command::Init { path, objective } => init(&path, &objective),
-        Command::List { journal, json } => list(&journal.journal, json),
+        Command::List { journal, json } => list(&journal.location()?, json),
         Command::Show { study, trial, json } => show(&study, trial, json),
         Command::Explain { study, trial, json } => explain(&study, TrialId(trial), json),
         Command::Best { study, json } => best(&study, json),
@@ -66,7 +81,7 @@ pub fn execute(args: Args) -> Result<Exit, Error> {
         Command::Plugins { command } => plugins::execute(command),
         Command::PluginCase(arguments) => check_plugin::run_case(&arguments),
         Command::AskTell { manifest, overrides, lock, journal } => {
-            let (manifest, plan) = read_plan(&manifest, &overrides.set, journal)?;
+            let (manifest, plan) = read_plan(&manifest, &overrides.set, journal.journal)?;
             let mut session = session::create_or_resume(&manifest, plan, lock.locking())?;
             let again = std::mem::take(&mut session.again);
             let (input, answers) = (io::stdin().lock(), output::stdout());
@@ -91,11 +106,20 @@ fn no_objective() -> Error {
     Error::Usage(message.into())
 }
 
-fn read_plan(path: &Path, set: &[String], journal: Option<PathBuf>) -> Result<(Manifest, StudyPlan), Error> {
+fn read_plan(path: &Path, set: &[String], journal: Option<Location>) -> Result<(Manifest, StudyPlan), Error> {
     let manifest = Manifest::read(path, set)?;
     let mut plan = manifest.plan()?;
+    let journal = match journal {
+        None if !manifest.names_journal() => Location::of_environment().map_err(Error::Usage)?,
+        journal => journal,
+    };
     if let Some(journal) = journal {
-        plan.journal.path = journal;
+        plan.journal.move_to(&journal);
+    }
+    if plan.journal.server.is_some() {
+        // output goes beside it, whoever resumes the study, and wherever
+        let path = &mut plan.journal.path;
+        *path = std::path::absolute(&*path).map_err(|error| Error::Io { path: path.clone(), error })?;
     }
     Ok((manifest, plan))
 }
@@ -106,6 +130,11 @@ fn run_session(mut session: Session, quiet: bool, as_json: bool) -> Result<Exit,
     let mut watch = Watch::new(Detail::for_stderr(quiet), session.engine.study());
     let again = std::mem::take(&mut session.again);
     let end = run(&mut session.engine, objective, &session.plan, again, &interrupt, &mut watch)?;
+    conclude(&session, end, as_json)
+}
+
+/// Shows what a session came to.
+fn conclude(session: &Session, end: SessionEnd, as_json: bool) -> Result<Exit, Error> {
     let (study, elapsed, plan) = (session.engine.study(), session.engine.elapsed(), &session.plan);
     let shown = if as_json {
         let mut overview = json::overview(&plan.name, study, elapsed);
@@ -116,7 +145,7 @@ fn run_session(mut session: Session, quiet: bool, as_json: bool) -> Result<Exit,
         print_json(&overview)
     } else {
         let mut summary = text::summary(&plan.name, study, end, elapsed);
-        let journal = plan.journal.path.display();
+        let journal = plan.journal.location();
         let verb = if end == SessionEnd::Interrupted { "go on" } else { "look closer" };
         let command = if end == SessionEnd::Interrupted { "resume" } else { "show" };
         summary.push_str(&format!("\n{verb}: ansatz {command} {} --journal {journal}\n", plan.name));
@@ -204,7 +233,7 @@ fn init(path: &Path, objective: &str) -> Result<Exit, Error> {
     print(&format!("wrote {0}; next: ansatz check {0}, then ansatz run {0}\n", path.display()))
 }
 
-fn list(journal: &Path, as_json: bool) -> Result<Exit, Error> {
+fn list(journal: &Location, as_json: bool) -> Result<Exit, Error> {
     let studies = session::list(journal)?;
     if as_json {
         let list = studies.iter().map(|read| json::overview(&read.plan.name, &read.study, read.elapsed));
@@ -224,7 +253,7 @@ fn list(journal: &Path, as_json: bool) -> Result<Exit, Error> {
 }
 
 fn show(reference: &StudyRef, trial: Option<u64>, as_json: bool) -> Result<Exit, Error> {
-    let read = session::read(&reference.journal.journal, reference.study.as_deref())?;
+    let read = session::read(reference.journal.location()?, reference.study.as_deref())?;
     let Some(number) = trial else {
         if as_json {
             let mut overview = json::overview(&read.plan.name, &read.study, read.elapsed);
@@ -252,13 +281,13 @@ fn trial_of(read: &ReadStudy, trial: TrialId) -> Result<&Trial, Error> {
 fn explain(reference: &StudyRef, trial: TrialId, as_json: bool) -> Result<Exit, Error> {
     let mut witness = Witness::new(trial);
     let see = |study: &Study, record: &Record| witness.see(study, record);
-    let read = session::read_and_watch(&reference.journal.journal, reference.study.as_deref(), see)?;
+    let read = session::read_and_watch(reference.journal.location()?, reference.study.as_deref(), see)?;
     let explanation = witness.explain(&read.study, trial_of(&read, trial)?);
     if as_json { print_json(&explanation.json()) } else { print(&explanation.text()) }
 }
 
 fn best(reference: &StudyRef, as_json: bool) -> Result<Exit, Error> {
-    let read = session::read(&reference.journal.journal, reference.study.as_deref())?;
+    let read = session::read(reference.journal.location()?, reference.study.as_deref())?;
     if as_json {
         print_json(&json::best(&read.study))?
     } else {
@@ -269,7 +298,7 @@ fn best(reference: &StudyRef, as_json: bool) -> Result<Exit, Error> {
 }
 
 fn recommend(reference: &StudyRef, locking: Locking, as_json: bool) -> Result<Exit, Error> {
-    let (journal, name) = (&reference.journal.journal, reference.study.as_deref());
+    let (journal, name) = (&reference.journal.location()?, reference.study.as_deref());
     let mut consulted = session::consult(journal, name, locking)?;
     for notice in consulted.engine.take_notices() {
         let _ = writeln!(io::stderr(), "warning: {notice}");
@@ -304,7 +333,7 @@ fn recommend(reference: &StudyRef, locking: Locking, as_json: bool) -> Result<Ex
 }
 
 fn replay(reference: &StudyRef, locking: Locking, as_json: bool) -> Result<Exit, Error> {
-    let (journal, name) = (&reference.journal.journal, reference.study.as_deref());
+    let (journal, name) = (&reference.journal.location()?, reference.study.as_deref());
     let (mut consulted, _) = session::retrace(journal, name, locking)?;
     let rule = consulted.plan.early_stopping.as_ref().map(|choice| choice.plugin.as_str());
     let relived = replay::Relived {
@@ -332,7 +361,7 @@ fn export(
     output: Option<PathBuf>,
 ) -> Result<Exit, Error> {
     let extent = if is_repeatable { Extent::Repeatable } else { Extent::All };
-    let read = session::read(&reference.journal.journal, reference.study.as_deref())?;
+    let read = session::read(reference.journal.location()?, reference.study.as_deref())?;
     let write = |out: &mut dyn Write| match format {
         Format::Csv => export::csv(&read.study, extent, out),
         Format::Json => export::json(&read.study, extent, out),

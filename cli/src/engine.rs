@@ -60,6 +60,15 @@ struct MemberPlugin {
     own_from: TrialId,
 }
 
+/// What becomes of trials that were running when a session ended without saying so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Orphans {
+    /// They ran in the host, and are gone with it.
+    Lost(OnInterrupt),
+    /// They may still be running, or have ended: the board knows.
+    MayRun,
+}
+
 /// What an ended attempt leads to.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Ending {
@@ -245,12 +254,12 @@ impl Engine {
         self.members.iter_mut().map(recommend).collect()
     }
 
-    /// Ends a replay: strategies that need it are made anew, and so is the early-stopping rule; trials that were
-    /// running are run again or failed, as the plan says, but for those that had been told to stop: they have ended.
-    /// Gives those to run again.
+    /// Ends a replay: strategies that need it are made anew, and so is the early-stopping rule; of trials that were
+    /// running becomes what `orphans` says, but for those that had been told to stop: they have ended. Gives those to
+    /// run again, or that may still be running.
     pub fn after_replay(
         &mut self,
-        on_interrupt: OnInterrupt,
+        orphans: Orphans,
         is_another_build: impl Fn(usize) -> bool,
     ) -> Result<Vec<TrialId>, Error> {
         self.renew_strategies(is_another_build)?;
@@ -259,20 +268,18 @@ impl Engine {
         let running: Vec<TrialId> = pending.filter(|trial| self.study.arrived(*trial).is_none()).collect();
         let mut again = Vec::new();
         for trial in running {
-            let reason = "the host ended while it ran".to_owned();
-            let outcome = Outcome::Failed { failure: Failure::Lost, reason };
-            match on_interrupt {
-                _ if self.study.early_stop(trial).is_some() => {
-                    self.finish(trial, outcome, Duration::ZERO)?;
+            let reason = || "the host ended while it ran".to_owned();
+            let is_again = match orphans {
+                Orphans::MayRun if self.study.early_stop(trial).is_none() => true,
+                Orphans::MayRun => {
+                    self.lose(trial, reason(), Duration::ZERO, OnInterrupt::Requeue)? == Ending::Retry
                 }
-                OnInterrupt::Requeue => {
-                    if self.finish(trial, outcome, Duration::ZERO)? == Ending::Retry {
-                        again.push(trial);
-                    }
+                Orphans::Lost(on_interrupt) => {
+                    self.lose(trial, reason(), Duration::ZERO, on_interrupt)? == Ending::Retry
                 }
-                OnInterrupt::Fail => {
-                    self.end(trial, outcome, Duration::ZERO, None)?;
-                }
+            };
+            if is_again {
+                again.push(trial);
             }
         }
         self.study.forgive_failures();
@@ -444,6 +451,23 @@ impl Engine {
             }
             retried => self.take(retried).map(|()| Ending::Retry),
         }
+    }
+
+    /// Takes note that whoever ran an attempt is gone: it is run again or failed, as the plan says; one that had been
+    /// told to stop has ended.
+    pub fn lose(
+        &mut self,
+        trial: TrialId,
+        reason: String,
+        duration: Duration,
+        on_interrupt: OnInterrupt,
+    ) -> Result<Ending, Error> {
+        let outcome = Outcome::Failed { failure: Failure::Lost, reason };
+        if on_interrupt == OnInterrupt::Requeue || self.study.early_stop(trial).is_some() {
+            return self.finish(trial, outcome, duration);
+        }
+        self.end(trial, outcome, duration, None)?;
+        Ok(Ending::Finished)
     }
 
     /// Notes an entry that is not the study's: the begin or end of a session.

@@ -5,6 +5,8 @@
 //! takes the slot. A thread cannot be killed, so an objective in our own process that ignores the request keeps its
 //! thread until the host ends; one in a process of its own is killed, and so are the programs of `command`.
 
+use crate::error::Error;
+use crate::run::Slots;
 use ansatz_core::{
     Assignment, EvaluationError, Failure, Measurement, Outcome, Point, Reporter, TrialId, Verdict,
 };
@@ -45,7 +47,7 @@ impl Evaluate for ForeignObjective {
 }
 
 /// What happens while trials run.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Event {
     /// A running attempt reported.
     Reported {
@@ -366,6 +368,56 @@ impl Executor {
             }
         })?;
         Ok(Slot { inbox, thread })
+    }
+}
+
+impl Slots for Executor {
+    fn free_slot_count(&self) -> usize {
+        Executor::free_slot_count(self)
+    }
+
+    fn running_count(&self) -> usize {
+        self.running.len()
+    }
+
+    fn start(&mut self, point: Point, assignment: Assignment) -> Result<(), Error> {
+        Executor::start(self, point, assignment);
+        Ok(())
+    }
+
+    fn answer(&mut self, trial: TrialId, verdict: Verdict) -> Result<(), Error> {
+        Executor::answer(self, trial, verdict);
+        Ok(())
+    }
+
+    fn drain(&mut self) -> Result<(), Error> {
+        // whatever was started has begun
+        Ok(())
+    }
+
+    fn stop_all(&mut self) -> Result<(), Error> {
+        Executor::stop_all(self);
+        Ok(())
+    }
+
+    fn wait(&mut self, patience: Duration, linger: Duration) -> Result<Vec<Event>, Error> {
+        Ok(Executor::wait(self, patience, linger))
+    }
+
+    fn waker(&self) -> Option<Waker> {
+        Some(Executor::waker(self))
+    }
+
+    /// What was started must not outlive us.
+    fn abandon(&mut self) {
+        Executor::stop_all(self);
+        while !self.running.is_empty() {
+            Executor::wait(self, self.grace, Duration::ZERO);
+        }
+    }
+
+    fn notices(&mut self) -> Vec<String> {
+        Vec::new()
     }
 }
 

@@ -2,13 +2,18 @@
 //!
 //! Whoever runs a study appends; whoever wants to know reads from a number on. A store keeps the journals
 //! of many studies and is known here by two narrow traits, without a word of how it stores: SQLite is in
-//! `sqlite`, what an entry looks like in store is in `wire`. The journal reads no clock: it is told the
-//! time. docs/journal.md describes what is stored.
+//! `sqlite`, PostgreSQL in `postgres`, what an entry looks like in store is in `wire`. The journal reads no clock: it is
+//! told the time. docs/journal.md describes what is stored.
 
 mod backup;
 mod check;
 mod file_system;
+mod location;
 mod lock;
+mod password;
+mod postgres;
+mod postgres_schema;
+pub(crate) mod record_text;
 mod repair;
 mod schema;
 mod sqlite;
@@ -17,6 +22,9 @@ mod wire;
 pub use backup::{Copied, Existing};
 pub use check::{Checkup, Problem, StudyCheckup};
 pub use file_system::NetworkFolder;
+pub use location::{Location, STORE_VARIABLE, ServerUrl};
+pub use postgres::PostgresStore;
+pub(crate) use postgres::{connect as connect_server, explain as explain_server};
 pub use repair::{RepairRules, Repairs, repair};
 pub use schema::SCHEMA_VERSION;
 pub use sqlite::SqliteStore;
@@ -24,17 +32,23 @@ pub use sqlite::SqliteStore;
 use crate::plan::{JournalChoice, StudyPlan};
 use ansatz_core::study::{Record, RecordError};
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
-/// The store of a plan, for writing; made, with its folder, if it does not exist.
+/// The store of a plan, for writing; a file is made, with its folder, if it does not exist.
 pub fn open(choice: &JournalChoice) -> Result<Box<dyn Store>, JournalError> {
-    Ok(Box::new(SqliteStore::open(&choice.path, choice.sync, NetworkFolder::Refuse)?))
+    Ok(match &choice.server {
+        Some(url) => Box::new(PostgresStore::open(url, choice.sync)?),
+        None => Box::new(SqliteStore::open(&choice.path, choice.sync, NetworkFolder::Refuse)?),
+    })
 }
 
 /// An existing store, only to read from. Works while another process writes.
-pub fn open_read_only(path: &Path) -> Result<Box<dyn Store>, JournalError> {
-    Ok(Box::new(SqliteStore::open_read_only(path, NetworkFolder::Refuse)?))
+pub fn open_read_only(location: impl Into<Location>) -> Result<Box<dyn Store>, JournalError> {
+    Ok(match location.into() {
+        Location::Server(url) => Box::new(PostgresStore::open_read_only(&url)?),
+        Location::File(path) => Box::new(SqliteStore::open_read_only(&path, NetworkFolder::Refuse)?),
+    })
 }
 
 /// Where the journals of many studies are kept.
@@ -237,4 +251,4 @@ impl From<RecordError> for JournalError {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

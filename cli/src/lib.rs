@@ -5,6 +5,7 @@ mod args;
 mod ask_tell;
 pub mod automatic;
 pub mod bench;
+pub mod board;
 mod check_plugin;
 mod clock;
 mod commands;

@@ -105,6 +105,12 @@ impl Manifest {
         Ok(Self { sources, root, found, folder, file_name, overrides: overrides.to_vec() })
     }
 
+    /// Whether it says where the study is kept.
+    pub fn names_journal(&self) -> bool {
+        let journal = self.root.get("journal");
+        journal.is_some_and(|journal| journal.get("path").or(journal.get("store")).is_some())
+    }
+
     /// The text of the manifest, without overrides.
     pub fn source(&self) -> &str {
         &self.sources.text

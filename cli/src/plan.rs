@@ -1,5 +1,6 @@
 //! A manifest that was checked: nothing left to guess. What a study is run from, and what its journal keeps.
 
+use crate::journal::{Location, ServerUrl};
 use ansatz_core::StudyRules;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -130,10 +131,32 @@ pub enum OnInterrupt {
 /// Where a study is kept.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct JournalChoice {
-    /// A SQLite database; made if it does not exist. One may hold many studies.
+    /// A SQLite database; made if it does not exist. One may hold many studies. Output of trials is kept beside it, also
+    /// where the study is on a server.
     pub path: PathBuf,
+    /// A database of a PostgreSQL server, in place of the SQLite one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server: Option<ServerUrl>,
     /// When a record counts as written.
     pub sync: Sync,
+}
+
+impl JournalChoice {
+    /// Where the store is.
+    pub fn location(&self) -> Location {
+        match &self.server {
+            Some(url) => Location::Server(url.clone()),
+            None => Location::File(self.path.clone()),
+        }
+    }
+
+    /// Puts the study there. A server leaves the path: output of trials goes beside it.
+    pub fn move_to(&mut self, location: &Location) {
+        match location {
+            Location::Server(url) => self.server = Some(url.clone()),
+            Location::File(path) => (self.path, self.server) = (path.clone(), None),
+        }
+    }
 }
 
 /// When a record counts as written.

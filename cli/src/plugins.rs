@@ -194,7 +194,7 @@ pub fn launch(call_timeout: Duration, memory_bytes_max: Option<u64>, log: Option
 }
 
 /// This very program, even if another one lies in its place by now.
-fn own_executable() -> PathBuf {
+pub fn own_executable() -> PathBuf {
     let running = PathBuf::from("/proc/self/exe");
     if running.exists() { running } else { std::env::current_exe().unwrap_or_else(|_| "ansatz".into()) }
 }

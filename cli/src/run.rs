@@ -2,13 +2,13 @@
 
 use crate::engine::{Ending, Engine};
 use crate::error::Error;
-use crate::executor::{Evaluate, Event, Executor, GRACE};
+use crate::executor::{Evaluate, Event, Executor, GRACE, Waker};
 use crate::interrupt::Interrupt;
 use crate::journal::Entry;
 use crate::plan::StudyPlan;
 use crate::watch::Watch;
 use ansatz_core::study::{Step, StopReason};
-use ansatz_core::{Assignment, Outcome, TrialId, Verdict};
+use ansatz_core::{Assignment, Failure, Outcome, Point, TrialId, Verdict};
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -31,8 +31,35 @@ pub enum SessionEnd {
     Interrupted,
 }
 
-/// Runs a study until it is done or interrupted. `again` are trials that a resumed study has to run
-/// once more.
+/// Where trials run: in slots of this process, or of workers that see a board.
+///
+/// What was given to it before a call of `wait` is on record by then, and so is what came of the events of the call
+/// before.
+pub trait Slots {
+    /// How many trials can be started now.
+    fn free_slot_count(&self) -> usize;
+    /// How many were started and have not ended.
+    fn running_count(&self) -> usize;
+    /// Starts an attempt.
+    fn start(&mut self, point: Point, assignment: Assignment) -> Result<(), Error>;
+    /// Answers the oldest report of a trial that has no answer yet.
+    fn answer(&mut self, trial: TrialId, verdict: Verdict) -> Result<(), Error>;
+    /// Nothing is started any more: takes back what nobody has begun.
+    fn drain(&mut self) -> Result<(), Error>;
+    /// Tells every running attempt to stop.
+    fn stop_all(&mut self) -> Result<(), Error>;
+    /// Waits for events, at most `patience`, and after the first one up to `linger` for others.
+    fn wait(&mut self, patience: Duration, linger: Duration) -> Result<Vec<Event>, Error>;
+    /// Something that makes `wait` return early, where there is such a thing.
+    fn waker(&self) -> Option<Waker>;
+    /// The study cannot go on here: ends whatever must not outlive it.
+    fn abandon(&mut self);
+    /// What a person should know, since the last call.
+    fn notices(&mut self) -> Vec<String>;
+}
+
+/// Runs a study in slots of this process until it is done or interrupted. `again` are trials that a resumed study has
+/// to run once more.
 pub fn run(
     engine: &mut Engine,
     objective: Arc<dyn Evaluate>,
@@ -46,14 +73,25 @@ pub fn run(
     if engine.has_early_stopping() {
         executor.judge_reports();
     }
-    interrupt.wake_on_signal(executor.waker());
-    let end = turns(engine, &mut executor, plan, again, interrupt, watch);
+    run_in(engine, &mut executor, plan, again, interrupt, watch)
+}
+
+/// The same in whatever slots there are.
+pub fn run_in(
+    engine: &mut Engine,
+    slots: &mut dyn Slots,
+    plan: &StudyPlan,
+    again: Vec<TrialId>,
+    interrupt: &Interrupt,
+    watch: &mut Watch,
+) -> Result<SessionEnd, Error> {
+    if let Some(waker) = slots.waker() {
+        interrupt.wake_on_signal(waker);
+    }
+    let end = turns(engine, slots, plan, again, interrupt, watch);
     if end.is_err() {
-        // the journal takes nothing more; but what we started must not outlive us
-        executor.stop_all();
-        while executor.running().len() > 0 {
-            executor.wait(TICK, Duration::ZERO);
-        }
+        // the journal takes nothing more
+        slots.abandon();
     }
     let end = end?;
     let elapsed = engine.elapsed();
@@ -70,7 +108,7 @@ pub fn run(
 /// Turn by turn until there is nothing to do: start what follows, write it down, see what happens.
 fn turns(
     engine: &mut Engine,
-    executor: &mut Executor,
+    slots: &mut dyn Slots,
     plan: &StudyPlan,
     again: Vec<TrialId>,
     interrupt: &Interrupt,
@@ -86,44 +124,60 @@ fn turns(
         let mut starts: Vec<TrialId> = Vec::new();
         let mut stop = None;
         if !is_draining {
-            let (fresh, step) = engine.fill(executor.free_slot_count().saturating_sub(queue.len()))?;
+            let (fresh, step) = engine.fill(slots.free_slot_count().saturating_sub(queue.len()))?;
             queue.extend(fresh);
-            starts.extend(queue.drain(..queue.len().min(executor.free_slot_count())));
+            starts.extend(queue.drain(..queue.len().min(slots.free_slot_count())));
             if let Step::Stop(reason) = step {
                 stop = Some(SessionEnd::Done(reason));
             }
-        } else if executor.running().len() == 0 {
+        } else if slots.running_count() == 0 {
             stop = Some(SessionEnd::Interrupted);
         }
         engine.commit()?; // before anybody acts on it
-        stopped.drain(..).for_each(|trial| executor.answer(trial, Verdict::Stop));
+        for trial in stopped.drain(..) {
+            slots.answer(trial, Verdict::Stop)?;
+        }
         // asking may have taken a while: whoever interrupted twice meanwhile wants nothing more to begin
         if interrupt.count() < 2 {
             for trial in starts {
-                start(executor, engine, plan, &output_folder, trial);
+                start(slots, engine, plan, &output_folder, trial)?;
             }
         }
-        watch.update(engine, executor, is_draining);
+        slots.notices().into_iter().for_each(|notice| engine.warn(notice));
+        watch.update(engine, slots.running_count(), is_draining);
         if let Some(end) = stop {
             return Ok(end);
         }
+        if is_draining {
+            slots.drain()?;
+        }
         if interrupt.count() > 1 {
-            executor.stop_all();
+            slots.stop_all()?;
         }
         // a share of what writing costs: one flush for all that end together
         let linger = engine.last_commit_time() / LINGER_SHARE;
-        for event in executor.wait(TICK, linger.min(LINGER_MAX)) {
+        for event in slots.wait(TICK, linger.min(LINGER_MAX))? {
             match event {
                 // going on is safe at once: if the host dies, the trial dies with it
                 Event::Reported { trial, step, measurement } => {
                     match engine.report(trial, step, measurement)? {
-                        Verdict::Continue => executor.answer(trial, Verdict::Continue),
+                        Verdict::Continue => slots.answer(trial, Verdict::Continue)?,
                         Verdict::Stop => stopped.push(trial),
                     }
                 }
                 // stopped by the user: it has not had its chance, and is run again on resume
                 Event::Ended { trial, outcome: Outcome::Stopped { .. } | Outcome::Failed { .. }, .. }
                     if interrupt.count() > 1 && engine.study().early_stop(trial).is_none() => {}
+                // whoever ran it is gone, and what that means is for the plan to say
+                Event::Ended {
+                    trial,
+                    outcome: Outcome::Failed { failure: Failure::Lost, reason },
+                    duration,
+                } => {
+                    if engine.lose(trial, reason, duration, plan.run.on_interrupt)? == Ending::Retry {
+                        queue.push_back(trial);
+                    }
+                }
                 Event::Ended { trial, outcome, duration } => {
                     if engine.finish(trial, outcome, duration)? == Ending::Retry {
                         queue.push_back(trial);
@@ -134,8 +188,14 @@ fn turns(
     }
 }
 
-fn start(executor: &mut Executor, engine: &Engine, plan: &StudyPlan, output_folder: &Path, trial: TrialId) {
-    let Some(entry) = engine.study().trial(trial) else { return };
+fn start(
+    slots: &mut dyn Slots,
+    engine: &Engine,
+    plan: &StudyPlan,
+    output_folder: &Path,
+    trial: TrialId,
+) -> Result<(), Error> {
+    let Some(entry) = engine.study().trial(trial) else { return Ok(()) };
     let assignment = Assignment {
         trial,
         attempt: entry.attempt,
@@ -144,7 +204,7 @@ fn start(executor: &mut Executor, engine: &Engine, plan: &StudyPlan, output_fold
         time_limit: plan.run.trial_timeout,
         output_folder: Some(output_folder.join(format!("trial-{trial}"))),
     };
-    executor.start(entry.point.clone(), assignment);
+    slots.start(entry.point.clone(), assignment)
 }
 
 /// Where the output of a study's trials goes: a folder beside its journal, absolute.

@@ -1,16 +1,17 @@
 //! A study brought to life for one session: started, resumed, or only read.
 
 use crate::clock::Clock;
-use crate::engine::Engine;
+use crate::engine::{Engine, Orphans};
 use crate::error::Error;
 use crate::executor::Evaluate;
-use crate::journal::{self, Entry, Journal, Opened, PluginStamp, Store, StudyHeader};
+use crate::journal::{
+    self, Entry, Journal, JournalErrorKind, Location, Opened, PluginStamp, Store, StudyHeader,
+};
 use crate::manifest::Manifest;
 use crate::plan::StudyPlan;
 use crate::plugins::{LoadedEarlyStopping, LoadedStrategy, Locking, PluginSet, PluginUse};
 use ansatz_core::TrialId;
 use ansatz_core::study::{Record, Study};
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,6 +35,69 @@ pub struct ReadStudy {
     pub study: Study,
     /// How long it ran, over all sessions.
     pub elapsed: Duration,
+}
+
+/// Where the trials of a session run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Running {
+    /// In the host: they end with it.
+    InHost,
+    /// At workers that see the board: they outlive who asks.
+    OnBoard,
+}
+
+/// What a worker needs to know of a study.
+pub struct Staff {
+    /// What it is run from.
+    pub plan: StudyPlan,
+    /// With which objective it is run now.
+    objective: Option<PluginStamp>,
+}
+
+/// What a worker needs to know of a study, as its present session has it.
+pub fn staff(location: &Location, name: &str) -> Result<Staff, Error> {
+    let store = open_existing(location)?;
+    let name = choose(location, store.as_ref(), Some(name))?;
+    let journal = store.read(&name)?;
+    let mut staff = Staff { plan: journal.header().plan.clone(), objective: None };
+    for entry in journal.entries(0) {
+        if let Entry::Opened(opened) = entry?.entry {
+            staff.objective = opened.plugins.into_iter().find(|stamp| stamp.role == "objective");
+            if let Some(changed) = opened.plan {
+                staff.plan = *changed;
+            }
+        }
+    }
+    staff.plan.journal.move_to(location);
+    Ok(staff)
+}
+
+impl Staff {
+    /// The study's objective, if it is the very build that the study is run with.
+    pub fn load_objective(&self, locking: Locking) -> Result<Arc<dyn Evaluate>, Error> {
+        // nobody here proposes, and nobody judges
+        let plan = StudyPlan { strategies: Vec::new(), early_stopping: None, ..self.plan.clone() };
+        let plugins = PluginSet::load(&plan, None, locking, PluginUse::Study)?;
+        let (Some(objective), Some(found)) = (plugins.objective, plugins.stamps.first()) else {
+            return Err(Error::Usage(format!(
+                "study {} has no objective: a program asks and tells it, and no worker can",
+                plan.name
+            )));
+        };
+        match &self.objective {
+            Some(meant) if meant.sha256 != found.sha256 => Err(Error::Locked(format!(
+                "the objective {} in {} is another build than the one that study {} runs with: it has sha256 {}, \
+                 meant is {} (version {}); put that one on every machine",
+                found.component,
+                found.path.display(),
+                plan.name,
+                found.sha256,
+                meant.sha256,
+                meant.version
+            ))),
+            _ => Ok(objective),
+        }
+    }
 }
 
 /// Begins a new study.
@@ -62,10 +126,11 @@ pub fn create(manifest: &Manifest, plan: StudyPlan, locking: Locking) -> Result<
 /// Goes on with a study. Without a name the journal must hold one study only. `set` changes budget and
 /// run of the study from here on; everything else of a study is fixed when it begins.
 pub fn resume(
-    journal: &Path,
+    journal: &Location,
     name: Option<&str>,
     set: &[String],
     locking: Locking,
+    running: Running,
 ) -> Result<Session, Error> {
     let (name, stored) = current_plan(journal, name)?;
     let (manifest, plan) = match set {
@@ -75,7 +140,7 @@ pub fn resume(
             (Some(manifest), plan)
         }
     };
-    reopen(manifest.as_ref(), &stored, plan, locking)
+    reopen(manifest.as_ref(), &stored, plan, locking, running)
 }
 
 /// Begins the study of a manifest, or goes on with it if its journal holds it already.
@@ -84,18 +149,28 @@ pub fn create_or_resume(
     mut plan: StudyPlan,
     locking: Locking,
 ) -> Result<Session, Error> {
-    let exists = plan.journal.path.exists()
-        && journal::open_read_only(&plan.journal.path)?
-            .studies()?
-            .iter()
-            .any(|study| study.name == plan.name);
-    if !exists {
+    let location = plan.journal.location();
+    if !has_study(&location, &plan.name)? {
         return create(manifest, plan, locking);
     }
-    let (_, stored) = current_plan(&plan.journal.path, Some(&plan.name))?;
+    let (_, stored) = current_plan(&location, Some(&plan.name))?;
     keep_hint(&stored, &mut plan);
     only_budget_and_run_differ(&stored, &plan)?;
-    reopen(Some(manifest), &stored, plan, locking)
+    reopen(Some(manifest), &stored, plan, locking, Running::InHost)
+}
+
+/// Whether a store has a study of this name; it may be that there is no store yet.
+pub fn has_study(location: &Location, name: &str) -> Result<bool, Error> {
+    if location.is_missing() {
+        return Ok(false);
+    }
+    match journal::open_read_only(location) {
+        Ok(store) => Ok(store.studies()?.iter().any(|study| study.name == name)),
+        Err(error) if error.kind == JournalErrorKind::Missing && matches!(location, Location::Server(_)) => {
+            Ok(false)
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn reopen(
@@ -103,6 +178,7 @@ fn reopen(
     stored: &StudyPlan,
     plan: StudyPlan,
     locking: Locking,
+    running: Running,
 ) -> Result<Session, Error> {
     let plugins = PluginSet::load(&plan, manifest, locking, PluginUse::Study)?;
     let journal = journal::open(&plan.journal)?.open(&plan.name)?;
@@ -114,7 +190,11 @@ fn reopen(
     engine.restart_clock(elapsed);
     let changed = (*stored != plan).then(|| Box::new(plan.clone()));
     engine.note(opened(stamps, elapsed, changed));
-    let again = engine.after_replay(plan.run.on_interrupt, |member| rebuilt.contains(&member))?;
+    let orphans = match running {
+        Running::InHost => Orphans::Lost(plan.run.on_interrupt),
+        Running::OnBoard => Orphans::MayRun,
+    };
+    let again = engine.after_replay(orphans, |member| rebuilt.contains(&member))?;
     let objective = plugins.objective.map(|objective| objective as Arc<dyn Evaluate>);
     Ok(Session { plan, engine, objective, again })
 }
@@ -191,7 +271,7 @@ pub struct Consulted {
 
 /// Reads a study back into its strategies; those that answer differently than recorded are made anew. Without a name
 /// the journal must hold one study only.
-pub fn consult(journal: &Path, name: Option<&str>, locking: Locking) -> Result<Consulted, Error> {
+pub fn consult(journal: &Location, name: Option<&str>, locking: Locking) -> Result<Consulted, Error> {
     let (mut consulted, rebuilt) = retrace(journal, name, locking)?;
     consulted.engine.renew_strategies(|member| rebuilt.contains(&member))?;
     Ok(consulted)
@@ -200,7 +280,7 @@ pub fn consult(journal: &Path, name: Option<&str>, locking: Locking) -> Result<C
 /// The same, leaving strategies as the records have left them; and the members whose plugin is another build than in
 /// the last session.
 pub fn retrace(
-    journal: &Path,
+    journal: &Location,
     name: Option<&str>,
     locking: Locking,
 ) -> Result<(Consulted, Vec<usize>), Error> {
@@ -218,23 +298,24 @@ pub fn retrace(
 }
 
 /// One study as its journal holds it, without loading any plugin.
-pub fn read(journal: &Path, name: Option<&str>) -> Result<ReadStudy, Error> {
+pub fn read(journal: impl Into<Location>, name: Option<&str>) -> Result<ReadStudy, Error> {
     read_and_watch(journal, name, |_, _| {})
 }
 
 /// The same; `see` is shown the study right after each of its records.
 pub fn read_and_watch(
-    journal: &Path,
+    journal: impl Into<Location>,
     name: Option<&str>,
     see: impl FnMut(&Study, &Record),
 ) -> Result<ReadStudy, Error> {
-    let store = open_existing(journal)?;
-    let name = choose(journal, store.as_ref(), name)?;
+    let journal = journal.into();
+    let store = open_existing(&journal)?;
+    let name = choose(&journal, store.as_ref(), name)?;
     read_one(store.as_ref(), &name, see)
 }
 
 /// Every study of a journal, in the order of creation.
-pub fn list(journal: &Path) -> Result<Vec<ReadStudy>, Error> {
+pub fn list(journal: &Location) -> Result<Vec<ReadStudy>, Error> {
     let store = open_existing(journal)?;
     store.studies()?.iter().map(|study| read_one(store.as_ref(), &study.name, |_, _| {})).collect()
 }
@@ -259,18 +340,18 @@ fn read_one(store: &dyn Store, name: &str, mut see: impl FnMut(&Study, &Record))
     Ok(ReadStudy { plan, study, elapsed: elapsed.total })
 }
 
-fn open_existing(journal: &Path) -> Result<Box<dyn Store>, Error> {
-    if !journal.exists() {
+fn open_existing(journal: &Location) -> Result<Box<dyn Store>, Error> {
+    if journal.is_missing() {
         return Err(Error::NotFound(format!(
             "there is no journal {}; name the journal of the study with --journal",
-            journal.display()
+            journal
         )));
     }
     Ok(journal::open_read_only(journal)?)
 }
 
 /// The study that is meant.
-fn choose(journal: &Path, store: &dyn Store, name: Option<&str>) -> Result<String, Error> {
+fn choose(journal: &Location, store: &dyn Store, name: Option<&str>) -> Result<String, Error> {
     let names: Vec<String> = store.studies()?.into_iter().map(|study| study.name).collect();
     let known = names.join(", ");
     match (name, &names[..]) {
@@ -279,20 +360,18 @@ fn choose(journal: &Path, store: &dyn Store, name: Option<&str>) -> Result<Strin
             let hint = ansatz_core::nearest::did_you_mean(name, names.iter().map(String::as_str));
             Err(Error::NotFound(format!(
                 "{} has no study {name:?}{hint}; it has {}",
-                journal.display(),
+                journal,
                 if known.is_empty() { "none" } else { &known }
             )))
         }
         (None, [only]) => Ok(only.clone()),
-        (None, []) => Err(Error::NotFound(format!("{} holds no study yet", journal.display()))),
-        (None, _) => {
-            Err(Error::Usage(format!("{} holds several studies, name one: {known}", journal.display())))
-        }
+        (None, []) => Err(Error::NotFound(format!("{} holds no study yet", journal))),
+        (None, _) => Err(Error::Usage(format!("{} holds several studies, name one: {known}", journal))),
     }
 }
 
 /// The plan of a study as its last session left it.
-fn current_plan(journal: &Path, name: Option<&str>) -> Result<(String, StudyPlan), Error> {
+fn current_plan(journal: &Location, name: Option<&str>) -> Result<(String, StudyPlan), Error> {
     let store = open_existing(journal)?;
     let name = choose(journal, store.as_ref(), name)?;
     let study = store.read(&name)?;
@@ -303,12 +382,12 @@ fn current_plan(journal: &Path, name: Option<&str>) -> Result<(String, StudyPlan
         }
     }
     // the journal may have been moved since
-    plan.journal.path = journal.to_owned();
+    plan.journal.move_to(journal);
     Ok((name, plan))
 }
 
 fn changed_plan(
-    journal: &Path,
+    journal: &Location,
     name: &str,
     stored: &StudyPlan,
     set: &[String],
@@ -319,7 +398,7 @@ fn changed_plan(
     let path = stored.manifest_folder.join(&stored.manifest_name);
     let manifest = Manifest::parse(source, &path, &overrides)?;
     let mut plan = manifest.plan()?;
-    plan.journal.path = journal.to_owned();
+    plan.journal.move_to(journal);
     keep_hint(stored, &mut plan);
     only_budget_and_run_differ(stored, &plan)?;
     Ok((manifest, plan))
@@ -383,7 +462,7 @@ fn exists_hint(error: journal::JournalError, plan: &StudyPlan) -> Error {
     }
     Error::Usage(format!(
         "the journal {0} has a study {1} already; go on with it by `ansatz resume {1} --journal {0}`, or start another with --set study.name={1}-2",
-        plan.journal.path.display(),
+        plan.journal.location(),
         plan.name
     ))
 }

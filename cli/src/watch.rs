@@ -1,7 +1,6 @@
 //! The live display: a progress line in a terminal, plain lines elsewhere. It only looks at the study.
 
 use crate::engine::Engine;
-use crate::executor::Executor;
 use crate::report::text;
 use ansatz_core::study::{Study, Trial};
 use ansatz_core::{Outcome, TrialId};
@@ -86,7 +85,7 @@ impl Watch {
     }
 
     /// Shows what is new.
-    pub fn update(&mut self, engine: &mut Engine, executor: &Executor, is_draining: bool) {
+    pub fn update(&mut self, engine: &mut Engine, running_count: usize, is_draining: bool) {
         for notice in engine.take_notices() {
             self.line(&format!("warning: {notice}"));
         }
@@ -94,7 +93,7 @@ impl Watch {
             self.was_draining = true;
             self.line(&format!(
                 "interrupted: waiting for {} running trial(s); once more stops them (the study can be resumed)",
-                executor.running().len()
+                running_count
             ));
         }
         if self.detail == Detail::Quiet {
@@ -106,7 +105,7 @@ impl Watch {
         if self.detail == Detail::Live && is_due {
             self.last_message = Some(Instant::now());
             self.bar.set_position(study.finished_count() as u64);
-            self.bar.set_message(self.message(study, executor.running().len(), engine.elapsed()));
+            self.bar.set_message(self.message(study, running_count, engine.elapsed()));
         }
     }
 

@@ -66,10 +66,6 @@ pub struct Member {
     /// In an adaptive mix: it has no turn before so many trials of the study have been asked, unless nobody else is left.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub after_count: u64,
-    /// In an adaptive mix: it has turns only while so many trials in a row, other than failed ones, brought nothing better,
-    /// unless nobody else is left; then all have equal shares. 0: always.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub idle_count: u64,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
@@ -80,7 +76,7 @@ fn is_zero(count: &u64) -> bool {
 impl Member {
     /// A member with the usual weight and no limits.
     pub fn new(label: impl Into<String>) -> Self {
-        Self { label: label.into(), weight: 1.0, trial_count_max: None, after_count: 0, idle_count: 0 }
+        Self { label: label.into(), weight: 1.0, trial_count_max: None, after_count: 0 }
     }
 }
 
@@ -408,10 +404,7 @@ pub struct Study {
     credit: Credit,
     spent_cost: f64,
     completed_count: u64,
-    /// By any difference.
     progress: Progress,
-    /// By the difference that the plateau of the budget asks for.
-    plateau_progress: Progress,
     failures_in_a_row: u64,
     reused_in_a_row: u64,
     /// The first finished trial of each point and fidelity (by its bits), kept only where duplicates are reused.
@@ -430,7 +423,8 @@ struct Progress {
 
 impl Progress {
     /// A trial has ended that did not fail. `best`: its losses, if it is a new best.
-    fn finished(&mut self, best: Option<&[f64]>, min_delta: f64) {
+    fn finished(&mut self, best: Option<&[f64]>, plateau: Option<&Plateau>) {
+        let min_delta = plateau.map_or(0.0, |plateau| plateau.min_delta);
         let is_better = match (best, self.loss) {
             (Some([loss]), Some(known)) => known - loss > min_delta,
             (best, _) => best.is_some(),
@@ -459,7 +453,6 @@ impl Study {
             spent_cost: 0.0,
             completed_count: 0,
             progress: Progress::default(),
-            plateau_progress: Progress::default(),
             failures_in_a_row: 0,
             reused_in_a_row: 0,
             finished_by_point: HashMap::new(),
@@ -584,11 +577,7 @@ impl Study {
         if budget.completed_count.is_some_and(|max| self.completed_count >= max) {
             return Some(StopReason::CompletedCount);
         }
-        if budget
-            .plateau
-            .as_ref()
-            .is_some_and(|plateau| self.plateau_progress.idle_count >= plateau.trial_count)
-        {
+        if budget.plateau.as_ref().is_some_and(|plateau| self.progress.idle_count >= plateau.trial_count) {
             return Some(StopReason::Plateau);
         }
         if self.rules.consecutive_failures_max.is_some_and(|max| self.failures_in_a_row >= max) {
@@ -629,30 +618,19 @@ impl Study {
 
     /// What part of the next trials each member of an adaptive mix gets, 1 in sum; 0 for one that will never propose again.
     pub fn shares(&self) -> Vec<f64> {
-        let open: Vec<bool> = (0..self.members.len()).map(|member| self.has_turns(member)).collect();
-        let waited = |(is_open, member): (&bool, &Member)| *is_open && member.idle_count > 0;
-        if open.iter().zip(&self.rules.members).any(waited) {
-            // At a standstill ranks favour whoever stays where nothing better is.
-            let share = 1.0 / open.iter().filter(|is_open| **is_open).count() as f64;
-            return open.iter().map(|is_open| if *is_open { share } else { 0.0 }).collect();
-        }
-        self.credit.shares(|member| open[member])
+        self.credit.shares(|member| self.has_turns(member))
     }
 
-    /// Whether a member of an adaptive mix may be asked: it may still propose, and its time has come, or nobody's has who
-    /// comes before it.
+    /// Whether a member of an adaptive mix may be asked: it may still propose, and its time has come, or nobody else's has.
     fn has_turns(&self, member: usize) -> bool {
-        let lacking = |member: usize| {
-            let Member { after_count, idle_count, .. } = self.rules.members[member];
-            let lacking = after_count.saturating_sub(self.trials.len() as u64);
-            (lacking, idle_count.saturating_sub(self.progress.idle_count))
-        };
+        let after = |member: usize| self.rules.members[member].after_count;
         let least = || {
             let able = |member: &usize| !self.is_done(*member) && !self.is_stuck(*member);
-            (0..self.members.len()).filter(able).map(lacking).min()
+            (0..self.members.len()).filter(able).map(after).min()
         };
         !self.is_done(member)
-            && (lacking(member) == (0, 0) || least().is_some_and(|least| lacking(member) <= least))
+            && (after(member) <= self.trials.len() as u64
+                || least().is_some_and(|least| after(member) <= least))
     }
 
     /// Whose turn it is, and how many suggestions in a row it may give.
@@ -945,10 +923,7 @@ impl Study {
         }
         if !matches!(outcome, Outcome::Failed { .. }) {
             let best = counted.as_ref().filter(|(_, is_best)| *is_best).map(|(losses, _)| losses.as_slice());
-            self.progress.finished(best, 0.0);
-            if let Some(plateau) = &self.rules.budget.plateau {
-                self.plateau_progress.finished(best, plateau.min_delta);
-            }
+            self.progress.finished(best, self.rules.budget.plateau.as_ref());
         }
         let measurement = match outcome {
             Outcome::Completed { measurement } => Some(measurement),

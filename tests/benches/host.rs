@@ -71,7 +71,7 @@ fn plan(
         strategies: vec![PluginChoice::new(strategy)],
         early_stopping: None,
         run: RunRules { slot_count, trial_timeout: None, on_interrupt: OnInterrupt::Requeue },
-        journal: JournalChoice { path: folder.join(format!("{name}.db")), sync },
+        journal: JournalChoice { path: folder.join(format!("{name}.db")), server: None, sync },
         plugin_folders: Vec::new(),
         faults: FaultRules::default(),
         manifest_folder: folder.to_owned(),

@@ -406,6 +406,6 @@ fn with_bayesian_optimisation_a_third_of_the_epochs_costs_little_accuracy_where_
         return;
     }
     let (within, gain, gain_by_epochs) = compared("bayesian", 110);
-    assert!(within >= 3 && gain > -0.006, "{within} of {SEED_COUNT}, {gain}");
-    assert!(gain_by_epochs > 0.001, "{gain_by_epochs}");
+    assert!(within >= 3 && gain > -0.004, "{within} of {SEED_COUNT}, {gain}");
+    assert!(gain_by_epochs > 0.003, "{gain_by_epochs}");
 }

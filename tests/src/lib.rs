@@ -11,11 +11,13 @@ pub mod epochs;
 pub mod guide;
 pub mod layout;
 pub mod libraries;
+pub mod postgres_server;
 pub mod process;
 pub mod scenario;
 pub mod stored;
 pub mod stranger;
 
+pub use postgres_server::PostgresServer;
 pub use process::{Ended, Running};
 pub use scenario::Scenario;
 pub use stored::StoredStudy;

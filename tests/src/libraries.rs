@@ -5,7 +5,7 @@ use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
 use std::path::PathBuf;
 
 /// The packages whose plugins ship with Ansatz.
-pub const SHIPPED: [&str; 14] = [
+pub const SHIPPED: [&str; 15] = [
     "ansatz-strategy-annealing",
     "ansatz-strategy-bayesian",
     "ansatz-strategy-cmaes",
@@ -14,6 +14,7 @@ pub const SHIPPED: [&str; 14] = [
     "ansatz-strategy-random",
     "ansatz-strategy-sobol",
     "ansatz-strategy-tpe",
+    "ansatz-early-stopping-forecast",
     "ansatz-early-stopping-median",
     "ansatz-early-stopping-patience",
     "ansatz-early-stopping-successive-halving",

@@ -1,10 +1,9 @@
 //! A study as its journal holds it, and what must be true of every journal.
 
-use ansatz_cli::journal::{self, Entry, Stored};
+use ansatz_cli::journal::{self, Entry, Location, Stored};
 use ansatz_cli::session;
 use ansatz_core::study::{Record, Study};
 use std::collections::HashMap;
-use std::path::Path;
 
 /// A study read back.
 #[derive(Debug)]
@@ -19,9 +18,10 @@ impl StoredStudy {
     /// Reads a study, and checks that its journal is sound: the store itself, the numbers of its entries,
     /// and that each record fits those before it. Without a name there is only one study.
     #[track_caller]
-    pub fn read(journal: &Path, name: Option<&str>) -> Self {
-        let read = session::read(journal, name).unwrap_or_else(|error| panic!("{error}"));
-        let store = journal::open_read_only(journal).unwrap_or_else(|error| panic!("{error}"));
+    pub fn read(journal: impl Into<Location>, name: Option<&str>) -> Self {
+        let journal = journal.into();
+        let read = session::read(&journal, name).unwrap_or_else(|error| panic!("{error}"));
+        let store = journal::open_read_only(&journal).unwrap_or_else(|error| panic!("{error}"));
         assert_eq!(store.integrity_check(), Ok(Vec::new()));
         let opened = store.read(&read.plan.name).unwrap_or_else(|error| panic!("{error}"));
         let entries: Vec<Stored> = opened.entries(0).map(|entry| entry.unwrap()).collect();

@@ -1,5 +1,10 @@
+mod conformance;
 mod golden;
 mod mending;
+mod postgres;
+#[expect(dead_code, reason = "some of it is for the tests of the whole")]
+#[path = "../../../tests/src/postgres_server.rs"]
+pub(crate) mod server;
 
 use super::schema::{self, Content};
 use super::sqlite::SqliteJournal;
@@ -16,6 +21,7 @@ use ansatz_core::{
 use rusqlite::Connection;
 use std::collections::HashMap;
 use std::fs;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use tempfile::TempDir;
 
@@ -112,7 +118,7 @@ pub(super) fn plan(name: &str) -> StudyPlan {
         strategies: vec![choice("random"), choice("com.acme.cma")],
         early_stopping: Some(choice("median")),
         run: RunRules { slot_count: 4, trial_timeout: None, on_interrupt: OnInterrupt::Requeue },
-        journal: JournalChoice { path: "ansatz.db".into(), sync: Sync::Off },
+        journal: JournalChoice { path: "ansatz.db".into(), server: None, sync: Sync::Off },
         plugin_folders: Vec::new(),
         faults: FaultRules::default(),
         manifest_folder: "/home/eva/study".into(),
@@ -121,7 +127,7 @@ pub(super) fn plan(name: &str) -> StudyPlan {
     }
 }
 
-pub(super) fn header(name: &str) -> StudyHeader {
+pub(crate) fn header(name: &str) -> StudyHeader {
     StudyHeader { plan: plan(name), manifest: "name = \"été\"\n".into(), created_at: 1.7e9 + 0.1 }
 }
 
@@ -262,76 +268,6 @@ fn kind_of<T>(result: Result<T, JournalError>) -> JournalErrorKind {
 }
 
 #[test]
-fn what_was_appended_is_read_back() {
-    for seed in 0..20 {
-        let (_folder, path, batches, study) = kept(seed, 60);
-        let expected = stored(&batches);
-        for journal in
-            [store_at(&path).open("kept").unwrap(), reader_at(&path).unwrap().read("kept").unwrap()]
-        {
-            assert_eq!(journal.header(), &header("kept"));
-            assert_eq!(journal.entry_count().unwrap(), expected.len() as u64);
-            let found = all(&*journal);
-            assert_eq!(found, expected);
-            let again = replay(&found);
-            assert_eq!(again.trials(), study.trials());
-            assert_eq!(again.members(), study.members());
-        }
-        assert_eq!(store_at(&path).integrity_check().unwrap(), Vec::<String>::new());
-    }
-}
-
-#[test]
-fn a_journal_goes_on_where_it_ended() {
-    let (_folder, path, batches, _) = kept(3, 40);
-    let before = stored(&batches);
-    let mut journal = store_at(&path).open("kept").unwrap();
-    journal.append(&[]).unwrap();
-    journal.append(&[note(1), note(2)]).unwrap();
-    journal.append(&[note(3)]).unwrap();
-    let found = all(&*journal);
-    assert_eq!(found[..before.len()], before);
-    let numbers: Vec<u64> = found.iter().map(|stored| stored.number).collect();
-    assert_eq!(numbers, (0..before.len() as u64 + 3).collect::<Vec<_>>());
-    assert_eq!(found.last().unwrap().entry, note(3).entry);
-}
-
-#[test]
-fn reading_may_begin_anywhere() {
-    let (_folder, path) = fresh();
-    let mut journal = store_at(&path).create(header("long")).unwrap();
-    let notes: Vec<Stamped> = (0..1000).map(note).collect();
-    journal.append(&notes).unwrap();
-    for from in [0, 1, 255, 256, 257, 511, 512, 744, 999, 1000, 1001, u64::MAX] {
-        let numbers: Vec<u64> = journal.entries(from).map(|stored| stored.unwrap().number).collect();
-        assert_eq!(numbers, (from..1000).collect::<Vec<_>>());
-    }
-}
-
-#[test]
-fn a_store_lists_its_studies() {
-    let (_folder, path) = fresh();
-    let store = store_at(&path);
-    assert_eq!(store.studies().unwrap(), []);
-    let mut first = store.create(header("b")).unwrap();
-    let second = store.create(header("a")).unwrap();
-    first.append(&[note(7), note(8)]).unwrap();
-    let entry = |name: &str, entry_count, last_at, is_closed| StudyEntry {
-        name: name.into(),
-        seed: u64::MAX - 1,
-        created_at: 1.7e9 + 0.1,
-        schema_version: SCHEMA_VERSION,
-        entry_count,
-        last_at,
-        is_closed,
-    };
-    assert_eq!(store.studies().unwrap(), [entry("b", 2, Some(8.0), true), entry("a", 0, None, false)]);
-    first.append(&[Stamped { at: 9.0, entry: Entry::Opened(Opened::default()) }]).unwrap();
-    assert_eq!(store.studies().unwrap()[0], entry("b", 3, Some(9.0), false));
-    drop(second);
-}
-
-#[test]
 fn names_are_unique_and_found() {
     let (_folder, path) = fresh();
     let store = store_at(&path);
@@ -347,72 +283,6 @@ fn names_are_unique_and_found() {
     // none of this left anything behind
     assert_eq!(store.studies().unwrap().len(), 1);
     assert!(!lock::lock_path(&path, "digits").exists() && !lock::lock_path(&path, "digit").exists());
-}
-
-#[test]
-fn a_header_that_cannot_be_kept_is_refused() {
-    let (_folder, path) = fresh();
-    let store = store_at(&path);
-    assert_eq!(kind_of(store.create(header(""))), JournalErrorKind::Invalid);
-    let mut endless = header("a");
-    endless.plan.rules.budget.target = Some(f64::INFINITY);
-    assert_eq!(kind_of(store.create(endless)), JournalErrorKind::Invalid);
-    let timeless = StudyHeader { created_at: f64::NAN, ..header("a") };
-    assert_eq!(kind_of(store.create(timeless)), JournalErrorKind::Invalid);
-    assert_eq!(store.studies().unwrap(), []);
-}
-
-#[test]
-fn a_batch_with_a_bad_entry_is_refused_as_a_whole() {
-    let (_folder, path) = fresh();
-    let mut journal = store_at(&path).create(header("a")).unwrap();
-    let timeless = Stamped { at: f64::NAN, ..note(1) };
-    let asked = |point| AskedTrial { trial: TrialId(0), point, tag: 0, fidelity: None, prediction: None };
-    let record =
-        |point| Record::Asked { member: 0, count: 1, trials: vec![asked(point)], is_exhausted: false };
-    let stamped = |point| Stamped { at: 0.0, entry: Entry::Study(record(point)) };
-    let mut flat = vec![1e-3, 0.0, 1.0, 2.0, 0.0, f64::NAN, f64::NAN];
-    let fine = stamped(Point::from_flat(&flat));
-    flat[0] = f64::INFINITY;
-    let far = stamped(Point::from_flat(&flat));
-    flat[0] = 2.0;
-    let outside = stamped(Point::from_flat(&flat));
-    let short = stamped(Point::from_flat(&[0.5]));
-    let mut endless = Box::new(plan("a"));
-    endless.rules.budget.target = Some(f64::INFINITY);
-    let session = Opened { plan: Some(endless), ..Opened::default() };
-    let replanned = Stamped { at: 0.0, entry: Entry::Opened(session) };
-    for bad in [timeless, far, outside, short, replanned] {
-        assert_eq!(kind_of(journal.append(&[note(0), bad])), JournalErrorKind::Invalid);
-        assert_eq!(all(&*journal), []);
-    }
-    journal.append(&[fine]).unwrap();
-    assert_eq!(all(&*journal).len(), 1);
-}
-
-#[test]
-fn a_stale_writer_is_told_and_overwrites_nothing() {
-    let (_folder, path, batches, _) = kept(5, 20);
-    let mut journal = store_at(&path).open("kept").unwrap();
-    let count = journal.entry_count().unwrap();
-    let intruder = Connection::open(&path).unwrap();
-    let insert = "INSERT INTO record SELECT study_id, number + 1, at, kind, trial, body FROM record
-                  ORDER BY number DESC LIMIT 1";
-    intruder.execute(insert, []).unwrap();
-    let before = all(&*journal);
-    let error = journal.append(&[note(0), note(1)]).err().unwrap();
-    assert_eq!(error.kind, JournalErrorKind::Conflict);
-    assert!(
-        error.message.contains(&format!("has {} entries where this host left {count}", count + 1)),
-        "{error}"
-    );
-    assert_eq!(kind_of(journal.append(&[note(0)])), JournalErrorKind::Conflict);
-    assert_eq!(all(&*journal), before);
-    assert_eq!(before.len(), stored(&batches).len() + 1);
-    // the other way round: somebody took entries away
-    intruder.execute("DELETE FROM record WHERE number >= 3", []).unwrap();
-    assert_eq!(kind_of(journal.append(&[note(0)])), JournalErrorKind::Conflict);
-    assert_eq!(all(&*journal).len(), 3);
 }
 
 #[test]
@@ -571,73 +441,6 @@ fn a_lock_has_one_holder_however_many_want_it() {
         }
     });
     assert_eq!(taken.into_inner(), 200);
-}
-
-#[test]
-fn many_hosts_begin_at_once_in_one_store() {
-    let (_folder, path) = fresh();
-    std::thread::scope(|scope| {
-        for thread in 0..8 {
-            let path = &path;
-            scope.spawn(move || {
-                let mut journal = store_at(path).create(header(&format!("study {thread}"))).unwrap();
-                for number in 0..20 {
-                    journal.append(&[note(number), note(number)]).unwrap();
-                }
-                journal.close().unwrap();
-            });
-        }
-    });
-    let studies = store_at(&path).studies().unwrap();
-    assert_eq!(studies.iter().map(|study| study.entry_count).collect::<Vec<_>>(), [40; 8]);
-    assert_eq!(store_at(&path).integrity_check().unwrap(), Vec::<String>::new());
-}
-
-#[test]
-fn readers_see_a_growing_prefix_while_a_host_writes() {
-    let (_folder, path) = fresh();
-    let mut journal = store_at(&path).create(header("a")).unwrap();
-    let is_done = AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            for number in 0..300 {
-                journal.append(&[note(3 * number), note(3 * number + 1), note(3 * number + 2)]).unwrap();
-            }
-            is_done.store(true, Ordering::SeqCst);
-        });
-        let reader = reader_at(&path).unwrap();
-        let followed = reader.read("a").unwrap();
-        let mut next = 0;
-        loop {
-            let was_done = is_done.load(Ordering::SeqCst);
-            for stored in followed.entries(next) {
-                let stored = stored.unwrap();
-                assert_eq!((stored.number, stored.entry), (next, note(next).entry));
-                next += 1;
-            }
-            assert!(followed.entry_count().unwrap() >= next);
-            if was_done {
-                break;
-            }
-        }
-        assert_eq!(next, 900);
-    });
-}
-
-#[test]
-fn a_reader_in_the_middle_goes_on_with_what_was_appended_since() {
-    let (_folder, path) = fresh();
-    let mut journal = store_at(&path).create(header("a")).unwrap();
-    journal.append(&(0..400).map(note).collect::<Vec<_>>()).unwrap();
-    let reader = reader_at(&path).unwrap().read("a").unwrap();
-    let mut entries = reader.entries(0);
-    for number in 0..300 {
-        assert_eq!(entries.next().unwrap().unwrap().number, number);
-    }
-    journal.append(&(400..800).map(note).collect::<Vec<_>>()).unwrap();
-    let numbers: Vec<u64> = entries.map(|stored| stored.unwrap().number).collect();
-    assert_eq!(numbers, (300..300 + numbers.len() as u64).collect::<Vec<_>>());
-    assert!(numbers.len() >= 100);
 }
 
 #[test]

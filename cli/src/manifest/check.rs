@@ -9,6 +9,7 @@ use super::structure::is_name;
 use super::tree::{Entry, Kind, Node};
 use super::{duration, size};
 use crate::automatic::{self, AUTOMATIC, Mixture};
+use crate::journal::ServerUrl;
 use crate::plan::{
     FaultRules, Isolation, IsolationRules, JournalChoice, OnInterrupt, PluginChoice, RunRules, StudyPlan,
     Sync,
@@ -63,6 +64,7 @@ pub(super) fn plan(root: &Node, source: &PlanSource<'_>, found: &mut Vec<Diagnos
     let budget = checker.budget(&metrics);
     let objective = checker.get(&["objective"]).and_then(plugin_choice);
     let early_stopping = checker.get(&["early_stopping"]).and_then(plugin_choice);
+    let server = checker.server();
     let run = checker.get(&["run"]);
     let number = |key| run.and_then(|run| run.get(key)).and_then(Node::int);
     let slot_count = number("slots").and_then(|count| usize::try_from(count).ok()).unwrap_or(1);
@@ -134,6 +136,7 @@ pub(super) fn plan(root: &Node, source: &PlanSource<'_>, found: &mut Vec<Diagnos
             on_interrupt: checker.word::<OnInterrupt>(&["run", "on_interrupt"]),
         },
         journal: JournalChoice {
+            server,
             // unnamed, it is where the command runs: there the reading commands look for it too
             path: text("journal", "path")
                 .map_or_else(|| PathBuf::from(DEFAULT_JOURNAL), |path| folder.join(path)),
@@ -211,11 +214,10 @@ pub(crate) fn members(
             let help = "set mix = \"weighted\", or leave the weight out";
             found.push(Diagnostic::at(&entry.key_at, message).help(help));
         }
-        for entry in ["after", "idle"].iter().filter_map(|key| table.table()?.entry(key)) {
-            if mix == Mix::Adaptive {
-                break;
-            }
-            let message = format!("{path}.{index}.{} has no effect here", entry.key);
+        if let Some(entry) = table.table().and_then(|table| table.entry("after"))
+            && mix != Mix::Adaptive
+        {
+            let message = format!("{path}.{index}.after has no effect here");
             let help = "set mix = \"adaptive\", or let mix = \"phases\" and `trials` say who follows whom";
             found.push(Diagnostic::at(&entry.key_at, message).help(help));
         }
@@ -248,7 +250,6 @@ pub(crate) fn members(
             weight: table.get("weight").and_then(Node::number).unwrap_or(1.0),
             trial_count_max: table.get("trials").and_then(count),
             after_count: table.get("after").and_then(count).unwrap_or(0),
-            idle_count: table.get("idle").and_then(count).unwrap_or(0),
         });
         choices.push(choice);
     }
@@ -329,6 +330,18 @@ impl<'a> Checker<'a> {
             );
         }
         Some(FidelityRange { name: section.get("name")?.text()?.to_owned(), lower, upper })
+    }
+
+    fn server(&mut self) -> Option<ServerUrl> {
+        let text = self.root.get("journal")?.get("store")?.text()?;
+        match ServerUrl::try_from(text.to_owned()) {
+            Ok(url) => Some(url),
+            Err(reason) => {
+                // not at its place: the line would be shown, and what is wrong with it may be a password
+                self.report(Diagnostic::nowhere(format!("journal.store: {reason}")));
+                None
+            }
+        }
     }
 
     fn budget(&mut self, metrics: &[Metric]) -> Budget {

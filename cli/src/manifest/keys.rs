@@ -315,7 +315,6 @@ pub(crate) static STRATEGY: Keys = Keys {
         key("weight", Form::Positive, Default("1"), "Its share; only for mix = \"weighted\".", "weight = 2.0"),
         key("trials", Form::Whole(1, i64::MAX), Optional, "How many trials it proposes at most; in phases, the length of its phase.", "trials = 20").also(&["n_trials", "max_trials", "count"]),
         key("after", Form::Whole(1, i64::MAX), Optional, "It has no turn before so many trials of the study, unless nobody else is left; only for mix = \"adaptive\".", "after = 200").also(&["from", "start_after", "from_trial"]),
-        key("idle", Form::Whole(1, i64::MAX), Optional, "It has turns only while so many trials in a row brought nothing better, unless nobody else is left; then all have equal shares. Only for mix = \"adaptive\".", "idle = 20").also(&["stalled", "when_stalled"]),
         key("options", Form::Options, Optional, "What the strategy lets users choose; `ansatz plugins inspect NAME` lists it.", "options = { }").also(&["params", "settings", "config"]),
         ISOLATION_KEY,
         CALL_TIMEOUT_KEY,
@@ -502,7 +501,8 @@ static SYNC: &[Word] = &[
 
 static JOURNAL: Keys = Keys {
     keys: &[
-        key("path", Form::Text, Default("\"ansatz.db\""), "A SQLite database, relative to the folder of the manifest; made if it does not exist. One may hold many studies. Without it, ansatz.db in the folder where the command runs.", "path = \"ansatz.db\"").also(&["file", "storage", "url"]),
+        key("path", Form::Text, Default("\"ansatz.db\""), "A SQLite database, relative to the folder of the manifest; made if it does not exist. One may hold many studies. Without it, ansatz.db in the folder where the command runs.", "path = \"ansatz.db\"").also(&["file"]),
+        key("store", Form::Text, Optional, "A database of a PostgreSQL server in place of the SQLite one, for studies that several machines work on. Never with a password: that comes from PGPASSFILE or ~/.pgpass.", "store = \"postgres://ansatz@db.example.org/ansatz\"").also(&["storage", "url", "server", "postgres", "database"]),
         key("sync", Form::Choice(SYNC), Default("\"full\""), "When a record counts as written.", "sync = \"full\""),
     ],
     one_of: &[],

@@ -163,35 +163,6 @@ fn who_comes_later_has_no_turn_before() {
 }
 
 #[test]
-fn who_waits_for_a_standstill_has_turns_only_then() {
-    let mut rules = rules(2, Mix::Adaptive, 60);
-    rules.members[1].idle_count = 5;
-    let mut study = Study::new(rules.clone());
-    let mut turns = Vec::new();
-    // better and better for twenty trials, then nothing better but once
-    for trial in 0..60 {
-        let Step::Ask { member, count: 1 } = study.next(1, Duration::ZERO) else { panic!("{turns:?}") };
-        turns.push(member);
-        let id = ask(&mut study, member, 1, &[1.0])[0];
-        let value = if trial < 20 {
-            trial
-        } else if trial == 40 {
-            50
-        } else {
-            0
-        };
-        finish(&mut study, id, completed(f64::from(value)));
-    }
-    let had = |from: usize, to: usize| turns[from..to].iter().filter(|turn| **turn == 1).count();
-    assert_eq!((had(0, 25), had(41, 46)), (0, 0), "{turns:?}");
-    assert!(had(25, 41) >= 4 && had(46, 60) >= 3, "{turns:?}");
-    // nobody else is left
-    rules.members[0].trial_count_max = Some(3);
-    let (_, asked, _) = drive(Study::new(rules), 2);
-    assert_eq!((asked[..3].iter().sum::<usize>(), asked[3..].iter().sum::<usize>()), (0, 57));
-}
-
-#[test]
 fn what_was_taken_over_from_an_earlier_trial_earns_nothing() {
     let mut study = Study::new(rules(2, Mix::Adaptive, 100));
     for round in 0..30 {

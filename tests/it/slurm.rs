@@ -1,0 +1,122 @@
+//! Workers that Slurm starts: a private Slurm of two nodes on this machine, one of which is killed in the middle.
+
+use crate::scenario;
+use ansatz_cli::journal::Location;
+use ansatz_core::Failure;
+use ansatz_core::study::Record;
+use ansatz_tests::scenario::{PATIENCE, finish};
+use ansatz_tests::{Running, StoredStudy, postgres_server};
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+const TRIAL_COUNT: u64 = 160;
+const WORKER_COUNT: &str = "16";
+
+const MANIFEST: &str = r#"
+study = { name = "arrayed", seed = 5 }
+metrics = { value = "minimise" }
+space = { x1 = { float = [-5.0, 10.0] }, x2 = { float = [0.0, 15.0] } }
+objective = { plugin = "synthetic", options = { function = "branin", delay_ms = 400 } }
+strategy = [{ plugin = "random" }]
+budget = { trials = 160 }
+"#;
+
+/// Slurm in a folder; gone when this is.
+struct Slurm(Child);
+
+impl Slurm {
+    /// `None`, with the reason printed, where there is no Slurm.
+    fn start(folder: &Path) -> Option<Self> {
+        let is_there = |program: &str| {
+            let mut command = Command::new(program);
+            command.arg("-V").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok()
+        };
+        if !["slurmctld", "slurmd", "sbatch"].into_iter().all(is_there) {
+            println!("skipped: Slurm is not installed (slurmctld, slurmd or sbatch was not found)");
+            return None;
+        }
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("slurm/loopback.sh");
+        let port = 20_000 + std::process::id() % 20_000;
+        let mut slurm = Command::new(script)
+            .arg(folder)
+            .args(["2", "8", &port.to_string()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(slurm.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        assert_eq!(line, "ready\n");
+        Some(Self(slurm))
+    }
+}
+
+impl Drop for Slurm {
+    fn drop(&mut self) {
+        drop(self.0.stdin.take());
+        let _ = self.0.wait();
+    }
+}
+
+/// The processes that Slurm started on a node.
+fn processes_of(node: &str) -> Vec<String> {
+    let mark = format!("SLURMD_NODENAME={node}");
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir("/proc").unwrap().flatten() {
+        let environment = std::fs::read(entry.path().join("environ")).unwrap_or_default();
+        if environment.split(|byte| *byte == 0).any(|variable| variable == mark.as_bytes()) {
+            found.extend(entry.file_name().into_string());
+        }
+    }
+    found
+}
+
+#[test]
+fn a_node_that_dies_costs_nothing_but_time() {
+    let Some(server) = postgres_server::shared() else { return };
+    let (scenario, address) = (scenario(), server.database());
+    let folder = tempfile::tempdir().unwrap();
+    let Some(_slurm) = Slurm::start(folder.path()) else { return };
+    scenario.write("study.toml", MANIFEST);
+    let run = ["run", "study.toml", "--store", &address, "--on", "slurm", "-n", WORKER_COUNT, "--lease", "2"];
+    let mut command = scenario.command(&run);
+    let started = Instant::now();
+    let asker = Running::start(command.env("SLURM_CONF", folder.path().join("slurm.conf")));
+    let number = |sql: &str| -> usize { server.sql(&address, sql).parse().unwrap() };
+    let wait_for = |what: &str, is_true: &dyn Fn() -> bool| {
+        while !is_true() {
+            assert!(started.elapsed() < PATIENCE, "waited in vain: {what}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    };
+    let is_begun = || {
+        let sql = "SELECT count(*) FROM information_schema.tables WHERE table_name = 'board_worker'";
+        number(sql) > 0 && number("SELECT count(*) FROM ansatz.board_worker") == 16
+    };
+    wait_for("sixteen workers", &is_begun);
+    println!("16 workers after {:?}", started.elapsed());
+    wait_for("some outcomes", &|| number("SELECT count(*) FROM ansatz.record WHERE kind = 'finished'") > 20);
+    let slurmd = std::fs::read_to_string(folder.path().join("slurmd.node2.process")).unwrap();
+    let mut victims = processes_of("node2");
+    assert!(victims.len() >= 8, "{victims:?}");
+    victims.push(slurmd.trim().to_owned());
+    let _ = Command::new("kill").arg("-KILL").args(&victims).stderr(Stdio::null()).status();
+    let ended = finish(asker).expect(0);
+    assert!(ended.stderr.contains("Submitted batch job"), "{ended}");
+    assert!(ended.stderr.contains("no sign of life"), "{ended}");
+    println!("done after {:?}", started.elapsed());
+    let stored = StoredStudy::read(address.parse::<Location>().unwrap(), None);
+    stored.expect_each_trial_once(TRIAL_COUNT);
+    assert!(stored.outcomes().iter().all(|(kind, _)| *kind == "completed"));
+    let lost = stored.records().into_iter().filter_map(|record| match record {
+        Record::Retried { failure, .. } => Some(failure),
+        _ => None,
+    });
+    let lost: Vec<Failure> = lost.collect();
+    println!("{} attempts were lost with the node", lost.len());
+    assert!(!lost.is_empty() && lost.iter().all(|failure| *failure == Failure::Lost), "{lost:?}");
+    // workers know that it is over
+    wait_for("the end of all workers", &|| processes_of("node1").is_empty());
+}
