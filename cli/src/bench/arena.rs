@@ -156,7 +156,8 @@ impl Arena {
         };
         let mut ready: Vec<ReadyStrategy> = Vec::new();
         let (mut wrong, mut missing) = (Diagnostics::default(), Diagnostics::default());
-        for contender in contenders {
+        let trial_count = self.budgets.last().copied().unwrap_or(1);
+        for contender in contenders.into_iter().map(|contender| contender.for_trials(trial_count)) {
             let mut plugins = Vec::new();
             for (index, choice) in contender.mixture.choices.iter().enumerate() {
                 match search.find(Role::Strategy, &choice.plugin) {

@@ -363,10 +363,19 @@ impl Contender {
         };
         Self {
             name: plugin.to_owned(),
-            // an arena compares by one metric
-            mixture: if plugin == AUTOMATIC { automatic::mixture(1) } else { alone() },
+            mixture: if plugin == AUTOMATIC { automatic_mixture(None) } else { alone() },
             seed_count_max: None,
             budget_max: None,
+        }
+    }
+
+    /// With the mixture that a study of so many trials has without strategies, if that is what competes.
+    #[must_use]
+    pub fn for_trials(self, trial_count: u64) -> Self {
+        let trial_count = self.budget_max.map_or(trial_count, |max| max.min(trial_count));
+        match self.mixture == automatic_mixture(None) {
+            true => Self { mixture: automatic_mixture(Some(trial_count)), ..self },
+            false => self,
         }
     }
 
@@ -375,6 +384,11 @@ impl Contender {
         let names: Vec<&str> = self.mixture.choices.iter().map(|choice| choice.plugin.as_str()).collect();
         names.join("+")
     }
+}
+
+/// An arena compares by one metric.
+fn automatic_mixture(trial_count: Option<u64>) -> Mixture {
+    automatic::mixture(1, trial_count)
 }
 
 fn contender(entry: &Entry, found: &mut Vec<Diagnostic>) -> Option<Contender> {
@@ -546,7 +560,10 @@ space = { x = { float = [0.0, 1.0] } }
 "#;
         let arena = Arena::parse(text.to_owned(), Path::new("some/small.toml")).unwrap();
         let [pair, hot, auto] = &arena.strategies.as_ref().unwrap()[..] else { panic!("three") };
-        assert_eq!((&auto.mixture, auto.seed_count_max), (&automatic::mixture(1), Some(2)));
+        assert_eq!((&auto.mixture, auto.seed_count_max), (&automatic_mixture(None), Some(2)));
+        assert_eq!(auto.clone().for_trials(5000).mixture, automatic_mixture(Some(5000)));
+        assert_ne!(automatic_mixture(Some(5000)), automatic_mixture(None));
+        assert_eq!(hot.clone().for_trials(5000).mixture, hot.mixture);
         assert_eq!((pair.name.as_str(), pair.plugin().as_str()), ("pair", "sobol+random+random"));
         assert_eq!((pair.mixture.mix, pair.seed_count_max), (Mix::Weighted, Some(3)));
         let members: Vec<(&str, f64, Option<u64>)> = (pair.mixture.members.iter())

@@ -58,7 +58,8 @@ pub(super) fn plan(root: &Node, source: &PlanSource<'_>, found: &mut Vec<Diagnos
                 let finding = Diagnostic::at(&node.at, "study.mix has no effect: no strategy is named");
                 checker.report(finding.help("leave it out, or name strategies in [[strategy]]"));
             }
-            automatic::mixture(metrics.len())
+            let trials = root.get("budget").and_then(|budget| budget.get("trials"));
+            automatic::mixture(metrics.len(), trials.and_then(count))
         }
     };
     let budget = checker.budget(&metrics);

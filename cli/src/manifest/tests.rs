@@ -676,6 +676,8 @@ fn a_study_without_strategies_has_what_fits_its_metrics() {
     // cmaes is for one metric
     let two = plan_with(&nameless, &["metrics.other=\"minimise\""]).unwrap();
     assert!(labels.contains(&"cmaes") && two.strategies.iter().all(|choice| choice.plugin != "cmaes"));
+    let long = plan_with(&nameless, &["budget.trials=5000"]).unwrap();
+    assert_eq!(long.strategies[1].plugin, "evolution");
     check_error(
         &format!("study.mix = \"phases\"\n{nameless}"),
         "1:13 study.mix has no effect: no strategy is named",
