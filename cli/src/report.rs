@@ -3,6 +3,7 @@
 pub mod calibration;
 pub mod explain;
 pub mod export;
+mod front;
 pub mod json;
 pub mod plot;
 pub mod recommend;

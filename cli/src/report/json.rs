@@ -1,6 +1,7 @@
 //! Studies and trials as JSON for programs. Keys are never given a new meaning; new ones may come.
 
 use super::calibration::{Calibration, INTERVALS, in_own_units};
+use super::front;
 use super::savings::Savings;
 use ansatz_core::study::{Mix, Study, Trial};
 use ansatz_core::{Measurement, Outcome};
@@ -57,9 +58,17 @@ fn metrics(measurement: &Measurement) -> Value {
     Value::Object(values.collect())
 }
 
-/// The best trials: one for a single metric, a Pareto front for several; empty if none completed.
+/// The best trials: one for a single metric, a Pareto front for several, with its knee marked; empty if none completed.
 pub fn best(study: &Study) -> Value {
-    study.incumbent().trials().filter_map(|id| study.trial(id)).map(|found| trial(study, found)).collect()
+    let knee = front::knee(study);
+    let trials = study.incumbent().trials().filter_map(|id| study.trial(id)).map(|found| {
+        let mut object = trial(study, found);
+        if knee == Some(found.id) {
+            object["knee"] = true.into();
+        }
+        object
+    });
+    trials.collect()
 }
 
 /// How far what a strategy predicted of the first metric was to be trusted.
@@ -109,6 +118,7 @@ pub fn overview(name: &str, study: &Study, elapsed: Duration) -> Value {
         },
         "elapsed_s": elapsed.as_secs_f64(),
         "best": best(study),
+        "front_coverage": front::coverage(study).last(),
         "strategies": members.collect::<Value>(),
         "early_stopping": Savings::json(study),
     })

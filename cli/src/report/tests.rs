@@ -65,6 +65,64 @@ pub fn watched<T>(
     say(witness.explain(study, study.trial(trial).unwrap()))
 }
 
+/// A study with two metrics, the first of which is maximised.
+fn two_metrics(values: &[[f64; 2]]) -> Study {
+    let rules = empty(Goal::Maximise).rules().clone();
+    let mut problem = rules.problem.clone();
+    problem.metrics.push(Metric { name: "latency".into(), goal: Goal::Minimise });
+    let mut study = Study::new(StudyRules { problem, ..rules });
+    let trials: Vec<Scripted> = (values.iter())
+        .map(|[accuracy, latency]| {
+            let measurement = Measurement::new().with("accuracy", *accuracy).with("latency", *latency);
+            (0.5, None, Outcome::Completed { measurement })
+        })
+        .collect();
+    drive(&mut study, &trials, |_, _| {});
+    study
+}
+
+#[test]
+fn a_front_has_a_knee_and_covers_a_share() {
+    // worst corner (0, 100), best (1, 20); the second of the front is far below the line between its ends
+    let study = two_metrics(&[[0.0, 100.0], [0.2, 20.0], [1.0, 60.0], [0.8, 30.0], [0.5, 90.0]]);
+    let front = [1, 2, 3].map(TrialId);
+    assert_eq!(study.incumbent().trials().collect::<Vec<_>>(), front);
+    assert_eq!(super::front::knee(&study), Some(TrialId(3)));
+    let shares = super::front::coverage(&study);
+    // in the box: (1, 1), (0.8, 0), (0, 0.5), (0.2, 0.125)
+    let expected = [0.0, 0.2, 0.2 + 0.8 * 0.5, 0.2 + 0.6 * 0.875 + 0.2 * 0.5];
+    assert!(
+        shares.iter().zip(expected).all(|(found, expected)| (found - expected).abs() < 1e-12),
+        "{shares:?}"
+    );
+    assert_eq!((shares.len(), shares[4]), (5, shares[3]));
+    let text = super::text::best(&study);
+    assert!(
+        text.starts_with(
+            "Pareto front of 3 trials; it covers 82.5 % between the best and the worst values\n"
+        ),
+        "{text}"
+    );
+    assert!(text.contains("  trial 3 is the knee: "), "{text}");
+    let marked = super::json::best(&study);
+    let knees: Vec<bool> = marked.as_array().unwrap().iter().map(|trial| trial["knee"] == true).collect();
+    assert_eq!(knees, [false, false, true]);
+    assert!(super::text::convergence(&study).starts_with("share of what lies between"));
+}
+
+#[test]
+fn where_there_is_nothing_between_the_ends_there_is_no_knee() {
+    let study = two_metrics(&[[0.0, 10.0], [1.0, 20.0]]);
+    assert_eq!(super::front::knee(&study), None);
+    assert_eq!(super::front::coverage(&study), [0.0, 0.0], "the ends alone dominate nothing of their box");
+    // one value of a metric, one metric, nothing at all
+    let flat = two_metrics(&[[0.0, 10.0], [1.0, 10.0]]);
+    assert!(super::front::coverage(&flat).is_empty() && super::text::convergence(&flat).is_empty());
+    let single = study_of(Goal::Minimise, &[(0.1, None, completed(1.0)), (0.2, None, completed(0.5))]);
+    assert_eq!((super::front::knee(&single), super::front::coverage(&single).len()), (None, 0));
+    assert!(super::front::coverage(&two_metrics(&[])).is_empty());
+}
+
 #[test]
 fn predictions_are_columns_where_there_are_any() {
     let predicted = Some(Prediction::new(-0.5, 0.1));

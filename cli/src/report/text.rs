@@ -1,6 +1,7 @@
 //! Studies and trials as text for people.
 
 use super::calibration::{Calibration, in_own_units};
+use super::front;
 use super::plot;
 use super::savings::{self, Savings};
 use crate::run::SessionEnd;
@@ -191,9 +192,20 @@ pub fn best(study: &Study) -> String {
         }
         [trial] => format!("best: {}", trial_in_full(study, trial)),
         _ => {
-            let mut text = format!("Pareto front of {} trials\n", incumbents.len());
+            let mut text = format!("Pareto front of {} trials", incumbents.len());
+            if let Some(share) = front::coverage(study).last() {
+                let _ =
+                    write!(text, "; it covers {:.1} % between the best and the worst values", 100.0 * share);
+            }
+            text.push('\n');
             for trial in incumbents {
                 let _ = writeln!(text, "  {}", trial_in_short(study, trial));
+            }
+            if let Some(knee) = front::knee(study) {
+                let _ = writeln!(
+                    text,
+                    "  trial {knee} is the knee: the least sum of losses over their ranges on the front"
+                );
             }
             text.push_str("  (ansatz show STUDY --trial NUMBER prints one in full)\n");
             text
@@ -309,10 +321,16 @@ pub fn columns<R: AsRef<[String]>>(rows: &[R]) -> String {
     text
 }
 
-/// The best value over the finished trials in the order of their numbers.
+/// The best value over the finished trials in the order of their numbers; with several metrics, what the front covers.
 pub fn convergence(study: &Study) -> String {
     let problem = &study.rules().problem;
-    let [metric] = &problem.metrics[..] else { return String::new() };
+    let [metric] = &problem.metrics[..] else {
+        let shares: Vec<Option<f64>> = front::coverage(study).into_iter().map(Some).collect();
+        let plot = plot::convergence(&[], &shares);
+        let title =
+            "share of what lies between the best and the worst values that the front covers, by trial";
+        return if plot.is_empty() { plot } else { format!("{title}\n{plot}") };
+    };
     let (mut values, mut best): (Vec<Option<f64>>, Vec<Option<f64>>) = (Vec::new(), Vec::new());
     let mut least: Option<f64> = None;
     for trial in study.trials() {

@@ -1,0 +1,163 @@
+//! A Pareto front in numbers: how much of what was seen it covers, and which of its trials is the best compromise.
+
+use ansatz_core::study::{Study, Trial};
+use ansatz_core::{Outcome, TrialId};
+
+/// Metrics for which coverage is computed at most: its cost grows with the front's size to their number.
+const COVERED_METRIC_COUNT_MAX: usize = 3;
+
+/// The trial of the front with the least sum of losses, each over its range on the front. With two metrics that is the one
+/// furthest below the line between the two ends (Das 1999, "On characterizing the 'knee' of the Pareto curve"). `None` for one
+/// metric, and where fewer than three trials leave nothing between the ends.
+pub fn knee(study: &Study) -> Option<TrialId> {
+    let trials: Vec<TrialId> = study.incumbent().trials().collect();
+    let losses: Vec<Vec<f64>> = trials.iter().filter_map(|id| losses(study, study.trial(*id)?)).collect();
+    if study.rules().problem.metrics.len() < 2 || trials.len() < 3 || losses.len() < trials.len() {
+        return None;
+    }
+    let span = Extent::around(losses.iter().map(Vec::as_slice))?;
+    let sums: Vec<f64> = losses.iter().map(|losses| span.scaled(losses).iter().sum()).collect();
+    let least = (0..trials.len()).min_by(|a, b| sums[*a].total_cmp(&sums[*b]))?;
+    Some(trials[least])
+}
+
+/// After each finished trial, what share of the box between the best and the worst losses of all trials the front
+/// dominates: its hypervolume in that box, from the worst corner, 0 to 1. Empty for one metric, for more than three, and where
+/// losses do not differ in every metric.
+pub fn coverage(study: &Study) -> Vec<f64> {
+    let metric_count = study.rules().problem.metrics.len();
+    let ended: Vec<&Trial> = study.trials().iter().filter(|trial| trial.outcome.is_some()).collect();
+    let measured: Vec<Option<Vec<f64>>> = ended.iter().map(|trial| losses(study, trial)).collect();
+    let Some(span) = Extent::around(measured.iter().flatten().map(Vec::as_slice)) else { return Vec::new() };
+    if !(2..=COVERED_METRIC_COUNT_MAX).contains(&metric_count) || !span.has_volume() {
+        return Vec::new();
+    }
+    let mut front: Vec<Vec<f64>> = Vec::new();
+    let mut covered = 0.0;
+    let mut shares = Vec::with_capacity(measured.len());
+    for losses in &measured {
+        if let Some(losses) = losses {
+            let point = span.scaled(losses);
+            let not_worse = |a: &[f64], b: &[f64]| a.iter().zip(b).all(|(a, b)| a <= b);
+            if !front.iter().any(|other| not_worse(other, &point)) {
+                front.retain(|other| !not_worse(&point, other));
+                front.push(point);
+                covered = volume(&front);
+            }
+        }
+        shares.push(covered);
+    }
+    shares
+}
+
+/// Of a completed, whole trial that keeps all bounds.
+fn losses(study: &Study, trial: &Trial) -> Option<Vec<f64>> {
+    let problem = &study.rules().problem;
+    let Some(Outcome::Completed { measurement }) = &trial.outcome else { return None };
+    let is_allowed = problem.excesses(measurement).iter().all(|excess| *excess <= 0.0);
+    let is_whole = problem.fidelity.as_ref().is_none_or(|range| trial.fidelity == Some(range.upper));
+    (is_allowed && is_whole).then(|| problem.losses(measurement))
+}
+
+/// The least and the greatest loss of each metric.
+struct Extent {
+    low: Vec<f64>,
+    high: Vec<f64>,
+}
+
+impl Extent {
+    fn around<'a>(mut rows: impl Iterator<Item = &'a [f64]>) -> Option<Self> {
+        let first = rows.next()?;
+        let mut found = Self { low: first.to_vec(), high: first.to_vec() };
+        for row in rows {
+            found.low.iter_mut().zip(row).for_each(|(low, loss)| *low = low.min(*loss));
+            found.high.iter_mut().zip(row).for_each(|(high, loss)| *high = high.max(*loss));
+        }
+        Some(found)
+    }
+
+    fn has_volume(&self) -> bool {
+        self.low.iter().zip(&self.high).all(|(low, high)| low < high)
+    }
+
+    /// 0 at the best, 1 at the worst; 0 where there is no difference.
+    fn scaled(&self, losses: &[f64]) -> Vec<f64> {
+        let ends = self.low.iter().zip(&self.high);
+        // Halved, lest a difference overflow.
+        let scaled = |(loss, (low, high)): (&f64, (&f64, &f64))| match low < high {
+            true => (0.5 * loss - 0.5 * low) / (0.5 * high - 0.5 * low),
+            false => 0.0,
+        };
+        losses.iter().zip(ends).map(scaled).collect()
+    }
+}
+
+/// What points dominate of the unit cube, from the corner of all ones: slice by slice along the last coordinate.
+fn volume(points: &[Vec<f64>]) -> f64 {
+    let rows: Vec<&[f64]> = points.iter().map(Vec::as_slice).collect();
+    sliced(&rows)
+}
+
+fn sliced(points: &[&[f64]]) -> f64 {
+    let Some(last) = points.first().and_then(|point| point.len().checked_sub(1)) else { return 0.0 };
+    if last == 0 {
+        return points.iter().map(|point| 1.0 - point[0]).fold(0.0, f64::max);
+    }
+    let mut sorted = points.to_vec();
+    sorted.sort_by(|a, b| a[last].total_cmp(&b[last]));
+    let mut total = 0.0;
+    if last == 1 {
+        // the staircase
+        let mut best = 1.0_f64;
+        for (index, point) in sorted.iter().enumerate() {
+            best = best.min(point[0]);
+            let end = sorted.get(index + 1).map_or(1.0, |next| next[1]);
+            total += (end - point[1]) * (1.0 - best);
+        }
+        return total;
+    }
+    for (index, point) in sorted.iter().enumerate() {
+        let end = sorted.get(index + 1).map_or(1.0, |next| next[last]);
+        if end > point[last] {
+            let below: Vec<&[f64]> = sorted[..=index].iter().map(|point| &point[..last]).collect();
+            total += (end - point[last]) * sliced(&below);
+        }
+    }
+    total
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ansatz_core::rng::Rng;
+    use rand::RngExt;
+
+    #[test]
+    fn volumes_are_those_of_counted_cells() {
+        let mut rng = Rng::new(4);
+        for metric_count in 1..=3 {
+            for count in [0, 1, 2, 7, 20] {
+                // on a lattice of tenths, so that cells are dominated whole or not at all
+                let points: Vec<Vec<f64>> = (0..count)
+                    .map(|_| (0..metric_count).map(|_| f64::from(rng.random_range(0..=10)) / 10.0).collect())
+                    .collect();
+                let cells = 10_usize.pow(metric_count as u32);
+                let is_covered = |cell: usize| {
+                    let middle = |axis: u32| (cell / 10_usize.pow(axis) % 10) as f64 / 10.0 + 0.05;
+                    points
+                        .iter()
+                        .any(|point| (0..).zip(point).all(|(axis, coordinate)| *coordinate <= middle(axis)))
+                };
+                let expected = (0..cells).filter(|cell| is_covered(*cell)).count() as f64 / cells as f64;
+                assert!((volume(&points) - expected).abs() < 1e-12, "{points:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn boxes_take_any_numbers() {
+        let span = Extent::around([&[-1e308, 2.0, 5.0][..], &[1e308, 2.0, 3.0]].into_iter()).unwrap();
+        assert_eq!(span.scaled(&[0.0, 2.0, 5.0]), [0.5, 0.0, 1.0]);
+        assert!(!span.has_volume() && Extent::around(std::iter::empty()).is_none());
+    }
+}
