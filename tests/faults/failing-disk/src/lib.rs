@@ -1,7 +1,7 @@
 //! A disk that fails under SQLite, at an operation that is chosen: no space, an error, half of a write, a process that is
 //! killed there, or a power cut that takes with it what was not flushed.
 //!
-//! SQLite reaches files through a table of functions (https://sqlite.org/vfs.html). `layer` puts ours before it, for the
+//! SQLite reaches files through a table of functions (<https://sqlite.org/vfs.html>). `layer` puts ours before it, for the
 //! files of those who `watch` a folder; all others are left alone. What happens to an operation is decided here.
 
 mod layer;
