@@ -17,6 +17,9 @@ pub struct StudyPlan {
     pub objective: Option<PluginChoice>,
     /// Who proposes: one for each member of the rules, in their order.
     pub strategies: Vec<PluginChoice>,
+    /// Whether Ansatz chose them, because the manifest names none.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_automatic: bool,
     /// Who ends trials early; `None`: all run to their end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub early_stopping: Option<PluginChoice>,

@@ -154,7 +154,7 @@ pub fn create_or_resume(
         return create(manifest, plan, locking);
     }
     let (_, stored) = current_plan(&location, Some(&plan.name))?;
-    keep_hint(&stored, &mut plan);
+    keep_choices(&stored, &mut plan);
     only_budget_and_run_differ(&stored, &plan)?;
     reopen(Some(manifest), &stored, plan, locking, Running::InHost)
 }
@@ -399,14 +399,20 @@ fn changed_plan(
     let manifest = Manifest::parse(source, &path, &overrides)?;
     let mut plan = manifest.plan()?;
     plan.journal.move_to(journal);
-    keep_hint(stored, &mut plan);
+    keep_choices(stored, &mut plan);
     only_budget_and_run_differ(stored, &plan)?;
     Ok((manifest, plan))
 }
 
-/// Strategies keep the number of trials that they were told at first: with another one a replay could differ.
-fn keep_hint(stored: &StudyPlan, plan: &mut StudyPlan) {
+/// Strategies keep the number of trials that they were told at first: with another one a replay could differ. Where nobody
+/// named any, the study keeps those that it began with.
+fn keep_choices(stored: &StudyPlan, plan: &mut StudyPlan) {
     plan.rules.problem.trial_count = stored.rules.problem.trial_count;
+    if stored.is_automatic && plan.is_automatic {
+        plan.rules.mix = stored.rules.mix;
+        plan.rules.members = stored.rules.members.clone();
+        plan.strategies = stored.strategies.clone();
+    }
 }
 
 /// What a study searches, measures and asks cannot change while it runs: its records would mean something else.

@@ -814,6 +814,7 @@ impl Study {
                 )));
             }
         }
+        let shares = (self.rules.mix == Mix::Adaptive).then(|| self.shares());
         for asked in trials {
             self.pending.push(asked.trial.0);
             self.pending_flat.extend_from_slice(asked.point.flat());
@@ -835,8 +836,7 @@ impl Study {
                 early_stop: None,
             });
         }
-        if self.rules.mix == Mix::Adaptive {
-            let shares = self.shares();
+        if let Some(shares) = shares {
             self.credit.asked(member, trials.len(), &shares);
         }
         let state = &mut self.members[member];

@@ -69,6 +69,7 @@ fn plan(
         },
         objective: None,
         strategies: vec![PluginChoice::new(strategy)],
+        is_automatic: false,
         early_stopping: None,
         run: RunRules { slot_count, trial_timeout: None, on_interrupt: OnInterrupt::Requeue },
         journal: JournalChoice { path: folder.join(format!("{name}.db")), server: None, sync },

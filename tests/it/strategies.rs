@@ -222,3 +222,21 @@ fn the_manifest_of_the_reference_is_valid() {
     std::fs::create_dir(scenario.path("plugins")).unwrap();
     scenario.ansatz(&["check", "reference.toml"]).expect(0);
 }
+
+/// Without a strategy in its manifest a study keeps those it began with, also where another budget would have had others.
+#[test]
+fn a_study_that_names_no_strategy_keeps_those_it_began_with() {
+    let manifest = branin("random", 3, 3).replace("strategy = [{ plugin = \"random\" }]\n", "");
+    let scenario = scenario();
+    let ended = scenario.run(&manifest).expect(0);
+    assert!(ended.stdout.contains("bayesian"), "{ended}");
+    let more = ["resume", "--quiet", "--set", "budget.trials=5000", "--set", "budget.completed=5"];
+    scenario.ansatz(&more).expect(0);
+    let stored = StoredStudy::read(&scenario.journal(), None);
+    let labels: Vec<&str> = stored.study.rules().members.iter().map(|member| member.label.as_str()).collect();
+    assert_eq!(labels, ["bayesian", "cmaes", "tpe"]);
+    assert!((5..8).contains(&stored.study.trials().len()));
+    scenario.ansatz(&["replay", "branin"]).expect(0);
+    let checked = scenario.ansatz(&["check", "study.toml"]).expect(0);
+    assert!(checked.stdout.contains("strategy cmaes"), "{checked}");
+}

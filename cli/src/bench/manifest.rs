@@ -206,6 +206,8 @@ pub struct Contender {
     pub name: String,
     /// Who it consists of.
     pub mixture: Mixture,
+    /// Whether that is what a study has that names no strategy.
+    pub is_automatic: bool,
     /// At most so many seeds.
     pub seed_count_max: Option<u64>,
     /// At most so many trials.
@@ -364,6 +366,7 @@ impl Contender {
         Self {
             name: plugin.to_owned(),
             mixture: if plugin == AUTOMATIC { automatic_mixture(None) } else { alone() },
+            is_automatic: plugin == AUTOMATIC,
             seed_count_max: None,
             budget_max: None,
         }
@@ -373,7 +376,7 @@ impl Contender {
     #[must_use]
     pub fn for_trials(self, trial_count: u64) -> Self {
         let trial_count = self.budget_max.map_or(trial_count, |max| max.min(trial_count));
-        match self.mixture == automatic_mixture(None) {
+        match self.is_automatic {
             true => Self { mixture: automatic_mixture(Some(trial_count)), ..self },
             false => self,
         }
@@ -413,6 +416,7 @@ fn contender(entry: &Entry, found: &mut Vec<Diagnostic>) -> Option<Contender> {
         }
         return Some(limits(Contender {
             mixture: Mixture { mix, members, choices },
+            is_automatic: false,
             ..Contender::new(&entry.key)
         }));
     }
@@ -433,9 +437,14 @@ fn contender(entry: &Entry, found: &mut Vec<Diagnostic>) -> Option<Contender> {
     let mut alone = Contender::new(&choice.plugin);
     if choice.plugin != AUTOMATIC {
         alone.mixture.choices = vec![choice];
-    } else if let Some(options) = entry.value.get("options") {
-        let message = format!("{path}.options has no effect: {AUTOMATIC} has none");
-        found.push(Diagnostic::at(&options.at, message).help("write a mixture of your own as `strategy`"));
+    } else {
+        let of_one = ["options", "isolation", "call_timeout", "memory"];
+        for other in entry.value.entries().iter().filter(|other| of_one.contains(&other.key.as_str())) {
+            let message = format!("{path}.{} has no effect: {AUTOMATIC} is several strategies", other.key);
+            found.push(
+                Diagnostic::at(&other.key_at, message).help("write a mixture of your own as `strategy`"),
+            );
+        }
     }
     Some(limits(alone))
 }

@@ -116,6 +116,7 @@ pub(super) fn plan(name: &str) -> StudyPlan {
         },
         objective: Some(choice("digits")),
         strategies: vec![choice("random"), choice("com.acme.cma")],
+        is_automatic: false,
         early_stopping: Some(choice("median")),
         run: RunRules { slot_count: 4, trial_timeout: None, on_interrupt: OnInterrupt::Requeue },
         journal: JournalChoice { path: "ansatz.db".into(), server: None, sync: Sync::Off },

@@ -130,6 +130,7 @@ pub(super) fn plan(root: &Node, source: &PlanSource<'_>, found: &mut Vec<Diagnos
         },
         objective,
         strategies,
+        is_automatic: root.get("strategy").is_none(),
         early_stopping,
         run: RunRules {
             slot_count,
@@ -234,7 +235,7 @@ pub(crate) fn members(
         let Some(choice) = plugin_choice(table) else { continue };
         if let Some(node) = table.get("plugin").filter(|_| choice.plugin == AUTOMATIC) {
             let message = format!("{AUTOMATIC} is no strategy: it is what a study has that names none");
-            found.push(Diagnostic::at(&node.at, message).help("leave [[strategy]] out"));
+            found.push(Diagnostic::at(&node.at, message).help("leave it out: it does not mix with others"));
         }
         let label = table.get("label").and_then(Node::text).map_or_else(
             || {

@@ -684,11 +684,7 @@ fn a_study_without_strategies_has_what_fits_its_metrics() {
         &["[[strategy]]"],
     );
     let auto = small_with("\"random\"", "\"auto\"");
-    check_error(
-        &auto,
-        "6:10 auto is no strategy: it is what a study has that names none",
-        &["leave [[strategy]] out"],
-    );
+    check_error(&auto, "6:10 auto is no strategy: it is what a study has that names none", &["leave it out"]);
 }
 
 #[test]

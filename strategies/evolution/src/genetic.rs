@@ -106,6 +106,8 @@ impl Genetic {
         capacity: usize,
         rng: &mut Rng,
     ) {
+        // units or scale may be others now, whoever came: what is kept is what a restored strategy would find
+        self.standings = None;
         if population.has(&newcomer.point) {
             return;
         }
