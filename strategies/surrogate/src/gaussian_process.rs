@@ -1,8 +1,9 @@
 //! Gaussian process regression: maximum a posteriori fit, posterior with gradient, appended observations.
 //!
 //! Model: `y ~ N(c, K + (v + jitter) I + diag(u))` with the covariance of [`crate::kernel`], a constant mean `c` by
-//! generalised least squares, noise variance `v`, and what is known beforehand of the noise of each observation, `u`. Targets are expected to be standardised (see [`crate::warp`]); the priors
-//! assume it. Approximations for thousands of rows and sampling of hyperparameters are left out.
+//! generalised least squares, noise variance `v`, and what is known beforehand of the noise of each observation, `u`.
+//! Targets are expected to be standardised (see [`crate::warp`]); the priors assume it. Approximations for thousands of
+//! rows and sampling of hyperparameters are left out.
 //!
 //! Hyperparameters live in logarithms, and so do the densities of their priors (no Jacobian):
 //!
@@ -233,8 +234,8 @@ impl<'a> NegativeLogPosterior<'a> {
         value
     }
 
-    /// With `G = K⁻¹ - α αᵀ`: its trace, the same with each entry times its known variance, and for each column of the scaled rows the sum over all pairs of rows of
-    /// `G_ij dk/ds w_k δ_k²`, in eight parts. The gradient by any parameter of `K` is `Σ_{i<j} G_ij dK_ij` plus half the
+    /// With `G = K⁻¹ - α αᵀ`: its trace, the same with each entry times its known variance, and for each column of the
+    /// scaled rows the sum over all pairs of rows of `G_ij dk/ds w_k δ_k²`, in eight parts. The gradient by any parameter of `K` is `Σ_{i<j} G_ij dK_ij` plus half the
     /// diagonal.
     #[inline(always)]
     fn gradient_sums<L: Lanes>(&self, lanes: L, kernel: &Kernel, alpha: &[f64]) -> (f64, f64, Vec<Eight>) {
