@@ -388,7 +388,7 @@ fn damage_is_told_with_its_place() {
                 .and_then(|journal| journal.entries(0).try_for_each(|entry| entry.map(drop)));
             let error = read.expect_err(sql);
             assert_eq!(error.kind, JournalErrorKind::Damaged, "{error}");
-            let advice = if kept.is_server() { "pg_dump" } else { ".recover" };
+            let advice = if kept.is_server() { "pg_dump" } else { "ansatz repair" };
             assert!(error.message.contains(place) && error.message.contains(advice), "{error}");
             let problems = store.integrity_check().unwrap().join("; ");
             assert!(problems.contains(place), "{problems}");
