@@ -168,7 +168,7 @@ impl Mending<'_> {
     /// Entries of studies that do not exist.
     fn move_strays(&mut self) -> rusqlite::Result<()> {
         for study_id in strays(self.connection)? {
-            self.make_quarantine()?;
+            make_quarantine(self.connection)?;
             let sql = format!(
                 "INSERT INTO {QUARANTINE} SELECT NULL, study_id, number, at, kind, trial, body, ?2, ?3 FROM record \
                  WHERE study_id = ?1"
@@ -181,13 +181,6 @@ impl Mending<'_> {
             ));
         }
         Ok(())
-    }
-
-    fn make_quarantine(&self) -> rusqlite::Result<()> {
-        self.connection.execute_batch(&format!(
-            "CREATE TABLE IF NOT EXISTS {QUARANTINE} (study TEXT, study_id INTEGER, number INTEGER, at REAL, kind TEXT, \
-             trial INTEGER, body TEXT, reason TEXT NOT NULL, quarantined_at REAL NOT NULL)"
-        ))
     }
 
     fn mend_study(&mut self, study_id: i64) -> rusqlite::Result<()> {
@@ -246,7 +239,7 @@ impl Mending<'_> {
     }
 
     fn quarantine(&mut self, sieve: &mut Sieve, number: &Value, reason: String) -> rusqlite::Result<()> {
-        self.make_quarantine()?;
+        make_quarantine(self.connection)?;
         let sql = format!(
             "INSERT INTO {QUARANTINE} SELECT ?3, study_id, number, at, kind, trial, body, ?4, ?5 FROM record \
              WHERE study_id = ?1 AND number IS ?2"
@@ -322,6 +315,13 @@ impl Mending<'_> {
         sieve.next_number += 1;
         Ok(())
     }
+}
+
+fn make_quarantine(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute_batch(&format!(
+        "CREATE TABLE IF NOT EXISTS {QUARANTINE} (study TEXT, study_id INTEGER, number INTEGER, at REAL, kind TEXT, \
+         trial INTEGER, body TEXT, reason TEXT NOT NULL, quarantined_at REAL NOT NULL)"
+    ))
 }
 
 /// The records by which a trial ends that was lost with its host; they are applied. With a window it may have to wait,

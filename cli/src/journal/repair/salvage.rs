@@ -4,7 +4,7 @@
 use super::super::backup::beside;
 use super::super::sqlite::{SqliteStore, explain, read_value};
 use super::super::{JournalError, NetworkFolder};
-use super::{beyond_repair, is_file_sound};
+use super::{QUARANTINE, beyond_repair, is_file_sound, make_quarantine};
 use crate::plan::Sync;
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::types::Value;
@@ -47,9 +47,13 @@ pub fn mend_file(path: &Path, done: &mut Vec<String>) -> Result<(), JournalError
         ));
     }
     remove(&salvaged_path);
+    let quarantined = match count.quarantined {
+        0 => String::new(),
+        count => format!(", and {count} that earlier repairs had taken out,"),
+    };
     done.push(format!(
-        "saved {} studies with {} entries from a file that SQLite cannot read everywhere; what it could not read is in \
-         the copy only",
+        "saved {} studies with {} entries{quarantined} from a file that SQLite cannot read everywhere; what it could not \
+         read, and tables that are not of ansatz, are in the copy only",
         count.studies, count.entries
     ));
     Ok(())
@@ -60,6 +64,7 @@ pub fn mend_file(path: &Path, done: &mut Vec<String>) -> Result<(), JournalError
 struct Count {
     studies: usize,
     entries: usize,
+    quarantined: usize,
 }
 
 fn open(path: &Path) -> rusqlite::Result<Connection> {
@@ -98,7 +103,8 @@ fn salvage(damaged: &Connection, new: &mut Connection) -> rusqlite::Result<Count
     studies.extend(study_ids(damaged));
     studies.sort_unstable();
     studies.dedup();
-    let mut count = Count { studies: studies.len(), entries: 0 };
+    let mut count =
+        Count { studies: studies.len(), entries: 0, quarantined: salvage_quarantine(damaged, &transaction)? };
     for study_id in studies {
         count.entries += salvage_entries(damaged, &transaction, study_id)?;
     }
@@ -116,6 +122,29 @@ fn study_ids(damaged: &Connection) -> Vec<i64> {
         found.push(study_id);
     }
     found
+}
+
+/// What earlier repairs took out, from the front and from the back.
+fn salvage_quarantine(damaged: &Connection, new: &Connection) -> rusqlite::Result<usize> {
+    let columns = "rowid, study, study_id, number, at, kind, trial, body, reason, quarantined_at";
+    let mut count = 0;
+    for order in ["", "DESC"] {
+        let sql = format!("SELECT {columns} FROM {QUARANTINE} ORDER BY rowid {order}");
+        let (rows, is_whole) = readable(damaged, &sql, &[], 10);
+        if !rows.is_empty() {
+            make_quarantine(new)?;
+        }
+        let insert = format!(
+            "INSERT OR IGNORE INTO {QUARANTINE} ({columns}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)"
+        );
+        for values in rows {
+            count += new.execute(&insert, rusqlite::params_from_iter(&values))?;
+        }
+        if is_whole {
+            break;
+        }
+    }
+    Ok(count)
 }
 
 const COLUMNS: &str = "study_id, number, at, kind, trial, body";

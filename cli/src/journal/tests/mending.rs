@@ -270,6 +270,22 @@ fn a_file_that_cannot_be_read_everywhere_is_saved_as_far_as_it_can_be() {
 }
 
 #[test]
+fn what_an_earlier_repair_took_out_is_saved_as_well() {
+    let (_folder, path, ..) = kept(25, 1200);
+    sql(&path, "INSERT OR REPLACE INTO record VALUES (1, 3, 0, 'finished', 0, 'torn')");
+    assert_eq!(repair_at(&path).after.quarantined_count, 1);
+    let torn = bodies(&path, "quarantine");
+    let mut bytes = fs::read(&path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle..middle + 5000].fill(7);
+    fs::write(&path, bytes).unwrap();
+    let repairs = repair_at(&path);
+    assert!(repairs.done[0].starts_with("saved 1 studies"), "{repairs:?}");
+    assert!(repairs.done[0].contains("tables that are not of ansatz"), "{repairs:?}");
+    assert_eq!(bodies(&path, "quarantine").iter().filter(|body| **body == torn[0]).count(), 1);
+}
+
+#[test]
 fn a_copy_of_a_store_that_is_being_written_holds_whole_batches() {
     let (folder, path) = fresh();
     let store = store_at(&path);
