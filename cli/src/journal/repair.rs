@@ -20,6 +20,7 @@ use ansatz_core::study::{Record, Study};
 use ansatz_core::{Failure, Outcome, TrialId};
 use rusqlite::types::Value;
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -56,7 +57,8 @@ pub fn repair(path: &Path, rules: &RepairRules, network: NetworkFolder) -> Resul
         return Ok(Repairs { backup: None, done: Vec::new(), after: before });
     }
     let place = store.path.clone();
-    let locks = lock_all(&store, &before)?;
+    let mut locks = Locks::new();
+    lock_all(&place, &store.connection, &mut locks)?;
     let backup = match &rules.backup {
         Some(backup) => backup.clone(),
         None => free_name(&place),
@@ -65,11 +67,12 @@ pub fn repair(path: &Path, rules: &RepairRules, network: NetworkFolder) -> Resul
     drop(store);
 
     let mut done = Vec::new();
-    salvage::mend_file(&place, &mut done).map_err(|error| with_backup(error, &backup))?;
+    salvage::mend_file(&place, &mut locks, &mut done).map_err(|error| with_backup(error, &backup))?;
     if !is_current {
         done.push(format!("brought the schema up to version {SCHEMA_VERSION}"));
     }
-    let mended = mend(&place, rules, network, &mut done).map_err(|error| with_backup(error, &backup));
+    let mended =
+        mend(&place, rules, network, &mut locks, &mut done).map_err(|error| with_backup(error, &backup));
     drop(locks);
     mended?;
     let (store, _) = SqliteStore::open_to_check(&place, network)?;
@@ -92,26 +95,33 @@ fn free_name(store: &Path) -> PathBuf {
     (1..).map(name).find(|path| path.symlink_metadata().is_err()).unwrap_or_else(|| name(1))
 }
 
-/// Keeps hosts from every study that is known; one that is being run is an error.
-fn lock_all(store: &SqliteStore, found: &Checkup) -> Result<Vec<StudyLock>, JournalError> {
-    let mut names: Vec<String> = found.studies.iter().map(|study| study.name.clone()).collect();
-    if names.is_empty() {
-        // the file is damaged: as many names as can be read
-        names = readable_names(&store.connection);
+/// The studies that hosts are kept from, by name.
+pub(super) type Locks = BTreeMap<String, StudyLock>;
+
+/// Keeps hosts from every study whose name can be read; one that is being run is an error.
+fn lock_all(path: &Path, connection: &Connection, locks: &mut Locks) -> Result<(), JournalError> {
+    for name in readable_names(connection) {
+        // a second one would wait for ourselves
+        if !locks.contains_key(&name) {
+            let lock = StudyLock::take(path, &name)?;
+            locks.insert(name, lock);
+        }
     }
-    names.iter().map(|name| StudyLock::take(&store.path, name)).collect()
+    Ok(())
 }
 
 fn readable_names(connection: &Connection) -> Vec<String> {
     let Ok(mut statement) = connection.prepare("SELECT name FROM study") else { return Vec::new() };
     let Ok(names) = statement.query_map([], |row| row.get(0)) else { return Vec::new() };
-    names.map_while(Result::ok).collect()
+    names.filter_map(Result::ok).collect()
 }
 
-fn mend(
+/// `locks`: of the studies there were when the store was checked.
+pub(super) fn mend(
     path: &Path,
     rules: &RepairRules,
     network: NetworkFolder,
+    locks: &mut Locks,
     done: &mut Vec<String>,
 ) -> Result<(), JournalError> {
     let failed = |error| explain(path, "be mended", error);
@@ -119,6 +129,8 @@ fn mend(
     // nobody else is to begin a study meanwhile
     let transaction =
         Transaction::new(&mut store.connection, TransactionBehavior::Immediate).map_err(failed)?;
+    // those that began since the store was checked
+    lock_all(path, &transaction, locks)?;
     let mut mending = Mending { connection: &transaction, rules, done };
     mending.mend_schema().and_then(|()| mending.move_strays()).map_err(failed)?;
     for study_id in study_ids(&transaction).map_err(failed)? {

@@ -3,8 +3,8 @@
 
 use super::super::backup::beside;
 use super::super::sqlite::{SqliteStore, explain, read_value};
-use super::super::{JournalError, NetworkFolder};
-use super::{QUARANTINE, beyond_repair, is_file_sound, make_quarantine};
+use super::super::{JournalError, JournalErrorKind, NetworkFolder};
+use super::{Locks, QUARANTINE, beyond_repair, is_file_sound, lock_all, make_quarantine};
 use crate::plan::Sync;
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::types::Value;
@@ -17,7 +17,7 @@ const TRIED_MAX: i64 = 1_000_000;
 const MISSED_MAX: i64 = 10_000;
 
 /// Makes a file readable throughout: with new indexes if that is enough, else with what can be read of it.
-pub fn mend_file(path: &Path, done: &mut Vec<String>) -> Result<(), JournalError> {
+pub fn mend_file(path: &Path, locks: &mut Locks, done: &mut Vec<String>) -> Result<(), JournalError> {
     let failed = |error| explain(path, "be mended", error);
     let damaged = open(path).map_err(failed)?;
     if is_file_sound(&damaged).map_err(failed)? {
@@ -29,11 +29,24 @@ pub fn mend_file(path: &Path, done: &mut Vec<String>) -> Result<(), JournalError
         done.push("made the indexes anew".to_owned());
         return Ok(());
     }
+    let version = data_version(&damaged).map_err(failed)?;
+    // those that began since the store was checked
+    lock_all(path, &damaged, locks)?;
     let salvaged_path = beside(path, ".salvaged");
     remove(&salvaged_path);
     let mut salvaged = SqliteStore::open(&salvaged_path, Sync::Off, NetworkFolder::Allow)?;
     let count = salvage(&damaged, &mut salvaged.connection)
         .map_err(|error| explain(&salvaged_path, "be written", error))?;
+    if data_version(&damaged).map_err(failed)? != version {
+        drop(salvaged);
+        remove(&salvaged_path);
+        let message = format!(
+            "somebody wrote to the store {} while it was read, and that would be lost: end everything that uses it, and \
+             run ansatz repair again",
+            path.display()
+        );
+        return Err(JournalError::new(JournalErrorKind::Locked, message));
+    }
     drop(damaged);
     put_back(&salvaged.connection, path)
         .map_err(|error| beyond_repair(path, Some(&salvaged_path), &error.to_string()))?;
@@ -74,6 +87,11 @@ fn open(path: &Path) -> rusqlite::Result<Connection> {
     connection.pragma_update(None, "trusted_schema", false)?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     Ok(connection)
+}
+
+/// Another number than before if another connection has written since.
+fn data_version(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.query_row("PRAGMA data_version", [], |row| row.get(0))
 }
 
 fn remove(path: &Path) {

@@ -1,6 +1,7 @@
 //! `fsck`, `repair` and `backup` on stores that were damaged on purpose.
 
 use super::super::backup::beside;
+use super::super::repair::{Locks, mend};
 use super::*;
 
 fn check_at(path: &Path) -> Checkup {
@@ -63,6 +64,22 @@ fn while_a_host_runs_a_study_its_trials_are_no_orphans_and_nothing_is_mended() {
     drop(journal);
     assert_eq!(check_at(&path).studies[0].runner, None);
     assert_eq!(repair_at(&path).done, ["made the trigger record_is_never_changed anew"]);
+}
+
+#[test]
+fn a_study_that_began_after_the_check_is_not_mended_while_it_is_run() {
+    let (_folder, path, ..) = kept(20, 40);
+    let store = store_at(&path);
+    let journal = store.open_journal("kept").unwrap();
+    let close = RepairRules { close_orphans: true, now: 2e9, ..RepairRules::default() };
+    let mend_with = |locks: &mut Locks| mend(&path, &close, NetworkFolder::Allow, locks, &mut Vec::new());
+    let before = bodies(&path, "record");
+    assert_eq!(kind_of(mend_with(&mut Locks::new())), JournalErrorKind::Locked);
+    assert_eq!(bodies(&path, "record"), before);
+    drop(journal);
+    let mut locks = Locks::new();
+    mend_with(&mut locks).unwrap();
+    mend_with(&mut locks).unwrap();
 }
 
 /// What can be wrong, the entry that is named, and a word of what the repair says.
