@@ -125,6 +125,7 @@ fn study_text(path: &Path, study: &StudyCheckup) -> String {
         problems,
         runner,
         orphans,
+        is_on_board,
         on_interrupt,
     } = study;
     let mut text =
@@ -134,7 +135,14 @@ fn study_text(path: &Path, study: &StudyCheckup) -> String {
     for problem in problems {
         text += &format!("  damaged: {}\n", problem.message);
     }
-    if !orphans.is_empty() {
+    if *is_on_board {
+        text += &format!(
+            "  nobody works on {}, because the host ended while they ran, and what came of them may be on the board: ansatz \
+             resume {name} --journal {} --on board takes it over\n",
+            trial_list(orphans),
+            path.display()
+        );
+    } else if !orphans.is_empty() {
         let what = match on_interrupt {
             Some(OnInterrupt::Fail) => "counts as failed",
             _ => "runs again",

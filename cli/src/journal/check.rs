@@ -1,15 +1,18 @@
 //! What is wrong with a store: the file, its tables, and every study, replayed record by record. Only reads.
 
+use super::backup::beside;
 use super::lock::holder_of;
 use super::schema::{self, MIGRATIONS, SCHEMA_VERSION};
-use super::sqlite::{PAGE_ROWS, SqliteStore, explain, read_row, read_value};
+use super::sqlite::{PAGE_ROWS, SqliteStore, explain, read_row, read_value, uri};
 use super::{Entry, JournalError, JournalErrorKind, wire};
 use crate::plan::{OnInterrupt, StudyPlan};
 use ansatz_core::study::Study;
 use ansatz_core::{Goal, TrialId};
 use rusqlite::types::Value;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 use serde::Serialize;
+use std::path::Path;
+use std::time::Duration;
 
 /// The table of what a repair took out of a journal. Only stores that needed one have it.
 pub(super) const QUARANTINE: &str = "quarantine";
@@ -47,6 +50,8 @@ pub struct StudyCheckup {
     pub runner: Option<String>,
     /// Trials that were asked for and have not ended, while nobody runs the study: nobody works on them.
     pub orphans: Vec<u64>,
+    /// Whether what came of them may be on the board, where a resume over the board finds it.
+    pub is_on_board: bool,
     /// What becomes of them when the study is resumed.
     pub on_interrupt: Option<OnInterrupt>,
 }
@@ -121,6 +126,7 @@ impl SqliteStore {
             problems: Vec::new(),
             runner,
             orphans: Vec::new(),
+            is_on_board: false,
             on_interrupt: None,
         };
         let plan = match header.plan {
@@ -146,6 +152,7 @@ impl SqliteStore {
         found.runner = found.runner.take().or_else(|| holder_of(&self.path, &header.name));
         if found.runner.is_none() && !reading.is_broken {
             found.orphans = orphans(&reading.study).into_iter().map(|trial| trial.0).collect();
+            found.is_on_board = !found.orphans.is_empty() && is_on_board(&self.path, &header.name);
         }
         Ok(found)
     }
@@ -260,6 +267,26 @@ pub(super) fn column_of(trial: Option<u64>) -> Value {
 pub(super) fn orphans(study: &Study) -> Vec<TrialId> {
     let pending = study.pending().iter().map(|(trial, _)| trial);
     pending.filter(|trial| study.arrived(*trial).is_none()).collect()
+}
+
+/// Whether the board beside a store (`crate::board`) has something of a study. One that cannot be read may have anything.
+pub(super) fn is_on_board(store: &Path, study: &str) -> bool {
+    let board = beside(store, ".board");
+    board.exists() && has_assignments(&board, study).unwrap_or(true)
+}
+
+fn has_assignments(board: &Path, study: &str) -> rusqlite::Result<bool> {
+    // without a log nobody has it open, and reading it is to leave nothing behind
+    let access = if beside(board, "-wal").exists() { "mode=ro" } else { "immutable=1" };
+    let flags =
+        OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
+    let connection = Connection::open_with_flags(uri(board, access), flags)?;
+    connection.busy_timeout(Duration::from_secs(5))?;
+    let exists =
+        "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'board_assignment')";
+    let some = "SELECT EXISTS (SELECT 1 FROM board_assignment WHERE study = ?1)";
+    Ok(connection.query_row(exists, [], |row| row.get(0))?
+        && connection.query_row(some, [study], |row| row.get(0))?)
 }
 
 /// Every study, in the order of creation.

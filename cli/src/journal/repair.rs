@@ -8,8 +8,8 @@ mod salvage;
 
 use super::backup::{Existing, beside};
 use super::check::{
-    BEFORE_ALL, Checkup, QUARANTINE, column_of, file_problems, orphans, read_header, schema_problems, strays,
-    study_ids,
+    BEFORE_ALL, Checkup, QUARANTINE, column_of, file_problems, is_on_board, orphans, read_header,
+    schema_problems, strays, study_ids,
 };
 use super::lock::StudyLock;
 use super::schema::{self, MIGRATIONS, SCHEMA_VERSION};
@@ -52,6 +52,11 @@ pub struct Repairs {
 pub fn repair(path: &Path, rules: &RepairRules, network: NetworkFolder) -> Result<Repairs, JournalError> {
     let (store, version) = SqliteStore::open_to_check(path, network)?;
     let before = store.check()?;
+    if rules.close_orphans
+        && let Some(study) = before.studies.iter().find(|study| study.is_on_board)
+    {
+        return Err(still_on_board(&store.path, &study.name));
+    }
     let is_current = version == SCHEMA_VERSION;
     if before.is_sound() && before.studies.iter().all(|study| !is_to_close(study, rules)) {
         return Ok(Repairs { backup: None, done: Vec::new(), after: before });
@@ -81,7 +86,19 @@ pub fn repair(path: &Path, rules: &RepairRules, network: NetworkFolder) -> Resul
 
 /// Whether trials of the study that nobody works on are to be ended.
 fn is_to_close(study: &StudyCheckup, rules: &RepairRules) -> bool {
-    !study.orphans.is_empty() && (rules.close_orphans || study.on_interrupt == Some(OnInterrupt::Fail))
+    !study.orphans.is_empty()
+        && !study.is_on_board
+        && (rules.close_orphans || study.on_interrupt == Some(OnInterrupt::Fail))
+}
+
+fn still_on_board(path: &Path, study: &str) -> JournalError {
+    let path = path.display();
+    let message = format!(
+        "the orphans of study {study} are not ended, since what came of them may be on the board: run ansatz resume \
+         {study} --journal {path} --on board first, which takes it over; or, if that is not wanted, remove {path}.board \
+         while nobody uses it"
+    );
+    JournalError::new(JournalErrorKind::Locked, message)
 }
 
 fn with_backup(error: JournalError, backup: &Path) -> JournalError {
@@ -131,7 +148,7 @@ pub(super) fn mend(
         Transaction::new(&mut store.connection, TransactionBehavior::Immediate).map_err(failed)?;
     // those that began since the store was checked
     lock_all(path, &transaction, locks)?;
-    let mut mending = Mending { connection: &transaction, rules, done };
+    let mut mending = Mending { path, connection: &transaction, rules, done };
     mending.mend_schema().and_then(|()| mending.move_strays()).map_err(failed)?;
     for study_id in study_ids(&transaction).map_err(failed)? {
         mending.mend_study(study_id).map_err(failed)?;
@@ -141,6 +158,7 @@ pub(super) fn mend(
 
 /// A repair, within its transaction.
 struct Mending<'a> {
+    path: &'a Path,
     connection: &'a Connection,
     rules: &'a RepairRules,
     done: &'a mut Vec<String>,
@@ -299,6 +317,10 @@ impl Mending<'_> {
     fn close_orphans(&mut self, sieve: &mut Sieve) -> rusqlite::Result<()> {
         let orphans = orphans(&sieve.study);
         if orphans.is_empty() || !(self.rules.close_orphans || sieve.on_interrupt == OnInterrupt::Fail) {
+            return Ok(());
+        }
+        if is_on_board(self.path, &sieve.name) {
+            self.done.push(still_on_board(self.path, &sieve.name).message);
             return Ok(());
         }
         for trial in &orphans {

@@ -218,6 +218,28 @@ fn orphans_are_ended_as_lost_where_the_study_or_the_user_says_so() {
 }
 
 #[test]
+fn orphans_stay_while_what_came_of_them_may_be_on_the_board() {
+    let (_folder, path, ..) = kept(20, 40);
+    let board = beside(&path, ".board");
+    sql(&board, "CREATE TABLE board_assignment (study TEXT); INSERT INTO board_assignment VALUES ('kept')");
+    let before = check_at(&path).studies.remove(0);
+    assert!(before.is_on_board && !before.orphans.is_empty(), "{before:?}");
+    let close = RepairRules { close_orphans: true, now: 2e9, ..RepairRules::default() };
+    let refused = repair(&path, &close, NetworkFolder::Allow).unwrap_err();
+    assert!(refused.message.contains("--on board") && refused.message.contains("kept"), "{refused}");
+    assert!(!beside(&path, ".before-repair-1").exists());
+    sql(&path, "UPDATE study SET plan = json_set(plan, '$.run.on_interrupt', 'fail')");
+    assert_eq!(repair_at(&path).backup, None);
+    sql(&path, "DROP TRIGGER record_is_never_changed");
+    let repairs = repair_at(&path);
+    assert!(repairs.done.iter().any(|line| line.contains("--on board")), "{repairs:?}");
+    assert_eq!(repairs.after.studies[0].orphans, before.orphans);
+    // of another study
+    sql(&board, "UPDATE board_assignment SET study = 'other'");
+    assert_eq!(repair(&path, &close, NetworkFolder::Allow).unwrap().after.studies[0].orphans, [0; 0]);
+}
+
+#[test]
 fn with_a_window_orphans_are_ended_in_turn() {
     let (_folder, path) = fresh();
     let mut header = header("kept");
