@@ -368,6 +368,13 @@ fn a_copy_overwrites_nothing_unless_it_is_told_to() {
     fs::write(&to, "precious").unwrap();
     assert_eq!(kind_of(store.backup(&to, Existing::Keep)), JournalErrorKind::Exists);
     assert_eq!(fs::read(&to).unwrap(), b"precious");
+    let (_folder, damaged, ..) = kept(26, 20);
+    sql(&damaged, "DROP TRIGGER record_is_never_changed");
+    let refused = crate::commands::store::repair(&damaged, Some(to.clone()), false).unwrap_err();
+    assert!(
+        matches!(&refused, crate::error::Error::Usage(message) if !message.contains("--overwrite")),
+        "{refused:?}"
+    );
     assert_eq!(kind_of(store.backup(&path, Existing::Keep)), JournalErrorKind::Exists);
     store.backup(&to, Existing::Replace).unwrap();
     assert!(check_at(&to).is_sound());
