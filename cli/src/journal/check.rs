@@ -305,7 +305,18 @@ pub(super) struct Header {
 pub(super) fn read_header(connection: &Connection, study_id: i64) -> rusqlite::Result<Header> {
     let sql = "SELECT name, plan FROM study WHERE study_id = ?1";
     let (name, plan) =
-        connection.query_row(sql, [study_id], |row| Ok((row.get::<_, String>(0)?, read_value(row, 1)?)))?;
+        connection.query_row(sql, [study_id], |row| Ok((read_value(row, 0)?, read_value(row, 1)?)))?;
+    let name = match name {
+        Value::Text(name) => name,
+        Value::Blob(bytes) => {
+            let name = String::from_utf8_lossy(&bytes).into_owned();
+            return Ok(Header { name, plan: Err("the name of the study is not UTF-8".to_owned()) });
+        }
+        other => {
+            let plan = Err("the name of the study is no text".to_owned());
+            return Ok(Header { name: format!("{other:?}"), plan });
+        }
+    };
     let plan = match plan {
         Value::Text(text) => serde_json::from_str(&text).map_err(|error| error.to_string()),
         _ => Err("it is no text".to_owned()),

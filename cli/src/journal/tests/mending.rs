@@ -185,6 +185,22 @@ fn a_plan_that_makes_no_sense_is_beyond_repair_and_keeps_its_entries() {
 }
 
 #[test]
+fn a_study_whose_name_is_no_text_stays_as_it_is_and_others_are_mended() {
+    let (_folder, path, ..) = kept(23, 30);
+    drop(store_at(&path).create(header("other")).unwrap());
+    sql(&path, "UPDATE study SET name = CAST(x'6bff' AS TEXT) WHERE name = 'kept'");
+    sql(&path, "UPDATE metric SET goal = 'maximise'");
+    let repairs = repair_at(&path);
+    assert!(repairs.done[0].contains("study other: wrote its lists"), "{repairs:?}");
+    let [nameless, other] = &repairs.after.studies[..] else { panic!("{repairs:?}") };
+    assert!(
+        nameless.problems[0].message.contains("is not UTF-8") && nameless.entry_count > 0,
+        "{nameless:?}"
+    );
+    assert_eq!(other.problems, []);
+}
+
+#[test]
 fn a_newer_store_is_left_alone() {
     let (_folder, path, ..) = kept(24, 10);
     sql(&path, &format!("PRAGMA user_version = {}", SCHEMA_VERSION + 1));
