@@ -4,6 +4,7 @@ use super::backup::beside;
 use super::lock::holder_of;
 use super::schema::{self, MIGRATIONS, SCHEMA_VERSION};
 use super::sqlite::{PAGE_ROWS, SqliteStore, explain, read_row, read_value, uri};
+use super::wire::Kind;
 use super::{Entry, JournalError, JournalErrorKind, wire};
 use crate::plan::{OnInterrupt, StudyPlan};
 use ansatz_core::study::Study;
@@ -144,11 +145,12 @@ impl SqliteStore {
         for problem in list_problems(&self.connection, study_id, &plan).map_err(failed)? {
             found.note(None, problem);
         }
+        let plan = latest_plan(&self.connection, study_id, plan).map_err(failed)?;
         let mut reading = Reading::new(&plan);
         while reading.read_page(&self.connection, study_id, &mut found).map_err(failed)? {}
         found.trial_count = reading.study.trials().len() as u64;
         found.finished_count = reading.study.finished_count() as u64;
-        found.on_interrupt = Some(reading.on_interrupt);
+        found.on_interrupt = Some(plan.run.on_interrupt);
         found.runner = found.runner.take().or_else(|| holder_of(&self.path, &header.name));
         if found.runner.is_none() && !reading.is_broken {
             found.orphans = orphans(&reading.study).into_iter().map(|trial| trial.0).collect();
@@ -167,7 +169,6 @@ impl StudyCheckup {
 /// A study as it is read back, as far as that goes.
 struct Reading {
     study: Study,
-    on_interrupt: OnInterrupt,
     space: ansatz_core::Space,
     last_seen: Value,
     next_number: i64,
@@ -180,7 +181,6 @@ impl Reading {
     fn new(plan: &StudyPlan) -> Self {
         Self {
             study: Study::new(plan.rules.clone()),
-            on_interrupt: plan.run.on_interrupt,
             space: plan.rules.problem.space.clone(),
             last_seen: BEFORE_ALL,
             next_number: 0,
@@ -249,10 +249,7 @@ impl Reading {
                     .apply(&record)
                     .map_err(|error| format!("does not fit what came before: {error}"))?;
             }
-            Entry::Opened(opened) => {
-                self.on_interrupt = opened.plan.map_or(self.on_interrupt, |plan| plan.run.on_interrupt);
-            }
-            Entry::Closed { .. } => {}
+            Entry::Opened(_) | Entry::Closed { .. } => {}
         }
         Ok(trial)
     }
@@ -322,6 +319,26 @@ pub(super) fn read_header(connection: &Connection, study_id: i64) -> rusqlite::R
         _ => Err("it is no text".to_owned()),
     };
     Ok(Header { name, plan })
+}
+
+/// The plan by which a study is resumed: that of the last session that came with one, else the `first`.
+pub(super) fn latest_plan(
+    connection: &Connection,
+    study_id: i64,
+    first: StudyPlan,
+) -> rusqlite::Result<StudyPlan> {
+    let sql =
+        "SELECT number, at, kind, body FROM record WHERE study_id = ?1 AND kind = ?2 ORDER BY number DESC";
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut rows = statement.query(params![study_id, Kind::Opened.word()])?;
+    while let Some(row) = rows.next()? {
+        if let Ok((_, Entry::Opened(opened))) = read_row(row, &first.rules.problem.space)
+            && let Some(plan) = opened.plan
+        {
+            return Ok(*plan);
+        }
+    }
+    Ok(first)
 }
 
 /// What SQLite itself says of the file.

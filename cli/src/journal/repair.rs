@@ -8,8 +8,8 @@ mod salvage;
 
 use super::backup::{Existing, beside};
 use super::check::{
-    BEFORE_ALL, Checkup, QUARANTINE, column_of, file_problems, is_on_board, orphans, read_header,
-    schema_problems, strays, study_ids,
+    BEFORE_ALL, Checkup, QUARANTINE, column_of, file_problems, is_on_board, latest_plan, orphans,
+    read_header, schema_problems, strays, study_ids,
 };
 use super::lock::StudyLock;
 use super::schema::{self, MIGRATIONS, SCHEMA_VERSION};
@@ -218,6 +218,7 @@ impl Mending<'_> {
         // nothing is known without its plan: all stays as it is
         let Ok(plan) = header.plan else { return Ok(()) };
         self.mend_lists(study_id, &header.name, &plan)?;
+        let plan = latest_plan(self.connection, study_id, plan)?;
         let mut sieve = Sieve::new(study_id, &header.name, &plan);
         while self.sift_page(&mut sieve)? {}
         if sieve.quarantined > 0 {
@@ -323,16 +324,25 @@ impl Mending<'_> {
             self.done.push(still_on_board(self.path, &sieve.name).message);
             return Ok(());
         }
-        for trial in &orphans {
-            for record in lost(&mut sieve.study, *trial) {
+        let mut ended = Vec::new();
+        for trial in orphans {
+            let records = lost(&mut sieve.study, trial);
+            // the first of them is its own
+            if !records.is_empty() {
+                ended.push(trial);
+            }
+            for record in records {
                 self.append(sieve, Entry::Study(record))?;
             }
+        }
+        if ended.is_empty() {
+            return Ok(());
         }
         self.done.push(format!(
             "study {}: ended {} that nobody worked on, as lost: {}",
             sieve.name,
-            if orphans.len() == 1 { "1 trial".to_owned() } else { format!("{} trials", orphans.len()) },
-            orphans.iter().map(TrialId::to_string).collect::<Vec<_>>().join(", ")
+            if ended.len() == 1 { "1 trial".to_owned() } else { format!("{} trials", ended.len()) },
+            ended.iter().map(TrialId::to_string).collect::<Vec<_>>().join(", ")
         ));
         Ok(())
     }
@@ -469,11 +479,7 @@ impl Sieve {
             Entry::Study(record) => {
                 self.study.apply(record).map_err(|error| format!("it does not fit what is left: {error}"))?;
             }
-            Entry::Opened(opened) => {
-                self.on_interrupt =
-                    opened.plan.as_ref().map_or(self.on_interrupt, |plan| plan.run.on_interrupt);
-            }
-            Entry::Closed { .. } => {}
+            Entry::Opened(_) | Entry::Closed { .. } => {}
         }
         self.last_at = at;
         Ok(wire::trial_of(&entry))

@@ -257,9 +257,19 @@ fn orphans_stay_while_what_came_of_them_may_be_on_the_board() {
 
 #[test]
 fn with_a_window_orphans_are_ended_in_turn() {
+    // where the budget has grown, another trial is asked for before the second one counts
+    for (trial_count, finished_count) in [(4, 4), (8, 1)] {
+        end_in_turn(trial_count, finished_count);
+    }
+}
+
+fn end_in_turn(trial_count: u64, finished_count: u64) {
     let (_folder, path) = fresh();
     let mut header = header("kept");
     header.plan.rules.window = Some(4);
+    header.plan.rules.budget.trial_count = Some(4);
+    let mut plan = header.plan.clone();
+    plan.rules.budget.trial_count = Some(trial_count);
     let mut study = Study::new(header.plan.rules.clone());
     let mut rng = Rng::new(1);
     let suggestions = (0..4).map(|_| Suggestion {
@@ -277,12 +287,21 @@ fn with_a_window_orphans_are_ended_in_turn() {
     let mut journal = store_at(&path).create(header).unwrap();
     let stamp = |record| Stamped { at: 1.0, entry: Entry::Study(record) };
     journal.append(&records.into_iter().map(stamp).collect::<Vec<_>>()).unwrap();
+    let opened = Opened {
+        host_version: String::new(),
+        process_id: None,
+        elapsed_before: Duration::ZERO,
+        plugins: Vec::new(),
+        plan: Some(Box::new(plan)),
+    };
+    journal.append(&[Stamped { at: 2.0, entry: Entry::Opened(opened) }]).unwrap();
     drop(journal);
     assert_eq!(check_at(&path).studies[0].orphans, [0, 1, 3]);
     let close = RepairRules { close_orphans: true, now: 2.0, ..RepairRules::default() };
     let after = repair(&path, &close, NetworkFolder::Allow).unwrap().after;
     assert!(after.is_sound(), "{after:?}");
     assert_eq!(after.studies[0].orphans, [0; 0]);
+    assert_eq!(after.studies[0].finished_count, finished_count);
 }
 
 #[test]
