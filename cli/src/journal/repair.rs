@@ -14,6 +14,7 @@ use super::check::{
 use super::lock::StudyLock;
 use super::schema::{self, MIGRATIONS, SCHEMA_VERSION};
 use super::sqlite::{PAGE_ROWS, SqliteStore, explain, insert_lists, read_row, read_value};
+use super::wire::Kind;
 use super::{Entry, JournalError, JournalErrorKind, NetworkFolder, StudyCheckup, wire};
 use crate::plan::{OnInterrupt, StudyPlan, Sync};
 use ansatz_core::study::{Record, Study};
@@ -326,7 +327,11 @@ impl Mending<'_> {
         }
         let mut ended = Vec::new();
         for trial in orphans {
-            let records = lost(&mut sieve.study, trial);
+            let reason = match self.was_taken_out(sieve, trial)? {
+                true => "its outcome was taken out by a repair",
+                false => "the host ended while it ran, and nobody ran it again",
+            };
+            let records = lost(&mut sieve.study, trial, reason);
             // the first of them is its own
             if !records.is_empty() {
                 ended.push(trial);
@@ -345,6 +350,21 @@ impl Mending<'_> {
             ended.iter().map(TrialId::to_string).collect::<Vec<_>>().join(", ")
         ));
         Ok(())
+    }
+
+    /// Whether this repair took an outcome of the trial.
+    fn was_taken_out(&self, sieve: &Sieve, trial: TrialId) -> rusqlite::Result<bool> {
+        if sieve.quarantined == 0 {
+            return Ok(false);
+        }
+        let sql = format!(
+            "SELECT EXISTS (SELECT 1 FROM {QUARANTINE} WHERE study_id = ?1 AND trial = ?2 AND quarantined_at = ?3 \
+             AND kind IN (?4, ?5))"
+        );
+        let outcomes = [Kind::Finished.word(), Kind::Arrived.word()];
+        let values =
+            params![sieve.study_id, column_of(Some(trial.0)), self.rules.now, outcomes[0], outcomes[1]];
+        self.connection.query_row(&sql, values, |row| row.get(0))
     }
 
     fn append(&mut self, sieve: &mut Sieve, entry: Entry) -> rusqlite::Result<()> {
@@ -370,9 +390,8 @@ fn make_quarantine(connection: &Connection) -> rusqlite::Result<()> {
 
 /// The records by which a trial ends that was lost with its host; they are applied. With a window it may have to wait,
 /// and others may count that waited for it.
-fn lost(study: &mut Study, trial: TrialId) -> Vec<Record> {
-    let reason = "the host ended while it ran, and nobody ran it again".to_owned();
-    let outcome = Outcome::Failed { failure: Failure::Lost, reason };
+fn lost(study: &mut Study, trial: TrialId, reason: &str) -> Vec<Record> {
+    let outcome = Outcome::Failed { failure: Failure::Lost, reason: reason.to_owned() };
     // one that had been told to stop has ended, whatever became of its host
     let ended = match study.early_stop(trial).is_some() {
         true => study.conclude(trial, outcome, Duration::ZERO),

@@ -234,6 +234,23 @@ fn orphans_are_ended_as_lost_where_the_study_or_the_user_says_so() {
 }
 
 #[test]
+fn a_trial_whose_outcome_was_taken_out_is_lost_for_that_reason() {
+    let (_folder, path, ..) = kept(20, 40);
+    let orphan = check_at(&path).studies[0].orphans[0];
+    let place = number(&path, "SELECT number FROM record WHERE kind = 'finished' LIMIT 1");
+    let trial = number(&path, "SELECT trial FROM record WHERE kind = 'finished' LIMIT 1");
+    sql(&path, &format!("INSERT OR REPLACE INTO record VALUES (1, {place}, 0, 'finished', {trial}, '')"));
+    let close = RepairRules { close_orphans: true, now: 2e9, ..RepairRules::default() };
+    repair(&path, &close, NetworkFolder::Allow).unwrap();
+    let after = replay(&all(&*store_at(&path).read("kept").unwrap()));
+    for (trial, word) in [(trial as u64, "taken out by a repair"), (orphan, "the host ended")] {
+        let outcome = after.trial(TrialId(trial)).unwrap().outcome.clone();
+        let Some(Outcome::Failed { reason, .. }) = &outcome else { panic!("{outcome:?}") };
+        assert!(reason.contains(word), "{trial}: {reason}");
+    }
+}
+
+#[test]
 fn orphans_stay_while_what_came_of_them_may_be_on_the_board() {
     let (_folder, path, ..) = kept(20, 40);
     let board = beside(&path, ".board");
