@@ -21,7 +21,7 @@ use ansatz_core::study::{Record, Study};
 use ansatz_core::{Failure, Outcome, TrialId};
 use rusqlite::types::Value;
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -120,9 +120,9 @@ pub(super) type Locks = BTreeMap<String, StudyLock>;
 fn lock_all(path: &Path, connection: &Connection, locks: &mut Locks) -> Result<(), JournalError> {
     for name in readable_names(connection) {
         // a second one would wait for ourselves
-        if !locks.contains_key(&name) {
-            let lock = StudyLock::take(path, &name)?;
-            locks.insert(name, lock);
+        if let btree_map::Entry::Vacant(place) = locks.entry(name) {
+            let lock = StudyLock::take(path, place.key())?;
+            place.insert(lock);
         }
     }
     Ok(())
