@@ -3,7 +3,7 @@
 
 mod cluster;
 mod plugins;
-mod store;
+pub(crate) mod store;
 
 use crate::args::{Args, Command, Format, StudyRef};
 use crate::ask_tell;

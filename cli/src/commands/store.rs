@@ -38,7 +38,11 @@ pub fn repair(path: &Path, backup: Option<PathBuf>, close_orphans: bool) -> Resu
     require(path)?;
     let now = Clock::start(Duration::ZERO).unix_seconds();
     let rules = RepairRules { backup, close_orphans, now };
-    let repairs = journal::repair(path, &rules, NetworkFolder::Refuse)?;
+    let repairs = journal::repair(path, &rules, NetworkFolder::Refuse).map_err(|error| match error.kind {
+        // of the copy: nothing was done
+        JournalErrorKind::Exists => Error::Usage(error.message),
+        _ => error.into(),
+    })?;
     let mut text = match &repairs.backup {
         Some(backup) => format!("the store as it was is in {}\n", backup.display()),
         None => String::new(),
@@ -63,6 +67,10 @@ pub fn backup(to: &Path, path: &Path, overwrite: bool) -> Result<Exit, Error> {
     let (store, _) = open(path)?;
     let existing = if overwrite { Existing::Replace } else { Existing::Keep };
     let copied = store.backup(to, existing).map_err(|error| match error.kind {
+        // a log beside it stays in the way
+        JournalErrorKind::Exists if !overwrite && to.symlink_metadata().is_ok() => {
+            Error::Usage(format!("{}, or say --overwrite", error.message))
+        }
         JournalErrorKind::Exists => Error::Usage(error.message),
         _ => error.into(),
     })?;
@@ -125,6 +133,7 @@ fn study_text(path: &Path, study: &StudyCheckup) -> String {
         problems,
         runner,
         orphans,
+        is_on_board,
         on_interrupt,
     } = study;
     let mut text =
@@ -134,7 +143,14 @@ fn study_text(path: &Path, study: &StudyCheckup) -> String {
     for problem in problems {
         text += &format!("  damaged: {}\n", problem.message);
     }
-    if !orphans.is_empty() {
+    if *is_on_board {
+        text += &format!(
+            "  nobody works on {}, because the host ended while they ran, and what came of them may be on the board: ansatz \
+             resume {name} --journal {} --on board takes it over\n",
+            trial_list(orphans),
+            path.display()
+        );
+    } else if !orphans.is_empty() {
         let what = match on_interrupt {
             Some(OnInterrupt::Fail) => "counts as failed",
             _ => "runs again",

@@ -110,10 +110,7 @@ fn is_sound(path: &Path) -> rusqlite::Result<bool> {
 fn refuse_existing(to: &Path, existing: Existing) -> Result<(), JournalError> {
     let exists = |what: String| Err(JournalError::new(JournalErrorKind::Exists, what));
     if existing == Existing::Keep && to.symlink_metadata().is_ok() {
-        return exists(format!(
-            "{} exists already, and is not overwritten: name another file, or say --overwrite",
-            to.display()
-        ));
+        return exists(format!("{} exists already, and is not overwritten: name another file", to.display()));
     }
     for suffix in ["-wal", "-journal"] {
         let log = beside(to, suffix);

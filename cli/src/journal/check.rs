@@ -1,15 +1,19 @@
 //! What is wrong with a store: the file, its tables, and every study, replayed record by record. Only reads.
 
+use super::backup::beside;
 use super::lock::holder_of;
 use super::schema::{self, MIGRATIONS, SCHEMA_VERSION};
-use super::sqlite::{PAGE_ROWS, SqliteStore, explain, read_row, read_value};
+use super::sqlite::{PAGE_ROWS, SqliteStore, explain, read_row, read_value, uri};
+use super::wire::Kind;
 use super::{Entry, JournalError, JournalErrorKind, wire};
 use crate::plan::{OnInterrupt, StudyPlan};
 use ansatz_core::study::Study;
 use ansatz_core::{Goal, TrialId};
 use rusqlite::types::Value;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 use serde::Serialize;
+use std::path::Path;
+use std::time::Duration;
 
 /// The table of what a repair took out of a journal. Only stores that needed one have it.
 pub(super) const QUARANTINE: &str = "quarantine";
@@ -47,6 +51,8 @@ pub struct StudyCheckup {
     pub runner: Option<String>,
     /// Trials that were asked for and have not ended, while nobody runs the study: nobody works on them.
     pub orphans: Vec<u64>,
+    /// Whether what came of them may be on the board, where a resume over the board finds it.
+    pub is_on_board: bool,
     /// What becomes of them when the study is resumed.
     pub on_interrupt: Option<OnInterrupt>,
 }
@@ -121,6 +127,7 @@ impl SqliteStore {
             problems: Vec::new(),
             runner,
             orphans: Vec::new(),
+            is_on_board: false,
             on_interrupt: None,
         };
         let plan = match header.plan {
@@ -138,14 +145,16 @@ impl SqliteStore {
         for problem in list_problems(&self.connection, study_id, &plan).map_err(failed)? {
             found.note(None, problem);
         }
+        let plan = latest_plan(&self.connection, study_id, plan).map_err(failed)?;
         let mut reading = Reading::new(&plan);
         while reading.read_page(&self.connection, study_id, &mut found).map_err(failed)? {}
         found.trial_count = reading.study.trials().len() as u64;
         found.finished_count = reading.study.finished_count() as u64;
-        found.on_interrupt = Some(reading.on_interrupt);
+        found.on_interrupt = Some(plan.run.on_interrupt);
         found.runner = found.runner.take().or_else(|| holder_of(&self.path, &header.name));
         if found.runner.is_none() && !reading.is_broken {
             found.orphans = orphans(&reading.study).into_iter().map(|trial| trial.0).collect();
+            found.is_on_board = !found.orphans.is_empty() && is_on_board(&self.path, &header.name);
         }
         Ok(found)
     }
@@ -160,7 +169,6 @@ impl StudyCheckup {
 /// A study as it is read back, as far as that goes.
 struct Reading {
     study: Study,
-    on_interrupt: OnInterrupt,
     space: ansatz_core::Space,
     last_seen: Value,
     next_number: i64,
@@ -173,7 +181,6 @@ impl Reading {
     fn new(plan: &StudyPlan) -> Self {
         Self {
             study: Study::new(plan.rules.clone()),
-            on_interrupt: plan.run.on_interrupt,
             space: plan.rules.problem.space.clone(),
             last_seen: BEFORE_ALL,
             next_number: 0,
@@ -242,10 +249,7 @@ impl Reading {
                     .apply(&record)
                     .map_err(|error| format!("does not fit what came before: {error}"))?;
             }
-            Entry::Opened(opened) => {
-                self.on_interrupt = opened.plan.map_or(self.on_interrupt, |plan| plan.run.on_interrupt);
-            }
-            Entry::Closed { .. } => {}
+            Entry::Opened(_) | Entry::Closed { .. } => {}
         }
         Ok(trial)
     }
@@ -260,6 +264,26 @@ pub(super) fn column_of(trial: Option<u64>) -> Value {
 pub(super) fn orphans(study: &Study) -> Vec<TrialId> {
     let pending = study.pending().iter().map(|(trial, _)| trial);
     pending.filter(|trial| study.arrived(*trial).is_none()).collect()
+}
+
+/// Whether the board beside a store (`crate::board`) has something of a study. One that cannot be read may have anything.
+pub(super) fn is_on_board(store: &Path, study: &str) -> bool {
+    let board = beside(store, ".board");
+    board.exists() && has_assignments(&board, study).unwrap_or(true)
+}
+
+fn has_assignments(board: &Path, study: &str) -> rusqlite::Result<bool> {
+    // without a log nobody has it open, and reading it is to leave nothing behind
+    let access = if beside(board, "-wal").exists() { "mode=ro" } else { "immutable=1" };
+    let flags =
+        OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
+    let connection = Connection::open_with_flags(uri(board, access), flags)?;
+    connection.busy_timeout(Duration::from_secs(5))?;
+    let exists =
+        "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'board_assignment')";
+    let some = "SELECT EXISTS (SELECT 1 FROM board_assignment WHERE study = ?1)";
+    Ok(connection.query_row(exists, [], |row| row.get(0))?
+        && connection.query_row(some, [study], |row| row.get(0))?)
 }
 
 /// Every study, in the order of creation.
@@ -278,12 +302,43 @@ pub(super) struct Header {
 pub(super) fn read_header(connection: &Connection, study_id: i64) -> rusqlite::Result<Header> {
     let sql = "SELECT name, plan FROM study WHERE study_id = ?1";
     let (name, plan) =
-        connection.query_row(sql, [study_id], |row| Ok((row.get::<_, String>(0)?, read_value(row, 1)?)))?;
+        connection.query_row(sql, [study_id], |row| Ok((read_value(row, 0)?, read_value(row, 1)?)))?;
+    let name = match name {
+        Value::Text(name) => name,
+        Value::Blob(bytes) => {
+            let name = String::from_utf8_lossy(&bytes).into_owned();
+            return Ok(Header { name, plan: Err("the name of the study is not UTF-8".to_owned()) });
+        }
+        other => {
+            let plan = Err("the name of the study is no text".to_owned());
+            return Ok(Header { name: format!("{other:?}"), plan });
+        }
+    };
     let plan = match plan {
         Value::Text(text) => serde_json::from_str(&text).map_err(|error| error.to_string()),
         _ => Err("it is no text".to_owned()),
     };
     Ok(Header { name, plan })
+}
+
+/// The plan by which a study is resumed: that of the last session that came with one, else the `first`.
+pub(super) fn latest_plan(
+    connection: &Connection,
+    study_id: i64,
+    first: StudyPlan,
+) -> rusqlite::Result<StudyPlan> {
+    let sql =
+        "SELECT number, at, kind, body FROM record WHERE study_id = ?1 AND kind = ?2 ORDER BY number DESC";
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut rows = statement.query(params![study_id, Kind::Opened.word()])?;
+    while let Some(row) = rows.next()? {
+        if let Ok((_, Entry::Opened(opened))) = read_row(row, &first.rules.problem.space)
+            && let Some(plan) = opened.plan
+        {
+            return Ok(*plan);
+        }
+    }
+    Ok(first)
 }
 
 /// What SQLite itself says of the file.

@@ -8,18 +8,20 @@ mod salvage;
 
 use super::backup::{Existing, beside};
 use super::check::{
-    BEFORE_ALL, Checkup, QUARANTINE, column_of, file_problems, orphans, read_header, schema_problems, strays,
-    study_ids,
+    BEFORE_ALL, Checkup, QUARANTINE, column_of, file_problems, is_on_board, latest_plan, orphans,
+    read_header, schema_problems, strays, study_ids,
 };
 use super::lock::StudyLock;
 use super::schema::{self, MIGRATIONS, SCHEMA_VERSION};
 use super::sqlite::{PAGE_ROWS, SqliteStore, explain, insert_lists, read_row, read_value};
+use super::wire::Kind;
 use super::{Entry, JournalError, JournalErrorKind, NetworkFolder, StudyCheckup, wire};
 use crate::plan::{OnInterrupt, StudyPlan, Sync};
 use ansatz_core::study::{Record, Study};
 use ansatz_core::{Failure, Outcome, TrialId};
 use rusqlite::types::Value;
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
+use std::collections::{BTreeMap, btree_map};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -51,12 +53,18 @@ pub struct Repairs {
 pub fn repair(path: &Path, rules: &RepairRules, network: NetworkFolder) -> Result<Repairs, JournalError> {
     let (store, version) = SqliteStore::open_to_check(path, network)?;
     let before = store.check()?;
+    if rules.close_orphans
+        && let Some(study) = before.studies.iter().find(|study| study.is_on_board)
+    {
+        return Err(still_on_board(&store.path, &study.name));
+    }
     let is_current = version == SCHEMA_VERSION;
     if before.is_sound() && before.studies.iter().all(|study| !is_to_close(study, rules)) {
         return Ok(Repairs { backup: None, done: Vec::new(), after: before });
     }
     let place = store.path.clone();
-    let locks = lock_all(&store, &before)?;
+    let mut locks = Locks::new();
+    lock_all(&place, &store.connection, &mut locks)?;
     let backup = match &rules.backup {
         Some(backup) => backup.clone(),
         None => free_name(&place),
@@ -65,11 +73,12 @@ pub fn repair(path: &Path, rules: &RepairRules, network: NetworkFolder) -> Resul
     drop(store);
 
     let mut done = Vec::new();
-    salvage::mend_file(&place, &mut done).map_err(|error| with_backup(error, &backup))?;
+    salvage::mend_file(&place, &mut locks, &mut done).map_err(|error| with_backup(error, &backup))?;
     if !is_current {
         done.push(format!("brought the schema up to version {SCHEMA_VERSION}"));
     }
-    let mended = mend(&place, rules, network, &mut done).map_err(|error| with_backup(error, &backup));
+    let mended =
+        mend(&place, rules, network, &mut locks, &mut done).map_err(|error| with_backup(error, &backup));
     drop(locks);
     mended?;
     let (store, _) = SqliteStore::open_to_check(&place, network)?;
@@ -78,7 +87,19 @@ pub fn repair(path: &Path, rules: &RepairRules, network: NetworkFolder) -> Resul
 
 /// Whether trials of the study that nobody works on are to be ended.
 fn is_to_close(study: &StudyCheckup, rules: &RepairRules) -> bool {
-    !study.orphans.is_empty() && (rules.close_orphans || study.on_interrupt == Some(OnInterrupt::Fail))
+    !study.orphans.is_empty()
+        && !study.is_on_board
+        && (rules.close_orphans || study.on_interrupt == Some(OnInterrupt::Fail))
+}
+
+fn still_on_board(path: &Path, study: &str) -> JournalError {
+    let path = path.display();
+    let message = format!(
+        "the orphans of study {study} are not ended, since what came of them may be on the board: run ansatz resume \
+         {study} --journal {path} --on board first, which takes it over; or, if that is not wanted, remove {path}.board \
+         while nobody uses it"
+    );
+    JournalError::new(JournalErrorKind::Locked, message)
 }
 
 fn with_backup(error: JournalError, backup: &Path) -> JournalError {
@@ -92,26 +113,33 @@ fn free_name(store: &Path) -> PathBuf {
     (1..).map(name).find(|path| path.symlink_metadata().is_err()).unwrap_or_else(|| name(1))
 }
 
-/// Keeps hosts from every study that is known; one that is being run is an error.
-fn lock_all(store: &SqliteStore, found: &Checkup) -> Result<Vec<StudyLock>, JournalError> {
-    let mut names: Vec<String> = found.studies.iter().map(|study| study.name.clone()).collect();
-    if names.is_empty() {
-        // the file is damaged: as many names as can be read
-        names = readable_names(&store.connection);
+/// The studies that hosts are kept from, by name.
+pub(super) type Locks = BTreeMap<String, StudyLock>;
+
+/// Keeps hosts from every study whose name can be read; one that is being run is an error.
+fn lock_all(path: &Path, connection: &Connection, locks: &mut Locks) -> Result<(), JournalError> {
+    for name in readable_names(connection) {
+        // a second one would wait for ourselves
+        if let btree_map::Entry::Vacant(place) = locks.entry(name) {
+            let lock = StudyLock::take(path, place.key())?;
+            place.insert(lock);
+        }
     }
-    names.iter().map(|name| StudyLock::take(&store.path, name)).collect()
+    Ok(())
 }
 
 fn readable_names(connection: &Connection) -> Vec<String> {
     let Ok(mut statement) = connection.prepare("SELECT name FROM study") else { return Vec::new() };
     let Ok(names) = statement.query_map([], |row| row.get(0)) else { return Vec::new() };
-    names.map_while(Result::ok).collect()
+    names.filter_map(Result::ok).collect()
 }
 
-fn mend(
+/// `locks`: of the studies there were when the store was checked.
+pub(super) fn mend(
     path: &Path,
     rules: &RepairRules,
     network: NetworkFolder,
+    locks: &mut Locks,
     done: &mut Vec<String>,
 ) -> Result<(), JournalError> {
     let failed = |error| explain(path, "be mended", error);
@@ -119,7 +147,9 @@ fn mend(
     // nobody else is to begin a study meanwhile
     let transaction =
         Transaction::new(&mut store.connection, TransactionBehavior::Immediate).map_err(failed)?;
-    let mut mending = Mending { connection: &transaction, rules, done };
+    // those that began since the store was checked
+    lock_all(path, &transaction, locks)?;
+    let mut mending = Mending { path, connection: &transaction, rules, done };
     mending.mend_schema().and_then(|()| mending.move_strays()).map_err(failed)?;
     for study_id in study_ids(&transaction).map_err(failed)? {
         mending.mend_study(study_id).map_err(failed)?;
@@ -129,6 +159,7 @@ fn mend(
 
 /// A repair, within its transaction.
 struct Mending<'a> {
+    path: &'a Path,
     connection: &'a Connection,
     rules: &'a RepairRules,
     done: &'a mut Vec<String>,
@@ -168,7 +199,7 @@ impl Mending<'_> {
     /// Entries of studies that do not exist.
     fn move_strays(&mut self) -> rusqlite::Result<()> {
         for study_id in strays(self.connection)? {
-            self.make_quarantine()?;
+            make_quarantine(self.connection)?;
             let sql = format!(
                 "INSERT INTO {QUARANTINE} SELECT NULL, study_id, number, at, kind, trial, body, ?2, ?3 FROM record \
                  WHERE study_id = ?1"
@@ -183,18 +214,12 @@ impl Mending<'_> {
         Ok(())
     }
 
-    fn make_quarantine(&self) -> rusqlite::Result<()> {
-        self.connection.execute_batch(&format!(
-            "CREATE TABLE IF NOT EXISTS {QUARANTINE} (study TEXT, study_id INTEGER, number INTEGER, at REAL, kind TEXT, \
-             trial INTEGER, body TEXT, reason TEXT NOT NULL, quarantined_at REAL NOT NULL)"
-        ))
-    }
-
     fn mend_study(&mut self, study_id: i64) -> rusqlite::Result<()> {
         let header = read_header(self.connection, study_id)?;
         // nothing is known without its plan: all stays as it is
         let Ok(plan) = header.plan else { return Ok(()) };
         self.mend_lists(study_id, &header.name, &plan)?;
+        let plan = latest_plan(self.connection, study_id, plan)?;
         let mut sieve = Sieve::new(study_id, &header.name, &plan);
         while self.sift_page(&mut sieve)? {}
         if sieve.quarantined > 0 {
@@ -246,7 +271,7 @@ impl Mending<'_> {
     }
 
     fn quarantine(&mut self, sieve: &mut Sieve, number: &Value, reason: String) -> rusqlite::Result<()> {
-        self.make_quarantine()?;
+        make_quarantine(self.connection)?;
         let sql = format!(
             "INSERT INTO {QUARANTINE} SELECT ?3, study_id, number, at, kind, trial, body, ?4, ?5 FROM record \
              WHERE study_id = ?1 AND number IS ?2"
@@ -296,18 +321,50 @@ impl Mending<'_> {
         if orphans.is_empty() || !(self.rules.close_orphans || sieve.on_interrupt == OnInterrupt::Fail) {
             return Ok(());
         }
-        for trial in &orphans {
-            for record in lost(&mut sieve.study, *trial) {
+        if is_on_board(self.path, &sieve.name) {
+            self.done.push(still_on_board(self.path, &sieve.name).message);
+            return Ok(());
+        }
+        let mut ended = Vec::new();
+        for trial in orphans {
+            let reason = match self.was_taken_out(sieve, trial)? {
+                true => "its outcome was taken out by a repair",
+                false => "the host ended while it ran, and nobody ran it again",
+            };
+            let records = lost(&mut sieve.study, trial, reason);
+            // the first of them is its own
+            if !records.is_empty() {
+                ended.push(trial);
+            }
+            for record in records {
                 self.append(sieve, Entry::Study(record))?;
             }
+        }
+        if ended.is_empty() {
+            return Ok(());
         }
         self.done.push(format!(
             "study {}: ended {} that nobody worked on, as lost: {}",
             sieve.name,
-            if orphans.len() == 1 { "1 trial".to_owned() } else { format!("{} trials", orphans.len()) },
-            orphans.iter().map(TrialId::to_string).collect::<Vec<_>>().join(", ")
+            if ended.len() == 1 { "1 trial".to_owned() } else { format!("{} trials", ended.len()) },
+            ended.iter().map(TrialId::to_string).collect::<Vec<_>>().join(", ")
         ));
         Ok(())
+    }
+
+    /// Whether this repair took an outcome of the trial.
+    fn was_taken_out(&self, sieve: &Sieve, trial: TrialId) -> rusqlite::Result<bool> {
+        if sieve.quarantined == 0 {
+            return Ok(false);
+        }
+        let sql = format!(
+            "SELECT EXISTS (SELECT 1 FROM {QUARANTINE} WHERE study_id = ?1 AND trial = ?2 AND quarantined_at = ?3 \
+             AND kind IN (?4, ?5))"
+        );
+        let outcomes = [Kind::Finished.word(), Kind::Arrived.word()];
+        let values =
+            params![sieve.study_id, column_of(Some(trial.0)), self.rules.now, outcomes[0], outcomes[1]];
+        self.connection.query_row(&sql, values, |row| row.get(0))
     }
 
     fn append(&mut self, sieve: &mut Sieve, entry: Entry) -> rusqlite::Result<()> {
@@ -324,11 +381,17 @@ impl Mending<'_> {
     }
 }
 
+fn make_quarantine(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute_batch(&format!(
+        "CREATE TABLE IF NOT EXISTS {QUARANTINE} (study TEXT, study_id INTEGER, number INTEGER, at REAL, kind TEXT, \
+         trial INTEGER, body TEXT, reason TEXT NOT NULL, quarantined_at REAL NOT NULL)"
+    ))
+}
+
 /// The records by which a trial ends that was lost with its host; they are applied. With a window it may have to wait,
 /// and others may count that waited for it.
-fn lost(study: &mut Study, trial: TrialId) -> Vec<Record> {
-    let reason = "the host ended while it ran, and nobody ran it again".to_owned();
-    let outcome = Outcome::Failed { failure: Failure::Lost, reason };
+fn lost(study: &mut Study, trial: TrialId, reason: &str) -> Vec<Record> {
+    let outcome = Outcome::Failed { failure: Failure::Lost, reason: reason.to_owned() };
     // one that had been told to stop has ended, whatever became of its host
     let ended = match study.early_stop(trial).is_some() {
         true => study.conclude(trial, outcome, Duration::ZERO),
@@ -435,11 +498,7 @@ impl Sieve {
             Entry::Study(record) => {
                 self.study.apply(record).map_err(|error| format!("it does not fit what is left: {error}"))?;
             }
-            Entry::Opened(opened) => {
-                self.on_interrupt =
-                    opened.plan.as_ref().map_or(self.on_interrupt, |plan| plan.run.on_interrupt);
-            }
-            Entry::Closed { .. } => {}
+            Entry::Opened(_) | Entry::Closed { .. } => {}
         }
         self.last_at = at;
         Ok(wire::trial_of(&entry))

@@ -3,8 +3,8 @@
 
 use super::super::backup::beside;
 use super::super::sqlite::{SqliteStore, explain, read_value};
-use super::super::{JournalError, NetworkFolder};
-use super::{beyond_repair, is_file_sound};
+use super::super::{JournalError, JournalErrorKind, NetworkFolder};
+use super::{Locks, QUARANTINE, beyond_repair, is_file_sound, lock_all, make_quarantine};
 use crate::plan::Sync;
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::types::Value;
@@ -17,7 +17,7 @@ const TRIED_MAX: i64 = 1_000_000;
 const MISSED_MAX: i64 = 10_000;
 
 /// Makes a file readable throughout: with new indexes if that is enough, else with what can be read of it.
-pub fn mend_file(path: &Path, done: &mut Vec<String>) -> Result<(), JournalError> {
+pub fn mend_file(path: &Path, locks: &mut Locks, done: &mut Vec<String>) -> Result<(), JournalError> {
     let failed = |error| explain(path, "be mended", error);
     let damaged = open(path).map_err(failed)?;
     if is_file_sound(&damaged).map_err(failed)? {
@@ -29,11 +29,24 @@ pub fn mend_file(path: &Path, done: &mut Vec<String>) -> Result<(), JournalError
         done.push("made the indexes anew".to_owned());
         return Ok(());
     }
+    let version = data_version(&damaged).map_err(failed)?;
+    // those that began since the store was checked
+    lock_all(path, &damaged, locks)?;
     let salvaged_path = beside(path, ".salvaged");
     remove(&salvaged_path);
     let mut salvaged = SqliteStore::open(&salvaged_path, Sync::Off, NetworkFolder::Allow)?;
     let count = salvage(&damaged, &mut salvaged.connection)
         .map_err(|error| explain(&salvaged_path, "be written", error))?;
+    if data_version(&damaged).map_err(failed)? != version {
+        drop(salvaged);
+        remove(&salvaged_path);
+        let message = format!(
+            "somebody wrote to the store {} while it was read, and that would be lost: end everything that uses it, and \
+             run ansatz repair again",
+            path.display()
+        );
+        return Err(JournalError::new(JournalErrorKind::Locked, message));
+    }
     drop(damaged);
     put_back(&salvaged.connection, path)
         .map_err(|error| beyond_repair(path, Some(&salvaged_path), &error.to_string()))?;
@@ -47,9 +60,13 @@ pub fn mend_file(path: &Path, done: &mut Vec<String>) -> Result<(), JournalError
         ));
     }
     remove(&salvaged_path);
+    let quarantined = match count.quarantined {
+        0 => String::new(),
+        count => format!(", and {count} that earlier repairs had taken out,"),
+    };
     done.push(format!(
-        "saved {} studies with {} entries from a file that SQLite cannot read everywhere; what it could not read is in \
-         the copy only",
+        "saved {} studies with {} entries{quarantined} from a file that SQLite cannot read everywhere; what it could not \
+         read, and tables that are not of ansatz, are in the copy only",
         count.studies, count.entries
     ));
     Ok(())
@@ -60,6 +77,7 @@ pub fn mend_file(path: &Path, done: &mut Vec<String>) -> Result<(), JournalError
 struct Count {
     studies: usize,
     entries: usize,
+    quarantined: usize,
 }
 
 fn open(path: &Path) -> rusqlite::Result<Connection> {
@@ -69,6 +87,11 @@ fn open(path: &Path) -> rusqlite::Result<Connection> {
     connection.pragma_update(None, "trusted_schema", false)?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     Ok(connection)
+}
+
+/// Another number than before if another connection has written since.
+fn data_version(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.query_row("PRAGMA data_version", [], |row| row.get(0))
 }
 
 fn remove(path: &Path) {
@@ -98,7 +121,8 @@ fn salvage(damaged: &Connection, new: &mut Connection) -> rusqlite::Result<Count
     studies.extend(study_ids(damaged));
     studies.sort_unstable();
     studies.dedup();
-    let mut count = Count { studies: studies.len(), entries: 0 };
+    let mut count =
+        Count { studies: studies.len(), entries: 0, quarantined: salvage_quarantine(damaged, &transaction)? };
     for study_id in studies {
         count.entries += salvage_entries(damaged, &transaction, study_id)?;
     }
@@ -116,6 +140,29 @@ fn study_ids(damaged: &Connection) -> Vec<i64> {
         found.push(study_id);
     }
     found
+}
+
+/// What earlier repairs took out, from the front and from the back.
+fn salvage_quarantine(damaged: &Connection, new: &Connection) -> rusqlite::Result<usize> {
+    let columns = "rowid, study, study_id, number, at, kind, trial, body, reason, quarantined_at";
+    let mut count = 0;
+    for order in ["", "DESC"] {
+        let sql = format!("SELECT {columns} FROM {QUARANTINE} ORDER BY rowid {order}");
+        let (rows, is_whole) = readable(damaged, &sql, &[], 10);
+        if !rows.is_empty() {
+            make_quarantine(new)?;
+        }
+        let insert = format!(
+            "INSERT OR IGNORE INTO {QUARANTINE} ({columns}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)"
+        );
+        for values in rows {
+            count += new.execute(&insert, rusqlite::params_from_iter(&values))?;
+        }
+        if is_whole {
+            break;
+        }
+    }
+    Ok(count)
 }
 
 const COLUMNS: &str = "study_id, number, at, kind, trial, body";

@@ -1,6 +1,7 @@
 //! `fsck`, `repair` and `backup` on stores that were damaged on purpose.
 
 use super::super::backup::beside;
+use super::super::repair::{Locks, mend};
 use super::*;
 
 fn check_at(path: &Path) -> Checkup {
@@ -63,6 +64,22 @@ fn while_a_host_runs_a_study_its_trials_are_no_orphans_and_nothing_is_mended() {
     drop(journal);
     assert_eq!(check_at(&path).studies[0].runner, None);
     assert_eq!(repair_at(&path).done, ["made the trigger record_is_never_changed anew"]);
+}
+
+#[test]
+fn a_study_that_began_after_the_check_is_not_mended_while_it_is_run() {
+    let (_folder, path, ..) = kept(20, 40);
+    let store = store_at(&path);
+    let journal = store.open_journal("kept").unwrap();
+    let close = RepairRules { close_orphans: true, now: 2e9, ..RepairRules::default() };
+    let mend_with = |locks: &mut Locks| mend(&path, &close, NetworkFolder::Allow, locks, &mut Vec::new());
+    let before = bodies(&path, "record");
+    assert_eq!(kind_of(mend_with(&mut Locks::new())), JournalErrorKind::Locked);
+    assert_eq!(bodies(&path, "record"), before);
+    drop(journal);
+    let mut locks = Locks::new();
+    mend_with(&mut locks).unwrap();
+    mend_with(&mut locks).unwrap();
 }
 
 /// What can be wrong, the entry that is named, and a word of what the repair says.
@@ -168,6 +185,22 @@ fn a_plan_that_makes_no_sense_is_beyond_repair_and_keeps_its_entries() {
 }
 
 #[test]
+fn a_study_whose_name_is_no_text_stays_as_it_is_and_others_are_mended() {
+    let (_folder, path, ..) = kept(23, 30);
+    drop(store_at(&path).create(header("other")).unwrap());
+    sql(&path, "UPDATE study SET name = CAST(x'6bff' AS TEXT) WHERE name = 'kept'");
+    sql(&path, "UPDATE metric SET goal = 'maximise'");
+    let repairs = repair_at(&path);
+    assert!(repairs.done[0].contains("study other: wrote its lists"), "{repairs:?}");
+    let [nameless, other] = &repairs.after.studies[..] else { panic!("{repairs:?}") };
+    assert!(
+        nameless.problems[0].message.contains("is not UTF-8") && nameless.entry_count > 0,
+        "{nameless:?}"
+    );
+    assert_eq!(other.problems, []);
+}
+
+#[test]
 fn a_newer_store_is_left_alone() {
     let (_folder, path, ..) = kept(24, 10);
     sql(&path, &format!("PRAGMA user_version = {}", SCHEMA_VERSION + 1));
@@ -201,10 +234,59 @@ fn orphans_are_ended_as_lost_where_the_study_or_the_user_says_so() {
 }
 
 #[test]
+fn a_trial_whose_outcome_was_taken_out_is_lost_for_that_reason() {
+    let (_folder, path, ..) = kept(20, 40);
+    let orphan = check_at(&path).studies[0].orphans[0];
+    let place = number(&path, "SELECT number FROM record WHERE kind = 'finished' LIMIT 1");
+    let trial = number(&path, "SELECT trial FROM record WHERE kind = 'finished' LIMIT 1");
+    sql(&path, &format!("INSERT OR REPLACE INTO record VALUES (1, {place}, 0, 'finished', {trial}, '')"));
+    let close = RepairRules { close_orphans: true, now: 2e9, ..RepairRules::default() };
+    repair(&path, &close, NetworkFolder::Allow).unwrap();
+    let after = replay(&all(&*store_at(&path).read("kept").unwrap()));
+    for (trial, word) in [(trial as u64, "taken out by a repair"), (orphan, "the host ended")] {
+        let outcome = after.trial(TrialId(trial)).unwrap().outcome.clone();
+        let Some(Outcome::Failed { reason, .. }) = &outcome else { panic!("{outcome:?}") };
+        assert!(reason.contains(word), "{trial}: {reason}");
+    }
+}
+
+#[test]
+fn orphans_stay_while_what_came_of_them_may_be_on_the_board() {
+    let (_folder, path, ..) = kept(20, 40);
+    let board = beside(&path, ".board");
+    sql(&board, "CREATE TABLE board_assignment (study TEXT); INSERT INTO board_assignment VALUES ('kept')");
+    let before = check_at(&path).studies.remove(0);
+    assert!(before.is_on_board && !before.orphans.is_empty(), "{before:?}");
+    let close = RepairRules { close_orphans: true, now: 2e9, ..RepairRules::default() };
+    let refused = repair(&path, &close, NetworkFolder::Allow).unwrap_err();
+    assert!(refused.message.contains("--on board") && refused.message.contains("kept"), "{refused}");
+    assert!(!beside(&path, ".before-repair-1").exists());
+    sql(&path, "UPDATE study SET plan = json_set(plan, '$.run.on_interrupt', 'fail')");
+    assert_eq!(repair_at(&path).backup, None);
+    sql(&path, "DROP TRIGGER record_is_never_changed");
+    let repairs = repair_at(&path);
+    assert!(repairs.done.iter().any(|line| line.contains("--on board")), "{repairs:?}");
+    assert_eq!(repairs.after.studies[0].orphans, before.orphans);
+    // of another study
+    sql(&board, "UPDATE board_assignment SET study = 'other'");
+    assert_eq!(repair(&path, &close, NetworkFolder::Allow).unwrap().after.studies[0].orphans, [0; 0]);
+}
+
+#[test]
 fn with_a_window_orphans_are_ended_in_turn() {
+    // where the budget has grown, another trial is asked for before the second one counts
+    for (trial_count, finished_count) in [(4, 4), (8, 1)] {
+        end_in_turn(trial_count, finished_count);
+    }
+}
+
+fn end_in_turn(trial_count: u64, finished_count: u64) {
     let (_folder, path) = fresh();
     let mut header = header("kept");
     header.plan.rules.window = Some(4);
+    header.plan.rules.budget.trial_count = Some(4);
+    let mut plan = header.plan.clone();
+    plan.rules.budget.trial_count = Some(trial_count);
     let mut study = Study::new(header.plan.rules.clone());
     let mut rng = Rng::new(1);
     let suggestions = (0..4).map(|_| Suggestion {
@@ -222,12 +304,21 @@ fn with_a_window_orphans_are_ended_in_turn() {
     let mut journal = store_at(&path).create(header).unwrap();
     let stamp = |record| Stamped { at: 1.0, entry: Entry::Study(record) };
     journal.append(&records.into_iter().map(stamp).collect::<Vec<_>>()).unwrap();
+    let opened = Opened {
+        host_version: String::new(),
+        process_id: None,
+        elapsed_before: Duration::ZERO,
+        plugins: Vec::new(),
+        plan: Some(Box::new(plan)),
+    };
+    journal.append(&[Stamped { at: 2.0, entry: Entry::Opened(opened) }]).unwrap();
     drop(journal);
     assert_eq!(check_at(&path).studies[0].orphans, [0, 1, 3]);
     let close = RepairRules { close_orphans: true, now: 2.0, ..RepairRules::default() };
     let after = repair(&path, &close, NetworkFolder::Allow).unwrap().after;
     assert!(after.is_sound(), "{after:?}");
     assert_eq!(after.studies[0].orphans, [0; 0]);
+    assert_eq!(after.studies[0].finished_count, finished_count);
 }
 
 #[test]
@@ -267,6 +358,22 @@ fn a_file_that_cannot_be_read_everywhere_is_saved_as_far_as_it_can_be() {
     }
     assert!(mended >= 15, "{mended} of 20");
     assert!(saved >= 10, "{saved} of 20");
+}
+
+#[test]
+fn what_an_earlier_repair_took_out_is_saved_as_well() {
+    let (_folder, path, ..) = kept(25, 1200);
+    sql(&path, "INSERT OR REPLACE INTO record VALUES (1, 3, 0, 'finished', 0, 'torn')");
+    assert_eq!(repair_at(&path).after.quarantined_count, 1);
+    let torn = bodies(&path, "quarantine");
+    let mut bytes = fs::read(&path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle..middle + 5000].fill(7);
+    fs::write(&path, bytes).unwrap();
+    let repairs = repair_at(&path);
+    assert!(repairs.done[0].starts_with("saved 1 studies"), "{repairs:?}");
+    assert!(repairs.done[0].contains("tables that are not of ansatz"), "{repairs:?}");
+    assert_eq!(bodies(&path, "quarantine").iter().filter(|body| **body == torn[0]).count(), 1);
 }
 
 #[test]
@@ -313,6 +420,13 @@ fn a_copy_overwrites_nothing_unless_it_is_told_to() {
     fs::write(&to, "precious").unwrap();
     assert_eq!(kind_of(store.backup(&to, Existing::Keep)), JournalErrorKind::Exists);
     assert_eq!(fs::read(&to).unwrap(), b"precious");
+    let (_folder, damaged, ..) = kept(26, 20);
+    sql(&damaged, "DROP TRIGGER record_is_never_changed");
+    let refused = crate::commands::store::repair(&damaged, Some(to.clone()), false).unwrap_err();
+    assert!(
+        matches!(&refused, crate::error::Error::Usage(message) if !message.contains("--overwrite")),
+        "{refused:?}"
+    );
     assert_eq!(kind_of(store.backup(&path, Existing::Keep)), JournalErrorKind::Exists);
     store.backup(&to, Existing::Replace).unwrap();
     assert!(check_at(&to).is_sound());
