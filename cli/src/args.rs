@@ -4,8 +4,8 @@ use crate::error::{Error, Exit};
 use crate::journal::Location;
 use crate::manifest::DEFAULT_JOURNAL;
 use crate::plugins::Locking;
-use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Parser, Subcommand, ValueEnum};
+use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
 /// Tunes anything that runs: finds good hyperparameters, with strategies loaded as plugins.
@@ -363,23 +363,30 @@ pub struct RunOutput {
 #[derive(Debug, clap::Args)]
 pub struct JournalChange {
     /// Keep the study in this journal instead of the manifest's: a file, or postgres://user@host/database.
-    #[arg(long, visible_alias = "store", value_name = "STORE", value_parser = location())]
-    pub journal: Option<Location>,
+    #[arg(long, visible_alias = "store", value_name = "STORE")]
+    journal: Option<OsString>,
+}
+
+impl JournalChange {
+    /// Which journal is meant, if any is.
+    pub fn location(&self) -> Result<Option<Location>, Error> {
+        self.journal.as_deref().map(location).transpose()
+    }
 }
 
 /// A journal.
 #[derive(Debug, clap::Args)]
 pub struct JournalRef {
     /// The journal: a file, or postgres://user@host/database. Without it what ANSATZ_STORE names, else ansatz.db.
-    #[arg(long, visible_alias = "store", value_name = "STORE", value_parser = location())]
-    pub journal: Option<Location>,
+    #[arg(long, visible_alias = "store", value_name = "STORE")]
+    journal: Option<OsString>,
 }
 
 impl JournalRef {
     /// Which journal is meant.
     pub fn location(&self) -> Result<Location, Error> {
         match &self.journal {
-            Some(location) => Ok(location.clone()),
+            Some(text) => location(text),
             None => Ok(Location::of_environment()
                 .map_err(Error::Usage)?
                 .unwrap_or_else(|| Location::File(DEFAULT_JOURNAL.into()))),
@@ -387,30 +394,35 @@ impl JournalRef {
     }
 }
 
-/// A store in a file: one on a server has tools of its own.
-fn file() -> impl TypedValueParser<Value = PathBuf> {
-    location().try_map(|location| match location {
-        Location::File(path) => Ok(path),
-        Location::Server(_) => {
-            Err("this is for files: a server's journal is copied by pg_dump --schema ansatz, and checked by its own tools")
-        }
-    })
-}
-
-/// Names of files need not be Unicode.
-fn location() -> impl TypedValueParser<Value = Location> {
-    OsStringValueParser::new().try_map(|text| match text.into_string() {
-        Ok(text) => text.parse(),
-        Err(text) => Ok(Location::File(text.into())),
-    })
+/// Read after the command line, whose messages repeat what they refuse: an address may hold a password. Names of files
+/// need not be Unicode.
+fn location(text: &OsStr) -> Result<Location, Error> {
+    match text.to_str() {
+        Some(text) => text.parse().map_err(Error::Usage),
+        None => Ok(Location::File(text.into())),
+    }
 }
 
 /// A store of journals.
 #[derive(Debug, clap::Args)]
 pub struct StoreRef {
     /// The store: the journal of one study or of many.
-    #[arg(long, visible_alias = "journal", value_name = "FILE", default_value = crate::manifest::DEFAULT_JOURNAL, value_parser = file())]
-    pub store: PathBuf,
+    #[arg(long, visible_alias = "journal", value_name = "FILE", default_value = crate::manifest::DEFAULT_JOURNAL)]
+    store: OsString,
+}
+
+impl StoreRef {
+    /// Which file is meant: a store on a server has tools of its own.
+    pub fn path(&self) -> Result<PathBuf, Error> {
+        match location(&self.store)? {
+            Location::File(path) => Ok(path),
+            Location::Server(_) => Err(Error::Usage(
+                "this is for files: a server's journal is copied by pg_dump --schema ansatz, and checked by its own \
+                 tools"
+                    .to_owned(),
+            )),
+        }
+    }
 }
 
 /// A study in a journal.

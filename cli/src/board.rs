@@ -98,8 +98,14 @@ fn connect(location: &Location) -> Result<Box<dyn Driver>, JournalError> {
             JournalErrorKind::Newer,
             format!(
                 "the board of {location} has layout {}, this ansatz knows {LAYOUT}: let the asker and all workers be of \
-                 one version",
-                other.flatten().map_or_else(|| "none".to_owned(), |version| version.to_string())
+                 one version, or end all of them and {}; nothing of the journal is affected",
+                other.flatten().map_or_else(|| "none".to_owned(), |version| version.to_string()),
+                match location {
+                    Location::File(path) => format!("delete the file {}.board", path.display()),
+                    Location::Server(_) => "drop the tables ansatz.board, board_assignment, board_layout, \
+                                            board_report and board_worker"
+                        .to_owned(),
+                }
             ),
         )),
     }

@@ -34,7 +34,7 @@ use std::path::{Path, PathBuf};
 pub fn execute(args: Args) -> Result<Exit, Error> {
     match args.command {
         Command::Run { manifest, overrides, lock, journal, placement, output } => {
-            let (manifest, plan) = read_plan(&manifest, &overrides.set, journal.journal)?;
+            let (manifest, plan) = read_plan(&manifest, &overrides.set, journal.location()?)?;
             // before the study is written: it could never run
             if plan.objective.is_none() {
                 return Err(no_objective());
@@ -72,16 +72,16 @@ pub fn execute(args: Args) -> Result<Exit, Error> {
         Command::Recommend { study, lock, json } => recommend(&study, lock.locking(), json),
         Command::Replay { study, lock, json } => replay(&study, lock.locking(), json),
         Command::Export { study, format, repeatable, output } => export(&study, format, repeatable, output),
-        Command::Fsck { store, json } => store::fsck(&store.store, json),
+        Command::Fsck { store, json } => store::fsck(&store.path()?, json),
         Command::Repair { store, backup, close_orphans } => {
-            store::repair(&store.store, backup, close_orphans)
+            store::repair(&store.path()?, backup, close_orphans)
         }
-        Command::Backup { to, store, overwrite } => store::backup(&to, &store.store, overwrite),
+        Command::Backup { to, store, overwrite } => store::backup(&to, &store.path()?, overwrite),
         Command::Bench(arguments) => crate::bench::execute(&arguments),
         Command::Plugins { command } => plugins::execute(command),
         Command::PluginCase(arguments) => check_plugin::run_case(&arguments),
         Command::AskTell { manifest, overrides, lock, journal } => {
-            let (manifest, plan) = read_plan(&manifest, &overrides.set, journal.journal)?;
+            let (manifest, plan) = read_plan(&manifest, &overrides.set, journal.location()?)?;
             let mut session = session::create_or_resume(&manifest, plan, lock.locking())?;
             let again = std::mem::take(&mut session.again);
             let (input, answers) = (io::stdin().lock(), output::stdout());

@@ -64,6 +64,8 @@ pub enum Error {
     NotFound(String),
     /// The request does not fit the study: the message says what to do.
     Usage(String),
+    /// Workers cannot be started, or none is left.
+    Workers(String),
     /// A file or pipe.
     Io {
         /// Which.
@@ -82,7 +84,7 @@ impl Error {
             Error::Journal(_) => Exit::Journal,
             Error::NotFound(_) => Exit::NotFound,
             Error::Usage(_) => Exit::Usage,
-            Error::Io { .. } => Exit::Failure,
+            Error::Workers(_) | Error::Io { .. } => Exit::Failure,
         }
     }
 
@@ -106,7 +108,8 @@ impl fmt::Display for Error {
             Error::NotFound(message)
             | Error::Usage(message)
             | Error::Locked(message)
-            | Error::Install(message) => formatter.write_str(message),
+            | Error::Install(message)
+            | Error::Workers(message) => formatter.write_str(message),
             Error::Io { path, error } => write!(formatter, "{}: {error}", path.display()),
         }
     }

@@ -133,7 +133,12 @@ fn a_password_is_read_from_where_it_belongs_and_kept_nowhere() {
     // in an address it would be kept
     let told = address.replace("//eva@", "//eva:hunter2@");
     let refused = scenario.ansatz(&["list", "--store", &told]).expect(2);
-    assert!(refused.stderr.contains("PGPASSFILE"), "{refused}");
+    assert!(refused.stderr.contains("PGPASSFILE") && !refused.stderr.contains("hunter2"), "{refused}");
+    for command in ["fsck", "run study.toml", "worker --study served"] {
+        let words: Vec<&str> = command.split(' ').chain(["--store", &told]).collect();
+        let refused = scenario.ansatz(&words).expect(2);
+        assert!(refused.stderr.contains("PGPASSFILE") && !refused.stderr.contains("hunter2"), "{refused}");
+    }
     scenario.write("study.toml", &format!("{}journal = {{ store = \"{told}\" }}\n", manifest(5)));
     let refused = scenario.ansatz(&["check", "study.toml"]).expect(3);
     assert!(refused.stderr.contains("PGPASSFILE") && !refused.stderr.contains("hunter2"), "{refused}");

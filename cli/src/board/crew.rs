@@ -2,6 +2,7 @@
 //! what they run is for the board to say.
 
 use crate::error::Error;
+use crate::interrupt::Interrupt;
 use crate::journal::Location;
 use crate::plugins::own_executable;
 use std::io::Write;
@@ -17,18 +18,27 @@ const PATIENCE_SECONDS: u64 = 60;
 const ROUND: Duration = Duration::from_millis(100);
 /// Workers that end although there is work are started anew, so often in all.
 const RESTART_COUNT_MAX: u32 = 100;
+/// Workers that end because nobody asked are started anew, but not more often than this.
+const IDLE_DISTANCE: Duration = Duration::from_secs(1);
 /// How long a worker may take to end, before it is killed.
 const END_PATIENCE: Duration = Duration::from_secs(20);
 
 /// Workers on this machine.
 pub struct Crew {
     is_ending: Arc<AtomicBool>,
+    is_gone: Arc<AtomicBool>,
     keeper: JoinHandle<Vec<Child>>,
 }
 
 impl Crew {
-    /// Starts so many workers.
-    pub fn start(location: &Location, study: &str, count: u32, slot_count: u32) -> Result<Self, Error> {
+    /// Starts so many workers. Once none is left and no more are started, `interrupt` hears of it.
+    pub fn start(
+        location: &Location,
+        study: &str,
+        count: u32,
+        slot_count: u32,
+        interrupt: &Interrupt,
+    ) -> Result<Self, Error> {
         let start = {
             let (location, study) = (location.clone(), study.to_owned());
             move || {
@@ -46,39 +56,84 @@ impl Crew {
             workers.push(start().map_err(failed)?);
         }
         let is_ending = Arc::new(AtomicBool::new(false));
-        let flag = Arc::clone(&is_ending);
+        let is_gone = Arc::new(AtomicBool::new(false));
+        let (flag, gone, interrupt) = (Arc::clone(&is_ending), Arc::clone(&is_gone), interrupt.clone());
         let keep = move || {
-            let mut restart_count = 0;
+            let (mut restart_count, mut was_idle_at) = (0, None::<Instant>);
+            // an interrupt reaches all of a terminal: whoever ends after it is not needed any more
+            let is_ending = || flag.load(Ordering::SeqCst) || interrupt.count() > 0;
             while !flag.load(Ordering::SeqCst) {
+                let mut running_count = 0;
                 for worker in &mut workers {
-                    let Ok(Some(status)) = worker.try_wait() else { continue };
-                    // one that ended by itself was told so
-                    if status.success() || restart_count >= RESTART_COUNT_MAX || flag.load(Ordering::SeqCst) {
+                    let Ok(Some(status)) = worker.try_wait() else {
+                        running_count += 1;
+                        continue;
+                    };
+                    if is_ending() {
+                        break;
+                    }
+                    // nobody had asked for a while, which is no fault of its own
+                    if status.success() {
+                        running_count += 1;
+                        if was_idle_at.is_some_and(|at| at.elapsed() < IDLE_DISTANCE) {
+                            continue;
+                        }
+                        was_idle_at = Some(Instant::now());
+                    } else if restart_count < RESTART_COUNT_MAX {
+                        running_count += 1;
+                        restart_count += 1;
+                        let what = match restart_count {
+                            RESTART_COUNT_MAX => "another one is started for the last time",
+                            _ => "another one is started",
+                        };
+                        let _ = writeln!(std::io::stderr(), "warning: a worker ended ({status}); {what}");
+                    } else {
                         continue;
                     }
-                    restart_count += 1;
-                    let _ = writeln!(
-                        std::io::stderr(),
-                        "warning: a worker ended ({status}); another one is started"
-                    );
                     if let Ok(another) = start() {
                         *worker = another;
                     }
+                }
+                if running_count == 0 && !is_ending() {
+                    gone.store(true, Ordering::SeqCst);
+                    interrupt.interrupt();
+                    break;
                 }
                 thread::sleep(ROUND);
             }
             workers
         };
         let keeper = thread::Builder::new().name("crew".into()).spawn(keep).map_err(failed)?;
-        Ok(Self { is_ending, keeper })
+        Ok(Self { is_ending, is_gone, keeper })
+    }
+
+    /// From here on, whoever ends has nothing left to do.
+    pub fn release(&self) {
+        self.is_ending.store(true, Ordering::SeqCst);
+    }
+
+    /// Why nobody works any more, if that is so.
+    pub fn check(&self) -> Result<(), Error> {
+        match self.is_gone.load(Ordering::SeqCst) {
+            false => Ok(()),
+            true => Err(Error::Workers(format!(
+                "workers ended {RESTART_COUNT_MAX} times although there was work, and no more are started; their last \
+                 messages are above, and ansatz resume goes on with the study"
+            ))),
+        }
     }
 
     /// Waits for them to end; `is_done`: by themselves, else they are told to.
     pub fn end(self, is_done: bool) {
-        self.is_ending.store(true, Ordering::SeqCst);
+        self.release();
         let Ok(mut workers) = self.keeper.join() else { return };
         if !is_done {
-            workers.iter().for_each(terminate);
+            for worker in &mut workers {
+                // the number of one that has ended may be another process's by now
+                if matches!(worker.try_wait(), Ok(None)) {
+                    terminate(worker);
+                }
+            }
         }
         let until = Instant::now() + END_PATIENCE;
         for worker in &mut workers {
@@ -105,10 +160,14 @@ fn terminate(worker: &Child) {
 fn terminate(_: &Child) {}
 
 fn worker_arguments(location: &Location, study: &str, slot_count: u32, patience: u64) -> Vec<String> {
-    let (location, slots, patience) = (location.to_string(), slot_count.to_string(), patience.to_string());
-    ["worker", "--study", study, "--store", &location, "--slots", &slots, "--patience", &patience]
-        .map(str::to_owned)
-        .to_vec()
+    // in one word each: names may begin with a hyphen
+    vec![
+        "worker".to_owned(),
+        format!("--study={study}"),
+        format!("--store={location}"),
+        format!("--slots={slot_count}"),
+        format!("--patience={patience}"),
+    ]
 }
 
 /// Submits workers to Slurm as a job array, and gives what it said. Each ends with the study, hands back what it has
@@ -116,12 +175,19 @@ fn worker_arguments(location: &Location, study: &str, slot_count: u32, patience:
 pub fn submit(location: &Location, study: &str, count: u32, slot_count: u32) -> Result<String, Error> {
     let mut command = Command::new("sbatch");
     command.args(slurm_arguments(location, study, count, slot_count)?);
-    let output = command.output().map_err(|error| Error::Io { path: "sbatch".into(), error })?;
+    let output = command.output().map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => Error::Workers(format!(
+            "there is no sbatch on this machine: go on where Slurm takes jobs, with ansatz resume {study} --on slurm, or \
+             start ansatz worker by hand and go on with --on board"
+        )),
+        _ => Error::Io { path: "sbatch".into(), error },
+    })?;
     let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
     match output.status.success() {
         true => Ok(said(&output.stdout)),
-        false => Err(Error::Usage(format!(
-            "Slurm did not take the workers of study {study}: {}; the study goes on with ansatz resume --on slurm",
+        false => Err(Error::Workers(format!(
+            "Slurm did not take the workers of study {study}: {}; the study goes on with ansatz resume {study} --on \
+             slurm",
             said(&output.stderr)
         ))),
     }
@@ -174,7 +240,7 @@ mod tests {
         assert!(wrap.starts_with("--wrap=exec "), "{wrap}");
         assert!(
             wrap.ends_with(
-                "worker --study 'my study'\\''s' --store postgres://eva@db/tuning --slots 4 --patience 600"
+                "worker '--study=my study'\\''s' --store=postgres://eva@db/tuning --slots=4 --patience=600"
             ),
             "{wrap}"
         );

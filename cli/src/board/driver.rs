@@ -132,9 +132,10 @@ impl SqliteDriver {
 }
 
 /// Seconds of a clock that all processes of this machine share and that nobody sets; it begins anew with the machine.
+/// It stands still while the machine is suspended, as workers do: no lease runs out meanwhile.
 #[cfg(target_os = "linux")]
 fn machine_seconds() -> f64 {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
     time.tv_sec as f64 + time.tv_nsec as f64 * 1e-9
 }
 
@@ -394,15 +395,18 @@ impl Driver for PostgresDriver {
         let failed = |error: postgres::Error| explain_server(url, "be used", &error);
         let mut is_told = false;
         let mut notifications = client.notifications();
-        let left = FALLBACK.saturating_sub(looked_at.elapsed());
-        let mut waiting = notifications.timeout_iter(left.min(patience));
-        while let Some(notification) = waiting.next().map_err(failed)? {
-            if notification.payload() == study {
-                is_told = true;
+        // all studies share a channel, and every notification begins the delay of an iterator anew
+        let until = Instant::now() + FALLBACK.saturating_sub(looked_at.elapsed()).min(patience);
+        while !is_told {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
                 break;
             }
+            match notifications.timeout_iter(left).next().map_err(failed)? {
+                Some(notification) => is_told = notification.payload() == study,
+                None => break,
+            }
         }
-        drop(waiting);
         // one look answers them all
         let mut more = notifications.iter();
         while let Some(notification) = more.next().map_err(failed)? {

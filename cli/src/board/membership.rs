@@ -1,11 +1,11 @@
 //! A worker's side of the board: it claims, keeps its lease, reports, and brings outcomes.
 
-use super::driver::{Cell, Driver, Durability};
+use super::driver::{Cell, Driver, Durability, Rows};
 use super::{Side, senseless};
 use crate::journal::{JournalError, Location, record_text};
 use ansatz_core::study::Record;
 use ansatz_core::{Measurement, Outcome, Point, Space, TrialId, Verdict};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 /// What a board has for somebody who wants to work.
@@ -139,14 +139,16 @@ impl Membership {
         [self.study.as_str().into(), self.worker.into()]
     }
 
-    /// How things stand. Changes nothing, but that an answer is given once.
+    /// How things stand. Changes nothing, but that an answer is given once, and that what the board takes for ours and
+    /// we know nothing of is handed back.
     pub fn look(&mut self) -> Result<Look, JournalError> {
         let sql = "
             SELECT closed, NOW() - asked_at,
                 CAST(CASE WHEN EXISTS (SELECT 1 FROM board_assignment WHERE board_assignment.study = $1
                     AND worker IS NULL) THEN 1 ELSE 0 END AS BIGINT),
                 CAST(CASE WHEN EXISTS (SELECT 1 FROM board_worker WHERE board_worker.study = $1
-                    AND worker = $2) THEN 1 ELSE 0 END AS BIGINT)
+                    AND worker = $2) THEN 1 ELSE 0 END AS BIGINT),
+                lease
             FROM board WHERE study = $1";
         let keys = self.keys();
         let Some(row) = self.driver.read(sql, &keys)?.pop() else {
@@ -160,16 +162,54 @@ impl Membership {
             is_put_out: row[3].int() == 0,
             ..Look::default()
         };
-        if self.held.is_empty() {
-            return Ok(look);
+        self.lease = Duration::try_from_secs_f64(row[4].real()).unwrap_or(self.lease);
+        let sql = "SELECT trial, attempt, is_stopped FROM board_assignment
+                   WHERE study = $1 AND worker = $2 AND outcome IS NULL";
+        let mut unknown = Rows::new();
+        // what the asker has taken down meanwhile is nobody's: it would wait for an answer for ever
+        let mut gone: BTreeSet<TrialId> = self.held.keys().copied().collect();
+        for row in self.driver.read(sql, &keys)? {
+            let trial = TrialId(row[0].int() as u64);
+            match self.held.get(&trial) {
+                Some(held) if i64::from(held.attempt) == row[1].int() => {
+                    gone.remove(&trial);
+                    if row[2].int() != 0 {
+                        look.stops.push(trial);
+                    }
+                }
+                _ => unknown.push(row),
+            }
         }
-        let sql = "SELECT trial FROM board_assignment
-                   WHERE study = $1 AND worker = $2 AND is_stopped = 1 AND outcome IS NULL";
-        look.stops = self.driver.read(sql, &keys)?.iter().map(|row| TrialId(row[0].int() as u64)).collect();
-        if self.is_judging {
+        look.stops.extend(gone);
+        if !unknown.is_empty() {
+            self.hand_back(&unknown)?;
+            self.tell(Side::Work);
+            look.has_work = true;
+        }
+        if self.is_judging && !self.held.is_empty() {
             look.verdicts = self.verdicts(&keys)?;
         }
         Ok(look)
+    }
+
+    /// Hands back what we were given by a claim whose answer was lost with the connection.
+    fn hand_back(&mut self, rows: &Rows) -> Result<(), JournalError> {
+        let keys = self.keys();
+        self.driver.transact(Durability::Light, &mut |board| {
+            let sql = "UPDATE board_assignment SET worker = NULL
+                       WHERE study = $1 AND worker = $2 AND trial = $3 AND attempt = $4 AND outcome IS NULL";
+            for row in rows {
+                let [study, worker] = keys.clone();
+                board.change(sql, &[study, worker, row[0].clone(), row[1].clone()])?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Wakes the other side, or does not: it looks once in a while all the same, and whether the connection still
+    /// stands shows by the next statement. What was done before is done.
+    fn tell(&mut self, side: Side) {
+        let _ = self.driver.tell(side, &self.study);
     }
 
     fn verdicts(&mut self, keys: &[Cell; 2]) -> Result<Vec<(TrialId, Verdict)>, JournalError> {
@@ -198,10 +238,9 @@ impl Membership {
 
     /// Renews the lease; `false`: too late.
     pub fn renew(&mut self) -> Result<bool, JournalError> {
-        let (mut is_ours, lease, keys) = (false, self.lease.as_secs_f64(), self.keys());
+        let (mut is_ours, keys) = (false, self.keys());
         self.driver.transact(Durability::Light, &mut |board| {
-            let [study, worker] = keys.clone();
-            is_ours = board.change(RENEW, &[study, worker, Cell::Real(lease)])? > 0;
+            is_ours = board.change(RENEW, &keys)? > 0;
             Ok(())
         })?;
         Ok(is_ours)
@@ -210,11 +249,11 @@ impl Membership {
     /// Claims up to so many attempts, oldest first, and renews the lease. `None`: the place is not ours any more.
     pub fn claim(&mut self, count: usize) -> Result<Option<Vec<Claim>>, JournalError> {
         let (mut rows, mut is_ours) = (Vec::new(), false);
-        let (lease, keys) = (self.lease.as_secs_f64(), self.keys());
+        let keys = self.keys();
         // a claim that the store forgets in a crash is put up again
         self.driver.transact(Durability::Light, &mut |board| {
             let [study, worker] = keys.clone();
-            is_ours = board.change(RENEW, &[study.clone(), worker.clone(), Cell::Real(lease)])? > 0;
+            is_ours = board.change(RENEW, &keys)? > 0;
             if is_ours {
                 let sql = "
                     WITH picked AS MATERIALIZED (
@@ -229,6 +268,12 @@ impl Membership {
         })?;
         if !is_ours {
             return Ok(None);
+        }
+        // one whose last attempt still runs here, although it was taken down: that one has to end first
+        let is_running = |row: &Vec<Cell>| self.held.contains_key(&TrialId(row[0].int() as u64));
+        let (running, rows): (Rows, Rows) = rows.into_iter().partition(is_running);
+        if !running.is_empty() {
+            self.hand_back(&running)?;
         }
         let mut claims = Vec::new();
         for row in rows {
@@ -248,7 +293,7 @@ impl Membership {
         Ok(Some(claims))
     }
 
-    /// Puts up a report. `false`: the attempt is not ours any more.
+    /// Puts up a report. `false`: the attempt is not ours any more. It may be said again after an error.
     pub fn report(
         &mut self,
         trial: TrialId,
@@ -274,14 +319,14 @@ impl Membership {
                 INSERT INTO board_report (study, trial, attempt, worker, number, body, is_stop)
                 SELECT study, trial, attempt, worker, CAST($5 AS BIGINT), CAST($6 AS TEXT), NULL FROM board_assignment
                 WHERE study = $1 AND trial = $3 AND attempt = $4 AND worker = $2 AND outcome IS NULL
-                ON CONFLICT DO NOTHING";
+                ON CONFLICT (study, trial, attempt, worker, number) DO UPDATE SET body = EXCLUDED.body";
             count = board.change(sql, &parameters)?;
             Ok(())
         })?;
         if let Some(held) = self.held.get_mut(&trial) {
             held.report_count += 1;
         }
-        self.driver.tell(Side::News, &self.study)?;
+        self.tell(Side::News);
         Ok(count > 0)
     }
 
@@ -315,7 +360,7 @@ impl Membership {
             Ok(())
         })?;
         self.held.remove(&trial);
-        self.driver.tell(Side::News, &self.study)?;
+        self.tell(Side::News);
         Ok(is_taken)
     }
 
@@ -324,14 +369,16 @@ impl Membership {
         let keys = self.keys();
         self.held.clear();
         self.driver.transact(Durability::Firm, &mut |board| {
+            // workers before assignments, as everybody locks them
+            board.change("DELETE FROM board_worker WHERE study = $1 AND worker = $2", &keys)?;
             let sql = "UPDATE board_assignment SET worker = NULL
                        WHERE study = $1 AND worker = $2 AND outcome IS NULL";
             board.change(sql, &keys)?;
-            board.change("DELETE FROM board_worker WHERE study = $1 AND worker = $2", &keys)?;
             Ok(())
         })?;
-        self.driver.tell(Side::News, &self.study)?;
-        self.driver.tell(Side::Work, &self.study)
+        self.tell(Side::News);
+        self.tell(Side::Work);
+        Ok(())
     }
 
     /// Waits until it is time to look, at most so long; whether it is.
@@ -340,4 +387,7 @@ impl Membership {
     }
 }
 
-const RENEW: &str = "UPDATE board_worker SET lease_until = NOW() + $3 WHERE study = $1 AND worker = $2";
+/// By the lease of whoever asks now: it may have changed since we joined.
+const RENEW: &str = "
+    UPDATE board_worker SET lease_until = NOW() + (SELECT lease FROM board WHERE board.study = $1)
+    WHERE study = $1 AND worker = $2";

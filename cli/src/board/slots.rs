@@ -33,7 +33,6 @@ pub struct BoardSlots {
     /// Slots of workers whose lease runs.
     slot_count: usize,
     worker_count: usize,
-    is_draining: bool,
     /// Reports that were given as events and are still on the board.
     seen: HashSet<ReportKey>,
     looked_at: Option<Instant>,
@@ -123,6 +122,8 @@ impl BoardSlots {
             Ok(())
         })?;
         driver.listen(Side::News)?;
+        // the lease may have changed
+        driver.tell(Side::Work, name)?;
         let mut slots = Self {
             driver,
             study: name.to_owned(),
@@ -134,7 +135,6 @@ impl BoardSlots {
             changes: Vec::new(),
             slot_count: 0,
             worker_count: 0,
-            is_draining: false,
             seen: HashSet::new(),
             looked_at: None,
             notices: Vec::new(),
@@ -162,11 +162,6 @@ impl BoardSlots {
             }
         }
         Ok((slots, again))
-    }
-
-    /// What a person should know, since the last call.
-    pub fn take_notices(&mut self) -> Vec<String> {
-        std::mem::take(&mut self.notices)
     }
 
     /// Takes the board down: workers end once they know. Without a reason it stays, for whoever asks next.
@@ -225,12 +220,13 @@ impl BoardSlots {
                 ));
             }
             found = Found::default();
-            for change in &changes {
-                change.carry_out(board, &study, &mut found)?;
-            }
+            // workers before assignments, as everybody locks them
             let sql =
                 format!("DELETE FROM board_worker WHERE study = $1 AND {IS_EXPIRED} RETURNING worker, place");
             found.gone = board.rows(&sql, &[key(), Cell::Real(lease)])?;
+            for change in &changes {
+                change.carry_out(board, &study, &mut found)?;
+            }
             let sql = "
                 DELETE FROM board_assignment WHERE study = $1 AND worker IS NOT NULL AND outcome IS NULL
                     AND worker NOT IN (SELECT worker FROM board_worker WHERE board_worker.study = $1)
@@ -243,6 +239,11 @@ impl BoardSlots {
             let sql = "SELECT trial, attempt, worker, number, body FROM board_report
                        WHERE study = $1 AND is_stop IS NULL ORDER BY trial, attempt, worker, number";
             found.reports = board.rows(sql, &[key()])?;
+            // what was reported of an attempt that is lost is heard once more, and leaves with it
+            let sql = "DELETE FROM board_report WHERE study = $1 AND trial = $2 AND attempt = $3";
+            for row in &found.lost {
+                board.change(sql, &[key(), row[0].clone(), row[1].clone()])?;
+            }
             let sql = "SELECT CAST(coalesce(sum(slot_count), 0) AS BIGINT), count(*) FROM board_worker
                        WHERE study = $1";
             let row = board.rows(sql, &[key()])?.pop().unwrap_or_default();
@@ -381,7 +382,7 @@ impl Change {
                 let sql =
                     "DELETE FROM board_assignment WHERE study = $1 AND worker IS NULL AND outcome IS NULL
                            RETURNING trial";
-                found.withdrawn = board.rows(sql, &[study.into()])?;
+                found.withdrawn.extend(board.rows(sql, &[study.into()])?);
             }
         }
         Ok(())
@@ -421,10 +422,8 @@ impl Slots for BoardSlots {
     }
 
     fn drain(&mut self) -> Result<(), Error> {
-        if !self.is_draining {
-            self.is_draining = true;
-            self.changes.push(Change::Withdraw);
-        }
+        // each time: what a worker has handed back meanwhile is to be taken down, too
+        self.changes.push(Change::Withdraw);
         Ok(())
     }
 
@@ -440,9 +439,9 @@ impl Slots for BoardSlots {
         let mut is_time = !self.changes.is_empty() || self.looked_at.is_none();
         loop {
             if is_time {
-                let slot_count = self.slot_count;
+                let before = (self.slot_count, self.posted.len());
                 let events = self.turn()?;
-                if !events.is_empty() || slot_count != self.slot_count {
+                if !events.is_empty() || before != (self.slot_count, self.posted.len()) {
                     return Ok(events);
                 }
             }
@@ -465,6 +464,6 @@ impl Slots for BoardSlots {
     }
 
     fn notices(&mut self) -> Vec<String> {
-        self.take_notices()
+        std::mem::take(&mut self.notices)
     }
 }

@@ -75,6 +75,17 @@ impl Setting {
         events
     }
 
+    /// What happened behind everybody's back; how many rows it changed.
+    fn sql(&self, sql: &str, parameters: &[driver::Cell]) -> u64 {
+        let (mut driver, mut count) = (connect(&self.location).unwrap(), 0);
+        let work = &mut |board: &mut dyn driver::Statements| {
+            count = board.change(sql, parameters)?;
+            Ok(())
+        };
+        driver.transact(driver::Durability::Light, work).unwrap();
+        count
+    }
+
     fn apply(&mut self, record: Record) {
         self.study.apply(&record).unwrap();
     }
@@ -163,14 +174,17 @@ fn what_comes_after_a_lease_is_dropped() {
             assert!(slow.renew().unwrap());
             assert!(slots.wait(Duration::ZERO, Duration::ZERO).unwrap().is_empty());
         }
-        let event = setting.events(&mut slots, 1).remove(0);
+        let measurement = Measurement::new().with("loss", 1.0);
+        assert!(slow.report(TrialId(0), 1, &measurement).unwrap());
+        let event = setting.events(&mut slots, 2).remove(1);
         let Event::Ended { trial, outcome: Outcome::Failed { failure, reason }, .. } = event else {
             panic!("{event:?}")
         };
         assert_eq!((trial, failure), (TrialId(0), Failure::Lost));
         assert!(reason.contains("no sign of life"), "{reason}");
         assert!(slots.notices().iter().any(|notice| notice.contains("here")));
-        let measurement = Measurement::new().with("loss", 1.0);
+        let sql = "DELETE FROM board_report WHERE study = $1";
+        assert_eq!(setting.sql(sql, &[NAME.into()]), 0, "what it reported has left with it");
         assert!(!slow.report(TrialId(0), 1, &measurement).unwrap());
         assert!(!slow.finish(TrialId(0), &done(1.0), Duration::ZERO).unwrap());
         assert!(slow.look().unwrap().is_put_out && !slow.renew().unwrap());
@@ -269,6 +283,96 @@ fn reports_are_heard_once_and_answered_to_who_waits() {
 }
 
 #[test]
+fn waiting_ends_in_time_whatever_other_studies_do() {
+    on_each_board(1, |setting| {
+        let mut driver = connect(&setting.location).unwrap();
+        driver.listen(Side::News).unwrap();
+        let is_over = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let mut other = connect(&setting.location).unwrap();
+                let started = Instant::now();
+                while !is_over.load(std::sync::atomic::Ordering::SeqCst)
+                    && started.elapsed() < Duration::from_secs(20)
+                {
+                    other.tell(Side::News, "another").unwrap();
+                    std::thread::yield_now();
+                }
+            });
+            let started = Instant::now();
+            for _ in 0..5 {
+                driver.wait(NAME, Duration::from_millis(100)).unwrap();
+            }
+            is_over.store(true, std::sync::atomic::Ordering::SeqCst);
+            assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
+        });
+    });
+}
+
+#[test]
+fn what_is_said_again_counts_once() {
+    on_each_board(1, |setting| {
+        let mut slots = setting.asking(LEASE, false);
+        let mut worker = setting.worker();
+        assert_eq!(worker.claim(1).unwrap().unwrap().len(), 1);
+        // as if the answer to the first time had been lost
+        let sql = "INSERT INTO board_report (study, trial, attempt, worker, number, body, is_stop)
+                   VALUES ($1, 0, 1, $2, 0, 'said before', NULL)";
+        assert_eq!(setting.sql(sql, &[NAME.into(), worker.worker().into()]), 1);
+        assert!(worker.report(TrialId(0), 1, &Measurement::new().with("loss", 1.0)).unwrap());
+        let events = setting.events(&mut slots, 1);
+        assert!(matches!(&events[..], [Event::Reported { trial: TrialId(0), step: 1, .. }]), "{events:?}");
+    });
+}
+
+#[test]
+fn a_worker_and_the_board_come_to_agree_on_what_is_its_own() {
+    on_each_board(3, |setting| {
+        let _slots = setting.asking(LEASE, false);
+        let mut worker = setting.worker();
+        assert_eq!(worker.claim(1).unwrap().unwrap()[0].trial, TrialId(0));
+        assert_eq!(worker.look().unwrap().stops, []);
+        // as if the answer to another claim had been lost
+        let keys = [NAME.into(), worker.worker().into()];
+        let sql = "UPDATE board_assignment SET worker = $2 WHERE study = $1 AND trial > 0";
+        assert_eq!(setting.sql(sql, &keys), 2);
+        let look = worker.look().unwrap();
+        assert!(look.has_work && look.stops.is_empty(), "{look:?}");
+        let claims = worker.claim(2).unwrap().unwrap();
+        assert_eq!(claims.iter().map(|claim| claim.trial.0).collect::<Vec<_>>(), [1, 2]);
+        // whoever took over runs one of them anew
+        assert_eq!(setting.sql("DELETE FROM board_assignment WHERE study = $1 AND trial = 1", &keys[..1]), 1);
+        assert_eq!(worker.look().unwrap().stops, [TrialId(1)]);
+        assert!(!worker.finish(TrialId(1), &done(1.0), Duration::ZERO).unwrap());
+        assert_eq!(worker.look().unwrap().stops, []);
+        // put up again while it still runs here, it is for others
+        let sql = "UPDATE board_assignment SET worker = NULL WHERE study = $1 AND trial = 2";
+        assert_eq!(setting.sql(sql, &keys[..1]), 1);
+        assert_eq!(worker.claim(2).unwrap().unwrap(), []);
+        assert_eq!(worker.look().unwrap().stops, [TrialId(2)]);
+        assert_eq!(setting.worker().claim(2).unwrap().unwrap()[0].trial, TrialId(2));
+    });
+}
+
+#[test]
+fn a_shorter_lease_costs_nobody_its_place() {
+    on_each_board(1, |setting| {
+        drop(setting.asking(LEASE, false));
+        let mut worker = setting.worker();
+        assert_eq!((worker.claim(1).unwrap().unwrap().len(), worker.lease()), (1, LEASE));
+        let lease = Duration::from_secs(2);
+        let (mut slots, again) = setting.asker(lease, false);
+        assert_eq!(again, []);
+        assert!(worker.renew().unwrap());
+        assert!(!worker.look().unwrap().is_put_out);
+        assert_eq!(worker.lease(), lease);
+        assert!(slots.wait(Duration::ZERO, Duration::ZERO).unwrap().is_empty());
+        assert!(worker.finish(TrialId(0), &done(0.0), Duration::ZERO).unwrap());
+        assert_eq!(setting.events(&mut slots, 1).len(), 1);
+    });
+}
+
+#[test]
 fn what_is_handed_back_or_taken_back_is_nobodys() {
     on_each_board(3, |setting| {
         let mut slots = setting.asking(LEASE, false);
@@ -289,6 +393,15 @@ fn what_is_handed_back_or_taken_back_is_nobodys() {
         drop(slots.wait(Duration::ZERO, Duration::ZERO).unwrap());
         assert_eq!(slots.running_count(), 1);
         assert_eq!(second.claim(4).unwrap().unwrap(), []);
+        // nor does anybody begin what is handed back now
+        second.leave().unwrap();
+        slots.drain().unwrap();
+        drop(slots.wait(Duration::ZERO, Duration::ZERO).unwrap());
+        assert_eq!(slots.running_count(), 0);
+        setting.post(&mut slots, TrialId(1));
+        drop(slots.wait(Duration::ZERO, Duration::ZERO).unwrap());
+        let mut second = setting.worker();
+        assert_eq!(second.claim(1).unwrap().unwrap()[0].trial, TrialId(1));
         // what runs is told to stop; whoever takes over does not take that for an outcome
         slots.stop_all().unwrap();
         drop(slots.wait(Duration::ZERO, Duration::ZERO).unwrap());

@@ -56,7 +56,7 @@ pub enum WorkerEnd {
 pub fn work(orders: &Orders, interrupt: &Interrupt) -> Result<WorkerEnd, Error> {
     let place = place();
     let started = Instant::now();
-    let (staff, membership) = loop {
+    let (staff, mut membership) = loop {
         // a study that is about to begin, or a store that is about to come up, is waited for
         let found = match session::staff(&orders.location, &orders.study) {
             Ok(staff) => Membership::join(
@@ -73,7 +73,7 @@ pub fn work(orders: &Orders, interrupt: &Interrupt) -> Result<WorkerEnd, Error> 
         match found {
             // read again: whoever asks had written down with what, before there was a place
             Ok((_, Offer::Place(membership))) => {
-                break (session::staff(&orders.location, &orders.study)?, *membership);
+                break (session::staff(&orders.location, &orders.study), *membership);
             }
             Ok((_, Offer::Closed(reason))) => return Ok(WorkerEnd::Closed(reason)),
             Ok((_, Offer::NotYet)) if started.elapsed() >= orders.patience => {
@@ -87,9 +87,20 @@ pub fn work(orders: &Orders, interrupt: &Interrupt) -> Result<WorkerEnd, Error> 
         }
         std::thread::sleep(DOZE.min(orders.patience));
     };
-    let objective = staff.load_objective(orders.locking)?;
-    let executor = Executor::new(objective, orders.slot_count, GRACE);
-    let mut executor = executor.map_err(|error| Error::Io { path: "a thread for a slot".into(), error })?;
+    let equipped = staff.and_then(|staff| {
+        let objective = staff.load_objective(orders.locking)?;
+        let executor = Executor::new(objective, orders.slot_count, GRACE);
+        let executor = executor.map_err(|error| Error::Io { path: "a thread for a slot".into(), error })?;
+        Ok((staff, executor))
+    });
+    let (staff, mut executor) = match equipped {
+        Ok(equipped) => equipped,
+        Err(error) => {
+            // if that cannot be said, the lease says it
+            let _ = membership.leave();
+            return Err(error);
+        }
+    };
     if membership.is_judging() {
         executor.judge_reports();
     }
@@ -106,7 +117,7 @@ pub fn work(orders: &Orders, interrupt: &Interrupt) -> Result<WorkerEnd, Error> 
         stopped: HashSet::new(),
         renewed_at: Instant::now(),
         reached_at: Instant::now(),
-        looked_wrongly_at: None,
+        is_out_of_reach: false,
     };
     worker.say("joined");
     let end = worker.turns(interrupt);
@@ -153,12 +164,13 @@ struct Worker<'a> {
     membership: Option<Membership>,
     /// What the board has to hear, oldest first.
     outbox: VecDeque<Event>,
-    /// Attempts that the asker told to stop.
+    /// What runs and was told to stop by the asker.
     stopped: HashSet<TrialId>,
     renewed_at: Instant,
     /// When the store was last reached.
     reached_at: Instant,
-    looked_wrongly_at: Option<Instant>,
+    /// It was not reached the last time, and that was said.
+    is_out_of_reach: bool,
 }
 
 impl Worker<'_> {
@@ -192,7 +204,7 @@ impl Worker<'_> {
             match self.board_turn(interrupt, is_time) {
                 Ok(None) => {
                     self.reached_at = Instant::now();
-                    self.looked_wrongly_at = None;
+                    self.is_out_of_reach = false;
                 }
                 Ok(Some(end)) => return Ok(end),
                 Err(error) if may_pass_by(&error) && self.reached_at.elapsed() < self.orders.patience => {
@@ -223,8 +235,15 @@ impl Worker<'_> {
         is_time: bool,
     ) -> Result<Option<WorkerEnd>, JournalError> {
         while let Some(event) = self.outbox.front().cloned() {
+            let ended = match &event {
+                Event::Ended { trial, .. } => Some(*trial),
+                Event::Reported { .. } => None,
+            };
             self.send(event, interrupt)?;
             self.outbox.pop_front();
+            if let Some(trial) = ended {
+                self.stopped.remove(&trial);
+            }
         }
         let Some(membership) = &mut self.membership else { return Ok(None) };
         if self.renewed_at.elapsed() >= membership.lease() / 3 {
@@ -347,9 +366,9 @@ impl Worker<'_> {
     }
 
     fn reconnect(&mut self, error: &JournalError) {
-        if self.looked_wrongly_at.is_none() {
+        if !self.is_out_of_reach {
             self.say(&format!("{error}; trying again for {:?}", self.orders.patience));
-            self.looked_wrongly_at = Some(Instant::now());
+            self.is_out_of_reach = true;
         }
         // what runs goes on meanwhile; what ends waits in the outbox
         let events = self.executor.wait(RETRY_DISTANCE, Duration::ZERO);

@@ -31,7 +31,7 @@ impl Placement {
 
 /// Asks for the trials of a study, and lets workers run them.
 pub fn run(session: Session, on: On, placement: &Placement, output: &RunOutput) -> Result<Exit, Error> {
-    run_once(session, on, placement, output, &Interrupt::listen())
+    run_once(session, on, placement, output, &Interrupt::listen(), &mut false)
 }
 
 /// The same whenever nobody else does, until the study has ended.
@@ -42,9 +42,11 @@ pub fn stand_by(
     output: &RunOutput,
 ) -> Result<Exit, Error> {
     let interrupt = Interrupt::listen();
-    let mut is_told = false;
+    // those whom Slurm was asked for wait, as we do
+    let (mut is_told, mut is_submitted) = (false, false);
     loop {
-        let tried = resume().and_then(|session| run_once(session, on, placement, output, &interrupt));
+        let tried = resume()
+            .and_then(|session| run_once(session, on, placement, output, &interrupt, &mut is_submitted));
         let reason = match tried {
             Err(Error::Journal(error))
                 if matches!(
@@ -73,6 +75,7 @@ fn run_once(
     placement: &Placement,
     output: &RunOutput,
     interrupt: &Interrupt,
+    is_submitted: &mut bool,
 ) -> Result<Exit, Error> {
     // workers have their own; this one has shown that it suits the study
     session.objective.take().ok_or_else(no_objective)?;
@@ -85,18 +88,24 @@ fn run_once(
     let (mut slots, again) =
         BoardSlots::take(&location, &name, engine.study(), &session.again, lease, is_judging)?;
     let crew = match on {
-        On::Board => None,
-        On::Local => Some(Crew::start(&location, &name, placement.workers, placement.worker_slots)?),
-        On::Slurm => {
+        On::Local => {
+            let (workers, slots) = (placement.workers, placement.worker_slots);
+            Some(Crew::start(&location, &name, workers, slots, interrupt)?)
+        }
+        On::Slurm if !*is_submitted => {
             let said = submit(&location, &name, placement.workers, placement.worker_slots)?;
+            *is_submitted = true;
             if !output.quiet {
                 let _ = writeln!(std::io::stderr(), "{said}");
             }
             None
         }
+        On::Board | On::Slurm => None,
     };
     let mut watch = Watch::new(Detail::for_stderr(output.quiet), engine.study());
     let end = run_in(engine, &mut slots, &session.plan, again, interrupt, &mut watch);
+    let gone = crew.as_ref().map_or(Ok(()), Crew::check);
+    crew.iter().for_each(Crew::release);
     // workers end once they know that there is nothing left to do
     let closed = match &end {
         Ok(SessionEnd::Done(reason)) => slots.close(Some(&reason.to_string())),
@@ -108,6 +117,9 @@ fn run_once(
     }
     let end = end?;
     closed?;
+    if end == SessionEnd::Interrupted {
+        gone?;
+    }
     conclude(&session, end, output.json)
 }
 

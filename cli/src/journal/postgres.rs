@@ -34,6 +34,8 @@ const PAGE_ROWS: i64 = 256;
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(10);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
 const KEEPALIVE_RETRIES: u32 = 3;
+/// What was sent and not acknowledged for this long ends a connection, which keepalives do not watch over meanwhile.
+const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(25);
 
 /// Journals in a database of a PostgreSQL server.
 pub struct PostgresStore {
@@ -443,7 +445,8 @@ pub(crate) fn connect(url: &ServerUrl, sync: Sync, is_read_only: bool) -> Result
         .keepalives(true)
         .keepalives_idle(KEEPALIVE_IDLE)
         .keepalives_interval(KEEPALIVE_INTERVAL)
-        .keepalives_retries(KEEPALIVE_RETRIES);
+        .keepalives_retries(KEEPALIVE_RETRIES)
+        .tcp_user_timeout(UNACKNOWLEDGED_MAX);
     if config.get_application_name().is_none() {
         // what `holder` shows
         config.application_name(&format!("ansatz, process {}", std::process::id()));
@@ -455,9 +458,14 @@ pub(crate) fn connect(url: &ServerUrl, sync: Sync, is_read_only: bool) -> Result
         Sync::Off => "off",
     };
     let read_only = if is_read_only { "on" } else { "off" };
+    // the server has to notice, too, when a machine is cut off: until then its session keeps the lock of a study
     let settings = format!(
         "SET synchronous_commit = {commit}; SET default_transaction_read_only = {read_only}; \
-         SET client_min_messages = warning"
+         SET client_min_messages = warning; SET tcp_keepalives_idle = {}; SET tcp_keepalives_interval = {}; \
+         SET tcp_keepalives_count = {KEEPALIVE_RETRIES}; SET tcp_user_timeout = '{}s'",
+        KEEPALIVE_IDLE.as_secs(),
+        KEEPALIVE_INTERVAL.as_secs(),
+        UNACKNOWLEDGED_MAX.as_secs()
     );
     client.batch_execute(&settings).map_err(failed)?;
     Ok(client)
