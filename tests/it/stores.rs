@@ -165,15 +165,21 @@ fn two_hosts_that_want_one_study_do_not_both_get_it() {
     let process = format!("process {}", child.id());
     let refused = scenario.ansatz(&["resume", "--quiet"]).expect(5);
     refused.expect_message(&["is being run by another process", &process]);
-    scenario
-        .ansatz(&["run", "study.toml", "--quiet"])
-        .expect(2)
-        .expect_message(&["has a study wanted already"]);
+    // whether it runs still is a matter of how busy the machine is
+    let begun_again = scenario.ansatz(&["run", "study.toml", "--quiet"]);
+    let message = match begun_again.code() {
+        Some(5) => "is being run by another process",
+        _ => "has a study wanted already",
+    };
+    assert!(matches!(begun_again.code(), Some(2 | 5)), "{begun_again}");
+    begun_again.expect_message(&[message]);
     // a copy of the manifest under another name in the same store is another study
     scenario.write("other.toml", &manifest("other", ""));
     let other = Running::start(&mut scenario.command(&["run", "other.toml", "--quiet"]));
     finish(child).expect(0);
     finish(other).expect(0);
+    let ended = scenario.ansatz(&["run", "study.toml", "--quiet"]).expect(2);
+    ended.expect_message(&["has a study wanted already"]);
     for name in ["wanted", "other"] {
         StoredStudy::read(&scenario.journal(), Some(name)).expect_each_trial_once(TRIAL_COUNT);
     }
