@@ -10,6 +10,7 @@ mod check;
 mod file_system;
 mod location;
 mod lock;
+mod pages;
 mod password;
 mod postgres;
 mod postgres_schema;

@@ -2,8 +2,9 @@
 
 use super::backup::beside;
 use super::lock::holder_of;
+use super::pages::PAGE_ROWS;
 use super::schema::{self, MIGRATIONS, SCHEMA_VERSION};
-use super::sqlite::{PAGE_ROWS, SqliteStore, explain, read_row, read_value, uri};
+use super::sqlite::{SqliteStore, explain, read_row, read_value, uri};
 use super::wire::Kind;
 use super::{Entry, JournalError, JournalErrorKind, wire};
 use crate::plan::{OnInterrupt, StudyPlan};

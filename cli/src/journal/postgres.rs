@@ -5,6 +5,7 @@
 //! does not know it yet writes nothing. A batch is one statement. Tables and durability: docs/journal.md.
 
 use super::location::ServerUrl;
+use super::pages::{PAGE_ROWS, Page, PageSource, Pages};
 use super::password::{self, Login};
 use super::postgres_schema::{self as schema, Content};
 use super::schema::{APPLICATION_ID, SCHEMA_VERSION};
@@ -20,7 +21,6 @@ use postgres::config::Host;
 use postgres::error::SqlState;
 use postgres::{Client, Config, GenericClient, NoTls};
 use std::cell::RefCell;
-use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 /// How long to wait for a server to answer.
@@ -28,8 +28,6 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long, and how often, the lock of a study is asked for.
 const LOCK_PATIENCE: Duration = Duration::from_secs(2);
 const LOCK_DISTANCE: Duration = Duration::from_millis(20);
-/// How many rows are read at a time.
-const PAGE_ROWS: i64 = 256;
 /// A peer that is gone is noticed after this time of silence, and so many unanswered questions after it.
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(10);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
@@ -278,7 +276,7 @@ impl Journal for PostgresJournal {
     }
 
     fn entries(&self, from: u64) -> Entries<'_> {
-        Box::new(Pages { journal: self, next_number: from, page: VecDeque::new(), is_over: false })
+        Box::new(Pages::new(self, from))
     }
 
     fn append(&mut self, entries: &[Stamped]) -> Result<(), JournalError> {
@@ -378,25 +376,16 @@ impl Batch {
     }
 }
 
-/// Entries, some at a time.
-struct Pages<'a> {
-    journal: &'a PostgresJournal,
-    next_number: u64,
-    page: VecDeque<Result<Stored, JournalError>>,
-    is_over: bool,
-}
-
-impl Pages<'_> {
-    fn turn(&mut self) -> Result<(), JournalError> {
-        let PostgresJournal { url, client, study_id, header, .. } = self.journal;
+impl PageSource for PostgresJournal {
+    fn read_page(&self, from: u64, page: &mut Page) -> Result<(), JournalError> {
+        let PostgresJournal { url, client, study_id, header, .. } = self;
         let study = &header.plan.name;
         let sql = "SELECT number, at, kind, body FROM ansatz.record WHERE study_id = $1 AND number >= $2
                    ORDER BY number LIMIT $3";
         // beyond what a number can be, there is nothing
-        let from = i64::try_from(self.next_number).unwrap_or(i64::MAX);
+        let (mut expected, from) = (from, i64::try_from(from).unwrap_or(i64::MAX));
         let rows = client.borrow_mut().query(sql, &[study_id, &from, &PAGE_ROWS]);
         for row in rows.map_err(|error| explain(url, "be read", &error))? {
-            let expected = self.next_number;
             if u64::try_from(row.get::<_, i64>(0)) != Ok(expected) {
                 return Err(damaged(url, &format!("study {study} lacks entry {expected}")));
             }
@@ -407,27 +396,10 @@ impl Pages<'_> {
             let kind = Kind::of(word).ok_or_else(|| unreadable(format!("no entry has the kind {word:?}")))?;
             let entry =
                 wire::decode(kind, row.get(3), &header.plan.rules.problem.space).map_err(unreadable)?;
-            self.page.push_back(Ok(Stored { number: expected, at: row.get(1), entry }));
-            self.next_number += 1;
+            page.push_back(Ok(Stored { number: expected, at: row.get(1), entry }));
+            expected += 1;
         }
-        self.is_over = self.page.len() < PAGE_ROWS as usize;
         Ok(())
-    }
-}
-
-impl Iterator for Pages<'_> {
-    type Item = Result<Stored, JournalError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.page.is_empty()
-            && !self.is_over
-            && let Err(error) = self.turn()
-        {
-            // after what was read before it
-            self.page.push_back(Err(error));
-            self.is_over = true;
-        }
-        self.page.pop_front()
     }
 }
 

@@ -12,8 +12,9 @@ use super::check::{
     read_header, schema_problems, strays, study_ids,
 };
 use super::lock::StudyLock;
+use super::pages::PAGE_ROWS;
 use super::schema::{self, MIGRATIONS, SCHEMA_VERSION};
-use super::sqlite::{PAGE_ROWS, SqliteStore, explain, insert_lists, read_row, read_value};
+use super::sqlite::{SqliteStore, explain, insert_lists, read_row, read_value};
 use super::wire::Kind;
 use super::{Entry, JournalError, JournalErrorKind, NetworkFolder, StudyCheckup, wire};
 use crate::plan::{OnInterrupt, StudyPlan, Sync};

@@ -7,6 +7,7 @@
 use super::check::{Lists, lists_of};
 use super::file_system::{NetworkFolder, refuse_network};
 use super::lock::StudyLock;
+use super::pages::{PAGE_ROWS, Page, PageSource, Pages};
 use super::schema::{self, Content, MIGRATIONS, SCHEMA_VERSION};
 use super::wire::{self, Kind};
 use super::{
@@ -19,14 +20,11 @@ use rusqlite::types::{ToSqlOutput, Value, ValueRef};
 use rusqlite::{
     Connection, ErrorCode, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params,
 };
-use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// How long to wait for another process that is writing.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(60);
-/// How many rows are read at a time.
-pub(super) const PAGE_ROWS: i64 = 256;
 /// A write-ahead log that grew beyond this, because of a slow reader, is cut back, in bytes.
 const LOG_BYTES_MAX: i64 = 64 << 20;
 
@@ -321,7 +319,7 @@ impl Journal for SqliteJournal {
     }
 
     fn entries(&self, from: u64) -> Entries<'_> {
-        Box::new(Pages { journal: self, next_number: from, page: VecDeque::new(), is_over: false })
+        Box::new(Pages::new(self, from))
     }
 
     fn append(&mut self, entries: &[Stamped]) -> Result<(), JournalError> {
@@ -413,27 +411,18 @@ impl Writing {
     }
 }
 
-/// Entries, some at a time.
-struct Pages<'a> {
-    journal: &'a SqliteJournal,
-    next_number: u64,
-    page: VecDeque<Result<Stored, JournalError>>,
-    is_over: bool,
-}
-
-impl Pages<'_> {
-    fn turn(&mut self) -> Result<(), JournalError> {
-        let SqliteJournal { path, connection, study_id, header, .. } = self.journal;
+impl PageSource for SqliteJournal {
+    fn read_page(&self, from: u64, page: &mut Page) -> Result<(), JournalError> {
+        let SqliteJournal { path, connection, study_id, header, .. } = self;
         let failed = |error| explain(path, "be read", error);
         let study = &header.plan.name;
         let sql = "SELECT number, at, kind, body FROM record WHERE study_id = ?1 AND number >= ?2 \
                    ORDER BY number LIMIT ?3";
         let mut statement = connection.prepare_cached(sql).map_err(failed)?;
         // beyond what a number can be, there is nothing
-        let from = i64::try_from(self.next_number).unwrap_or(i64::MAX);
+        let (mut expected, from) = (from, i64::try_from(from).unwrap_or(i64::MAX));
         let mut rows = statement.query(params![study_id, from, PAGE_ROWS]).map_err(failed)?;
         while let Some(row) = rows.next().map_err(failed)? {
-            let expected = self.next_number;
             let number: i64 = row.get(0).map_err(failed)?;
             if u64::try_from(number) != Ok(expected) {
                 return Err(damaged(path, &format!("study {study} lacks entry {expected}")));
@@ -441,27 +430,10 @@ impl Pages<'_> {
             let (at, entry) = read_row(row, &header.plan.rules.problem.space).map_err(|reason| {
                 damaged(path, &format!("entry {expected} of study {study} makes no sense ({reason})"))
             })?;
-            self.page.push_back(Ok(Stored { number: expected, at, entry }));
-            self.next_number += 1;
+            page.push_back(Ok(Stored { number: expected, at, entry }));
+            expected += 1;
         }
-        self.is_over = self.page.len() < PAGE_ROWS as usize;
         Ok(())
-    }
-}
-
-impl Iterator for Pages<'_> {
-    type Item = Result<Stored, JournalError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.page.is_empty()
-            && !self.is_over
-            && let Err(error) = self.turn()
-        {
-            // after what was read before it
-            self.page.push_back(Err(error));
-            self.is_over = true;
-        }
-        self.page.pop_front()
     }
 }
 
