@@ -26,6 +26,11 @@ impl Incumbent {
         self.members.iter().map(|(trial, _)| *trial)
     }
 
+    /// One loss for each metric of each trial of the set, in the order of [`Incumbent::trials`].
+    pub fn losses(&self) -> impl ExactSizeIterator<Item = &[f64]> {
+        self.members.iter().map(|(_, losses)| losses.as_slice())
+    }
+
     /// The best trial of a single metric; the oldest of a Pareto set.
     pub fn first(&self) -> Option<TrialId> {
         self.members.first().map(|(trial, _)| *trial)

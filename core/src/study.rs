@@ -412,6 +412,15 @@ pub struct Study {
     early_stopping: EarlyStoppingState,
 }
 
+/// Of a trial that may be the best.
+fn counted_losses(problem: &Problem, trial: &Trial) -> Option<Vec<f64>> {
+    let measurement = trial.outcome.as_ref()?.completed()?;
+    let is_allowed = problem.excesses(measurement).iter().all(|excess| *excess <= 0.0);
+    // a short evaluation is no full one, however good
+    let is_whole = problem.fidelity.as_ref().is_none_or(|range| trial.fidelity == Some(range.upper));
+    (is_allowed && is_whole).then(|| problem.losses(measurement))
+}
+
 /// How long ago something better was found.
 #[derive(Clone, Debug, Default)]
 struct Progress {
@@ -896,7 +905,6 @@ impl Study {
         for member in &mut self.members {
             member.is_waiting = false;
         }
-        let problem = &self.rules.problem;
         let entry = &mut self.trials[trial.0 as usize];
         entry.outcome = Some(outcome.clone());
         entry.duration = duration;
@@ -904,15 +912,10 @@ impl Study {
         self.reused_in_a_row = if reused.is_some() { self.reused_in_a_row + 1 } else { 0 };
         let mut counted: Option<(Vec<f64>, bool)> = None;
         match outcome {
-            Outcome::Completed { measurement } => {
+            Outcome::Completed { .. } => {
                 self.failures_in_a_row = 0;
                 self.completed_count += 1;
-                let is_allowed = problem.excesses(measurement).iter().all(|excess| *excess <= 0.0);
-                // a short evaluation is no full one, however good
-                let is_full =
-                    (problem.fidelity.as_ref()).is_none_or(|range| entry.fidelity == Some(range.upper));
-                if is_allowed && is_full {
-                    let losses = problem.losses(measurement);
+                if let Some(losses) = counted_losses(&self.rules.problem, entry) {
                     let is_best = self.incumbent.consider(trial, &losses);
                     self.members[entry.member].improvement_count += u64::from(is_best);
                     counted = Some((losses, is_best));
@@ -952,6 +955,12 @@ impl Study {
             self.finished_by_point.entry(key).or_insert(trial);
         }
         Ok(())
+    }
+
+    /// One loss for each metric of a trial that may be the best: completed, whole, and keeping all bounds on metrics. `None`
+    /// for all others.
+    pub fn counted_losses(&self, trial: &Trial) -> Option<Vec<f64>> {
+        counted_losses(&self.rules.problem, trial)
     }
 
     fn check_outcome(&self, trial: TrialId, outcome: &Outcome) -> Result<(), RecordError> {

@@ -1,7 +1,8 @@
 //! A Pareto front in numbers: how much of what was seen it covers, and which of its trials is the best compromise.
 
+use ansatz_core::TrialId;
+use ansatz_core::incumbent::Incumbent;
 use ansatz_core::study::{Study, Trial};
-use ansatz_core::{Outcome, TrialId};
 
 /// Metrics for which coverage is computed at most: its cost grows with the front's size to their number.
 const COVERED_METRIC_COUNT_MAX: usize = 3;
@@ -10,15 +11,13 @@ const COVERED_METRIC_COUNT_MAX: usize = 3;
 /// furthest below the line between the two ends (Das 1999, "On characterizing the 'knee' of the Pareto curve"). `None` for one
 /// metric, and where fewer than three trials leave nothing between the ends.
 pub fn knee(study: &Study) -> Option<TrialId> {
-    let trials: Vec<TrialId> = study.incumbent().trials().collect();
-    let losses: Vec<Vec<f64>> = trials.iter().filter_map(|id| losses(study, study.trial(*id)?)).collect();
-    if study.rules().problem.metrics.len() < 2 || trials.len() < 3 || losses.len() < trials.len() {
+    let front = study.incumbent();
+    if study.rules().problem.metrics.len() < 2 || front.trials().len() < 3 {
         return None;
     }
-    let span = Extent::around(losses.iter().map(Vec::as_slice))?;
-    let sums: Vec<f64> = losses.iter().map(|losses| span.scaled(losses).iter().sum()).collect();
-    let least = (0..trials.len()).min_by(|a, b| sums[*a].total_cmp(&sums[*b]))?;
-    Some(trials[least])
+    let span = Extent::around(front.losses())?;
+    let sums = front.losses().map(|losses| span.scaled(losses).iter().sum::<f64>());
+    front.trials().zip(sums).min_by(|a, b| a.1.total_cmp(&b.1)).map(|(trial, _)| trial)
 }
 
 /// After each finished trial, what share of the box between the best and the worst losses of all trials the front
@@ -27,36 +26,22 @@ pub fn knee(study: &Study) -> Option<TrialId> {
 pub fn coverage(study: &Study) -> Vec<f64> {
     let metric_count = study.rules().problem.metrics.len();
     let ended: Vec<&Trial> = study.trials().iter().filter(|trial| trial.outcome.is_some()).collect();
-    let measured: Vec<Option<Vec<f64>>> = ended.iter().map(|trial| losses(study, trial)).collect();
-    let Some(span) = Extent::around(measured.iter().flatten().map(Vec::as_slice)) else { return Vec::new() };
+    let counted: Vec<Option<Vec<f64>>> = ended.iter().map(|trial| study.counted_losses(trial)).collect();
+    let Some(span) = Extent::around(counted.iter().flatten().map(Vec::as_slice)) else { return Vec::new() };
     if !(2..=COVERED_METRIC_COUNT_MAX).contains(&metric_count) || !span.has_volume() {
         return Vec::new();
     }
-    let mut front: Vec<Vec<f64>> = Vec::new();
+    let mut front = Incumbent::default();
     let mut covered = 0.0;
-    let mut shares = Vec::with_capacity(measured.len());
-    for losses in &measured {
-        if let Some(losses) = losses {
-            let point = span.scaled(losses);
-            let not_worse = |a: &[f64], b: &[f64]| a.iter().zip(b).all(|(a, b)| a <= b);
-            if !front.iter().any(|other| not_worse(other, &point)) {
-                front.retain(|other| !not_worse(&point, other));
-                front.push(point);
-                covered = volume(&front);
-            }
+    let after = |(trial, losses): (&&Trial, &Option<Vec<f64>>)| {
+        if let Some(losses) = losses
+            && front.consider(trial.id, &span.scaled(losses))
+        {
+            covered = volume(&front.losses().collect::<Vec<_>>());
         }
-        shares.push(covered);
-    }
-    shares
-}
-
-/// Of a completed, whole trial that keeps all bounds.
-fn losses(study: &Study, trial: &Trial) -> Option<Vec<f64>> {
-    let problem = &study.rules().problem;
-    let Some(Outcome::Completed { measurement }) = &trial.outcome else { return None };
-    let is_allowed = problem.excesses(measurement).iter().all(|excess| *excess <= 0.0);
-    let is_whole = problem.fidelity.as_ref().is_none_or(|range| trial.fidelity == Some(range.upper));
-    (is_allowed && is_whole).then(|| problem.losses(measurement))
+        covered
+    };
+    ended.iter().zip(&counted).map(after).collect()
 }
 
 /// The least and the greatest loss of each metric.
@@ -93,12 +78,7 @@ impl Extent {
 }
 
 /// What points dominate of the unit cube, from the corner of all ones: slice by slice along the last coordinate.
-fn volume(points: &[Vec<f64>]) -> f64 {
-    let rows: Vec<&[f64]> = points.iter().map(Vec::as_slice).collect();
-    sliced(&rows)
-}
-
-fn sliced(points: &[&[f64]]) -> f64 {
+fn volume(points: &[&[f64]]) -> f64 {
     let Some(last) = points.first().and_then(|point| point.len().checked_sub(1)) else { return 0.0 };
     if last == 0 {
         return points.iter().map(|point| 1.0 - point[0]).fold(0.0, f64::max);
@@ -120,7 +100,7 @@ fn sliced(points: &[&[f64]]) -> f64 {
         let end = sorted.get(index + 1).map_or(1.0, |next| next[last]);
         if end > point[last] {
             let below: Vec<&[f64]> = sorted[..=index].iter().map(|point| &point[..last]).collect();
-            total += (end - point[last]) * sliced(&below);
+            total += (end - point[last]) * volume(&below);
         }
     }
     total
@@ -149,7 +129,8 @@ mod tests {
                         .any(|point| (0..).zip(point).all(|(axis, coordinate)| *coordinate <= middle(axis)))
                 };
                 let expected = (0..cells).filter(|cell| is_covered(*cell)).count() as f64 / cells as f64;
-                assert!((volume(&points) - expected).abs() < 1e-12, "{points:?}");
+                let rows: Vec<&[f64]> = points.iter().map(Vec::as_slice).collect();
+                assert!((volume(&rows) - expected).abs() < 1e-12, "{points:?}");
             }
         }
     }

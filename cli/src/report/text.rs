@@ -335,11 +335,8 @@ pub fn convergence(study: &Study) -> String {
     let mut least: Option<f64> = None;
     for trial in study.trials() {
         let Some(outcome) = &trial.outcome else { continue };
-        let measurement = outcome.completed();
-        let value = measurement.and_then(|m| m.value(&metric.name));
-        let is_allowed = measurement.is_some_and(|m| problem.excesses(m).iter().all(|excess| *excess <= 0.0));
-        if let Some(value) = value.filter(|_| is_allowed) {
-            let loss = metric.goal.loss(value);
+        let value = outcome.completed().and_then(|measurement| measurement.value(&metric.name));
+        if let Some(&[loss]) = study.counted_losses(trial).as_deref() {
             least = Some(least.map_or(loss, |least| least.min(loss)));
         }
         values.push(value);
