@@ -1,13 +1,16 @@
 //! Studies whose trials run at workers, over the board beside a file and on a server: what is asked does not depend on
 //! who works, and whoever is killed costs nothing but time.
+//!
+//! How many are killed on each kind of store: 10, or 30 with `ANSATZ_SLOW_TESTS=1`, or what `ANSATZ_TEST_KILLS` says.
 
 use crate::scenario;
 use ansatz_cli::journal::{Location, ServerUrl};
 use ansatz_core::Failure;
 use ansatz_core::rng::Rng;
 use ansatz_core::study::Record;
-use ansatz_tests::scenario::{PATIENCE, finish};
-use ansatz_tests::{PostgresServer, Running, Scenario, StoredStudy, postgres_server};
+use ansatz_tests::process::kill;
+use ansatz_tests::scenario::{PATIENCE, Victim, finish};
+use ansatz_tests::{PostgresServer, Running, Scenario, StoredStudy, kill_count, postgres_server};
 use rand::RngExt;
 use std::time::{Duration, Instant};
 
@@ -118,16 +121,41 @@ fn a_deterministic_study_is_the_same_on_any_number_of_slots() {
     assert_eq!(place.export(), expected);
 }
 
-/// Kills workers and askers at random moments until the study is over.
-/// How many askers were killed.
-fn storm(place: &Place, manifest: &str, kill_count: u32, seed: u64) -> u32 {
+/// What was killed.
+#[derive(Clone, Copy, Debug, Default)]
+struct Hits {
+    askers: u32,
+    workers: u32,
+    programs: u32,
+}
+
+impl Hits {
+    fn all(self) -> u32 {
+        self.askers + self.workers + self.programs
+    }
+}
+
+/// A study whose trials are programs, each of which takes this many seconds.
+fn manifest_of_programs(trial_count: u64, seconds: f64) -> String {
+    let program = format!(r#"sleep {seconds}; echo \"{{\\\"value\\\": $ANSATZ_PARAM_X1}}\""#);
+    let objective = format!(r#"objective = {{ plugin = "command", options = {{ shell = "{program}" }} }}"#);
+    let synthetic = manifest(trial_count, 0);
+    let begin = synthetic.find("objective").unwrap();
+    let end = begin + synthetic[begin..].find('\n').unwrap();
+    // a program that is killed has failed, and only programs that are killed fail here
+    format!("{}{objective}{}", &synthetic[..begin], &synthetic[end..])
+        .replace("deterministic = 8", "deterministic = 8, retries = 100")
+}
+
+/// Kills workers, askers and programs at random moments until the study is over, or as many were.
+fn storm(place: &Place, manifest: &str, kill_count: u32, seed: u64) -> Hits {
     place.scenario.write("study.toml", manifest);
     let mut rng = Rng::new(seed);
     let mut asker = Some(place.asker("1"));
     let mut workers: Vec<Running> = (0..4).map(|_| place.worker("2")).collect();
     let started = Instant::now();
-    let (mut kills, mut asker_kills) = (0, 0);
-    while kills < kill_count && started.elapsed() < PATIENCE {
+    let mut hits = Hits::default();
+    while hits.all() < kill_count && started.elapsed() < PATIENCE {
         let pause = Duration::from_millis(rng.random_range(150..450));
         let Some(running) = asker.take() else { break };
         match running.wait(pause) {
@@ -139,20 +167,32 @@ fn storm(place: &Place, manifest: &str, kill_count: u32, seed: u64) -> u32 {
         if place.record_count() < 20 {
             continue;
         }
-        if rng.random_range(0..4) == 0 {
-            // another one stands by already
-            let next = place.asker("1");
-            if asker.take().is_some_and(|asker| asker.kill().was_killed()) {
-                asker_kills += 1;
+        match rng.random_range(0..6) {
+            0 => {
+                // another one stands by already
+                let next = place.asker("1");
+                if asker.take().is_some_and(|asker| asker.kill().was_killed()) {
+                    hits.askers += 1;
+                }
+                asker = Some(next);
             }
-            asker = Some(next);
-        } else {
-            // the oldest: on a busy machine others may not have begun
-            let killed = workers.remove(0);
-            workers.push(place.worker("2"));
-            killed.kill();
+            1 | 2 => {
+                let mut others = place.scenario.processes(0);
+                others.retain(|(_, victim)| *victim == Victim::Program);
+                if others.is_empty() {
+                    continue;
+                }
+                kill(others[rng.random_range(0..others.len())].0);
+                hits.programs += 1;
+            }
+            _ => {
+                // the oldest: on a busy machine others may not have begun
+                let killed = workers.remove(0);
+                workers.push(place.worker("2"));
+                killed.kill();
+                hits.workers += 1;
+            }
         }
-        kills += 1;
     }
     if let Some(asker) = asker {
         finish(asker).expect(0);
@@ -160,34 +200,46 @@ fn storm(place: &Place, manifest: &str, kill_count: u32, seed: u64) -> u32 {
     for worker in workers {
         finish(worker).expect(0);
     }
-    asker_kills
+    hits
 }
 
+/// Whatever was killed, each trial ended once, and well; what was retried was lost, or a program that was killed.
 fn check_storm(place: &Place, trial_count: u64) {
     let stored = place.stored();
     stored.expect_each_trial_once(trial_count);
     assert!(stored.outcomes().iter().all(|(kind, _)| *kind == "completed"), "{:?}", stored.outcomes());
     for record in stored.records() {
-        if let Record::Retried { failure, .. } = record {
-            assert_eq!(failure, Failure::Lost);
+        if let Record::Retried { failure, reason, .. } = record {
+            let is_killed = failure == Failure::Objective && reason.contains("SIGKILL");
+            assert!(failure == Failure::Lost || is_killed, "{failure:?}: {reason}");
         }
     }
 }
 
 #[test]
-fn workers_and_askers_may_be_killed_at_any_time() {
-    let manifest = manifest(60, 150);
+fn workers_askers_and_programs_may_be_killed_at_any_time() {
+    let manifest = manifest_of_programs(60, 0.15);
     let expected = alone(&manifest);
-    for place in Place::each() {
-        let kill_count = if ansatz_tests::slow_tests_run() { 30 } else { 10 };
-        let asker_kills = storm(&place, &manifest, kill_count, 11);
-        assert!(asker_kills > 0, "no asker was killed while it ran");
-        check_storm(&place, 60);
-        println!("{}: {kill_count} kills, {asker_kills} of them of askers", place.address);
-        let retried = place.stored().records().iter().filter(|r| matches!(r, Record::Retried { .. })).count();
-        println!("{retried} attempts were lost and run again");
-        assert!(retried > 0, "no kill hit a running trial");
-        assert_eq!(place.export(), expected, "{}", place.address);
+    let wanted = kill_count(10, 30);
+    for kind in 0..Place::each().len() {
+        let (mut hits, mut lost_count) = (Hits::default(), 0);
+        for round in 1.. {
+            let Some(place) = Place::each().into_iter().nth(kind) else { return };
+            let more = storm(&place, &manifest, wanted - hits.all(), 10 + round);
+            check_storm(&place, 60);
+            assert_eq!(place.export(), expected, "round {round} on {}: {more:?}", place.address);
+            let is_lost = |record: &&Record| matches!(record, Record::Retried { failure: Failure::Lost, .. });
+            lost_count += place.stored().records().iter().filter(is_lost).count();
+            hits.askers += more.askers;
+            hits.workers += more.workers;
+            hits.programs += more.programs;
+            if hits.all() >= wanted {
+                println!("{}: {hits:?} in {round} studies, {lost_count} attempts run again", place.address);
+                break;
+            }
+        }
+        assert!(hits.askers > 0, "no asker was killed while it ran");
+        assert!(lost_count > 0, "no kill hit a running trial");
     }
 }
 

@@ -8,8 +8,10 @@ use crate::scenario;
 use ansatz_cli::journal::{self, Stored};
 use ansatz_core::rng::Rng;
 use ansatz_core::study::Record;
+use ansatz_tests::process::kill;
+use ansatz_tests::scenario::Victim;
 use ansatz_tests::scenario::finish;
-use ansatz_tests::{Ended, Running, Scenario, StoredStudy, slow_tests_run};
+use ansatz_tests::{Ended, Running, Scenario, StoredStudy, kill_count, slow_tests_run};
 use rand::RngExt;
 use std::path::Path;
 use std::process::Command;
@@ -37,13 +39,6 @@ run = {{ slots = 4, deterministic = 4, retries = {RETRIES} }}
     )
 }
 
-/// What is killed besides the host.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Victim {
-    Worker,
-    Program,
-}
-
 /// What the storm has hit.
 #[derive(Debug, Default)]
 struct Hits {
@@ -58,11 +53,6 @@ impl Hits {
     }
 }
 
-fn kill_count() -> usize {
-    let said = std::env::var("ANSATZ_TEST_KILLS").ok().and_then(|count| count.parse().ok());
-    said.unwrap_or(if slow_tests_run() { 100 } else { 12 })
-}
-
 fn is_begun(journal: &Path, study: &str) -> bool {
     let store = journal.exists().then(|| journal::open_read_only(journal));
     let studies = store.and_then(Result::ok).and_then(|store| store.studies().ok());
@@ -74,36 +64,6 @@ fn entries(journal: &Path, study: &str) -> Vec<Stored> {
         return Vec::new();
     }
     StoredStudy::read(journal, Some(study)).entries
-}
-
-/// A process of this scenario, and what it is.
-fn processes(scenario: &Scenario, host: u32) -> Vec<(u32, Victim)> {
-    let mark = scenario.path("home").into_os_string().into_encoded_bytes();
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir("/proc").unwrap().flatten() {
-        let Some(process) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else {
-            continue;
-        };
-        let read = |file: &str| std::fs::read(entry.path().join(file)).unwrap_or_default();
-        // the home of the scenario is in the environment of all that it starts, and of nothing else
-        let is_ours = read("environ").windows(mark.len()).any(|window| window == mark);
-        if !is_ours || process == host {
-            continue;
-        }
-        let line = read("cmdline");
-        // one that is about to become what it is to be looks like the host still
-        let is_program = line.starts_with(b"/bin/sh\0") || line.starts_with(b"sleep\0");
-        found.push((process, if is_program { Victim::Program } else { Victim::Worker }));
-    }
-    found
-}
-
-fn kill(process: u32) {
-    // it may have ended meanwhile
-    let _ = Command::new("kill")
-        .args(["-KILL", &process.to_string()])
-        .stderr(std::process::Stdio::null())
-        .status();
 }
 
 /// What the host said of trials that ended is on record.
@@ -131,7 +91,7 @@ fn expect_told_is_kept(ended: &Ended, kept: &[Stored]) {
 fn expect_nobody_left(scenario: &Scenario) {
     let begun = Instant::now();
     loop {
-        let left = processes(scenario, 0);
+        let left = scenario.processes(0);
         if left.is_empty() {
             return;
         }
@@ -149,7 +109,7 @@ fn a_storm_of_kills_changes_nothing() {
 
     let scenario = scenario();
     let journal = scenario.journal();
-    let (wanted, mut hits) = (kill_count(), Hits::default());
+    let (wanted, mut hits) = (kill_count(12, 100) as usize, Hits::default());
     let mut rng = Rng::new(77);
     let mut last_worker = Instant::now();
     for number in 1.. {
@@ -170,7 +130,7 @@ fn a_storm_of_kills_changes_nothing() {
                     Ok(ended) => break ended,
                     Err(running) => running,
                 };
-                let others = processes(&scenario, host);
+                let others = scenario.processes(host);
                 let may_hit_worker = last_worker.elapsed() > WORKER_DISTANCE;
                 let others: Vec<_> = others
                     .into_iter()

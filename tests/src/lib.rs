@@ -27,3 +27,9 @@ pub use stranger::Stranger;
 pub fn slow_tests_run() -> bool {
     std::env::var_os("ANSATZ_SLOW_TESTS").is_some_and(|value| value == "1")
 }
+
+/// How many processes a storm of kills is to hit: what `ANSATZ_TEST_KILLS` says, or one of these.
+pub fn kill_count(fast: u32, slow: u32) -> u32 {
+    let said = std::env::var("ANSATZ_TEST_KILLS").ok().and_then(|count| count.parse().ok());
+    said.unwrap_or(if slow_tests_run() { slow } else { fast })
+}

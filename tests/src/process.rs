@@ -138,3 +138,8 @@ impl std::fmt::Display for Ended {
         write!(formatter, "{status}\n--- stdout\n{stdout}\n--- stderr\n{stderr}")
     }
 }
+
+/// Kills a process that is no child of ours; it may have ended meanwhile.
+pub fn kill(process: u32) {
+    let _ = Command::new("kill").args(["-KILL", &process.to_string()]).stderr(Stdio::null()).status();
+}

@@ -85,6 +85,28 @@ impl Scenario {
         command
     }
 
+    /// What runs of all that was started here, whoever started it, but for one.
+    pub fn processes(&self, but_for: u32) -> Vec<(u32, Victim)> {
+        let mark = self.path("home").into_os_string().into_encoded_bytes();
+        let mut found = Vec::new();
+        for entry in std::fs::read_dir("/proc").unwrap().flatten() {
+            let Some(process) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else {
+                continue;
+            };
+            let read = |file: &str| std::fs::read(entry.path().join(file)).unwrap_or_default();
+            // our home is in the environment of all that is started here, and of nothing else
+            let is_ours = read("environ").windows(mark.len()).any(|window| window == mark);
+            if !is_ours || process == but_for {
+                continue;
+            }
+            let line = read("cmdline");
+            // one that is about to become what it is to be looks like the host still
+            let is_program = line.starts_with(b"/bin/sh\0") || line.starts_with(b"sleep\0");
+            found.push((process, if is_program { Victim::Program } else { Victim::Worker }));
+        }
+        found
+    }
+
     /// Runs the host to its end.
     #[track_caller]
     pub fn ansatz(&self, arguments: &[&str]) -> Ended {
@@ -97,6 +119,15 @@ impl Scenario {
         self.write("study.toml", manifest);
         self.ansatz(&["run", "study.toml", "--quiet"])
     }
+}
+
+/// What a process of a scenario is to whoever kills it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Victim {
+    /// A host, a worker, or a plugin in a process of its own.
+    Worker,
+    /// A program of an objective.
+    Program,
 }
 
 /// Waits for a child that has no reason to go on for long.
