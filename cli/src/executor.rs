@@ -1,9 +1,11 @@
 //! Slots that evaluate trials: asynchronous, without a generation barrier. Panics and timeouts stay here.
 //!
-//! A slot is a thread with an inbox. An attempt that does not end within its time limit is first told to
+//! There is a thread for each slot. An attempt that does not end within its time limit is first told to
 //! stop; after a grace it is given up: its result, should it ever come, is dropped, and a new thread
-//! takes the slot. A thread cannot be killed, so an objective in our own process that ignores the request keeps its
+//! takes the place of its own. A thread cannot be killed, so an objective in our own process that ignores the request keeps its
 //! thread until the host ends; one in a process of its own is killed, and so are the programs of `command`.
+
+mod exchange;
 
 use crate::error::Error;
 use crate::run::Slots;
@@ -11,18 +13,16 @@ use ansatz_core::{
     Assignment, EvaluationError, Failure, Measurement, Outcome, Point, Reporter, TrialId, Verdict,
 };
 use ansatz_plugin_host::{EvaluationFault, FaultClass, ForeignObjective};
+use exchange::Exchange;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
 /// How long an attempt has after it was told to stop.
 pub const GRACE: Duration = Duration::from_secs(5);
-
-/// Messages that one turn takes at most.
-const MESSAGES_MAX: usize = 4096;
 
 /// Whatever evaluates: a loaded objective, or a closure in a test or benchmark.
 pub trait Evaluate: Send + Sync + 'static {
@@ -70,21 +70,11 @@ pub enum Event {
 }
 
 enum Message {
-    Reported {
-        ticket: u64,
-        step: u64,
-        measurement: Measurement,
-    },
-    Ended {
-        ticket: u64,
-        outcome: Outcome,
-        duration: Duration,
-    },
-    /// Somebody wants the loop to look around.
-    Wake,
+    Reported { ticket: u64, step: u64, measurement: Measurement },
+    Ended { ticket: u64, outcome: Outcome, duration: Duration },
 }
 
-/// One attempt on its way to a slot.
+/// One attempt on its way to a thread.
 struct Job {
     ticket: u64,
     point: Point,
@@ -98,7 +88,6 @@ struct Job {
 struct Running {
     ticket: u64,
     trial: TrialId,
-    slot: usize,
     started: Instant,
     time_limit: Option<Duration>,
     stop: Arc<AtomicBool>,
@@ -124,52 +113,47 @@ impl Running {
 /// Slots, some of them busy.
 pub struct Executor {
     objective: Arc<dyn Evaluate>,
-    slots: Vec<Slot>,
-    free: Vec<usize>,
+    exchange: Arc<Exchange>,
+    threads: Vec<thread::JoinHandle<()>>,
+    free_slot_count: usize,
     running: Vec<Running>,
+    /// What was started since the last `wait`, which hands it over: all at once.
+    starting: Vec<Job>,
+    messages: Vec<Message>,
     next_ticket: u64,
-    sender: Sender<Message>,
-    receiver: Receiver<Message>,
     grace: Duration,
     /// Whether each report waits for its answer.
     is_judging: bool,
 }
 
-/// A thread that evaluates.
-struct Slot {
-    inbox: Sender<Job>,
-    thread: thread::JoinHandle<()>,
-}
-
 /// Makes the executor's `wait` return early.
 #[derive(Clone)]
-pub struct Waker(Sender<Message>);
+pub struct Waker(Arc<Exchange>);
 
 impl Waker {
     /// Wakes the loop; nothing happens if it is gone.
     pub fn wake(&self) {
-        let _ = self.0.send(Message::Wake);
+        self.0.call();
     }
 }
 
 impl Executor {
     /// An executor with so many slots. `grace` is how long an attempt has after it was told to stop.
     pub fn new(objective: Arc<dyn Evaluate>, slot_count: usize, grace: Duration) -> std::io::Result<Self> {
-        let (sender, receiver) = channel();
         let mut executor = Self {
             objective,
-            slots: Vec::new(),
-            free: (0..slot_count).rev().collect(),
+            exchange: Arc::default(),
+            threads: Vec::new(),
+            free_slot_count: 0,
             running: Vec::new(),
+            starting: Vec::new(),
+            messages: Vec::new(),
             next_ticket: 0,
-            sender,
-            receiver,
             grace,
             is_judging: false,
         };
-        for slot in 0..slot_count {
-            let inbox = executor.open_slot(slot)?;
-            executor.slots.push(inbox);
+        for _ in 0..slot_count {
+            executor.open_slot()?;
         }
         Ok(executor)
     }
@@ -192,12 +176,12 @@ impl Executor {
 
     /// Something that makes `wait` return early, for signal handlers.
     pub fn waker(&self) -> Waker {
-        Waker(self.sender.clone())
+        Waker(Arc::clone(&self.exchange))
     }
 
     /// How many trials can be started now.
     pub fn free_slot_count(&self) -> usize {
-        self.free.len()
+        self.free_slot_count
     }
 
     /// The trials that are running, with the time since they started, oldest first.
@@ -205,9 +189,10 @@ impl Executor {
         self.running.iter().map(|running| (running.trial, running.started.elapsed()))
     }
 
-    /// Starts an attempt in a free slot. The caller has seen that there is one.
+    /// Starts an attempt in a free slot, with the next `wait`. The caller has seen that there is one.
     pub fn start(&mut self, point: Point, assignment: Assignment) {
-        let Some(slot) = self.free.pop() else { return };
+        let Some(left) = self.free_slot_count.checked_sub(1) else { return };
+        self.free_slot_count = left;
         let stop = Arc::new(AtomicBool::new(false));
         let ticket = self.next_ticket;
         self.next_ticket += 1;
@@ -215,7 +200,6 @@ impl Executor {
         self.running.push(Running {
             ticket,
             trial: assignment.trial,
-            slot,
             started: Instant::now(),
             time_limit: assignment.time_limit,
             stop: Arc::clone(&stop),
@@ -224,13 +208,7 @@ impl Executor {
             last: None,
             answers: sender,
         });
-        let job = Job { ticket, point, assignment, stop, answers };
-        // a slot's thread only ends with its inbox; should it be gone all the same, the attempt is lost
-        if self.slots[slot].inbox.send(job).is_err() {
-            let outcome =
-                Outcome::Failed { failure: Failure::Lost, reason: "the slot's thread is gone".into() };
-            let _ = self.sender.send(Message::Ended { ticket, outcome, duration: Duration::ZERO });
-        }
+        self.starting.push(Job { ticket, point, assignment, stop, answers });
     }
 
     /// Tells every running attempt to stop.
@@ -242,33 +220,18 @@ impl Executor {
     /// patience ran out. After the first one it lingers a little for others that are about to come: what
     /// follows (writing them down) costs the same for one as for all.
     pub fn wait(&mut self, patience: Duration, linger: Duration) -> Vec<Event> {
+        self.exchange.put(self.starting.drain(..));
         let mut events = Vec::new();
         let until = Instant::now() + patience;
         loop {
-            let now = Instant::now();
             let deadline = self.running.iter().filter_map(|running| self.deadline(running)).min();
             let wake_at = deadline.map_or(until, |deadline| deadline.min(until));
-            match self.receiver.recv_timeout(wake_at.saturating_duration_since(now)) {
-                Ok(message) => {
-                    let mut woken = matches!(message, Message::Wake);
-                    self.receive(message, &mut events);
-                    let linger_until = Instant::now() + linger;
-                    // not for ever: who reports without a pause must not keep us from everything else
-                    for _ in 0..MESSAGES_MAX {
-                        let left = match self.running.is_empty() {
-                            true => Duration::ZERO,
-                            false => linger_until.saturating_duration_since(Instant::now()),
-                        };
-                        let Ok(message) = self.receiver.recv_timeout(left) else { break };
-                        woken |= matches!(message, Message::Wake);
-                        self.receive(message, &mut events);
-                    }
-                    if woken {
-                        return events;
-                    }
-                }
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return events,
+            let mut messages = std::mem::take(&mut self.messages);
+            let is_called = self.exchange.take(wake_at, || Instant::now() + linger, &mut messages);
+            messages.drain(..).for_each(|message| self.receive(message, &mut events));
+            self.messages = messages;
+            if is_called {
+                return events;
             }
             self.enforce_deadlines(&mut events);
             if !events.is_empty() || Instant::now() >= until {
@@ -286,7 +249,6 @@ impl Executor {
 
     fn receive(&mut self, message: Message, events: &mut Vec<Event>) {
         match message {
-            Message::Wake => {}
             // an unknown ticket is an attempt that was given up
             Message::Reported { ticket, step, measurement } => {
                 if let Some(running) = self.running.iter_mut().find(|running| running.ticket == ticket) {
@@ -299,7 +261,7 @@ impl Executor {
                     return;
                 };
                 let running = self.running.remove(index);
-                self.free.push(running.slot);
+                self.free_slot_count += 1;
                 let late = running.is_late || running.time_limit.is_some_and(|limit| duration >= limit);
                 let outcome = match outcome {
                     Outcome::Failed { failure: Failure::Objective, reason } if late => {
@@ -345,10 +307,10 @@ impl Executor {
                         outcome: Outcome::Failed { failure: Failure::Timeout, reason },
                         duration: running.started.elapsed(),
                     });
-                    // without a new thread the slot stays closed: the study goes on with fewer
-                    if let Ok(inbox) = self.open_slot(running.slot) {
-                        self.slots[running.slot] = inbox;
-                        self.free.push(running.slot);
+                    match self.exchange.give_up(running.ticket) {
+                        // without a new thread the slot stays closed: the study goes on with fewer
+                        true => drop(self.open_slot()),
+                        false => self.free_slot_count += 1,
                     }
                 }
                 (false, _) => index += 1,
@@ -356,18 +318,22 @@ impl Executor {
         }
     }
 
-    fn open_slot(&self, slot: usize) -> std::io::Result<Slot> {
-        let (inbox, jobs) = channel::<Job>();
+    fn open_slot(&mut self) -> std::io::Result<()> {
         let objective = Arc::clone(&self.objective);
-        let sender = self.sender.clone();
-        let thread = thread::Builder::new().name(format!("slot-{slot}")).spawn(move || {
-            for job in jobs {
-                if sender.send(evaluate(&*objective, job, &sender)).is_err() {
-                    return;
-                }
+        let exchange = Arc::clone(&self.exchange);
+        let number = self.threads.len();
+        let thread = thread::Builder::new().name(format!("slot-{number}")).spawn(move || {
+            let mut done = None;
+            while let Some(job) = exchange.next(done.take()) {
+                done = Some((job.ticket, evaluate(&*objective, job, &exchange)));
             }
+            drop(objective);
+            exchange.leave();
         })?;
-        Ok(Slot { inbox, thread })
+        self.exchange.enter();
+        self.threads.push(thread);
+        self.free_slot_count += 1;
+        Ok(())
     }
 }
 
@@ -424,21 +390,17 @@ impl Slots for Executor {
 impl Drop for Executor {
     /// Threads that wait for work hold the objective: it must be gone, with its processes, before the host is.
     fn drop(&mut self) {
-        for (index, Slot { inbox, thread }) in self.slots.drain(..).enumerate() {
-            drop(inbox);
-            if self.free.contains(&index) {
-                // it has nothing to do, and ends with its inbox
-                let _ = thread.join();
-            }
+        if self.exchange.end() {
+            self.threads.drain(..).for_each(|thread| drop(thread.join()));
         }
     }
 }
 
 /// Runs one attempt; whatever happens becomes an outcome.
-fn evaluate(objective: &dyn Evaluate, job: Job, sender: &Sender<Message>) -> Message {
+fn evaluate(objective: &dyn Evaluate, job: Job, exchange: &Exchange) -> Message {
     let started = Instant::now();
     let answers = job.answers.as_ref();
-    let mut reporter = SlotReporter { ticket: job.ticket, stop: &job.stop, answers, sender };
+    let mut reporter = SlotReporter { ticket: job.ticket, stop: &job.stop, answers, exchange };
     let result =
         catch_unwind(AssertUnwindSafe(|| objective.evaluate(&job.point, &job.assignment, &mut reporter)));
     let failed = |failure, reason| Outcome::Failed { failure, reason };
@@ -470,13 +432,13 @@ struct SlotReporter<'a> {
     ticket: u64,
     stop: &'a AtomicBool,
     answers: Option<&'a Receiver<Verdict>>,
-    sender: &'a Sender<Message>,
+    exchange: &'a Exchange,
 }
 
 impl Reporter for SlotReporter<'_> {
     fn report(&mut self, step: u64, measurement: &Measurement) -> Verdict {
         let message = Message::Reported { ticket: self.ticket, step, measurement: measurement.clone() };
-        if self.sender.send(message).is_err() || self.is_stopped() {
+        if !self.exchange.send(message) || self.is_stopped() {
             return Verdict::Stop;
         }
         match self.answers {

@@ -195,3 +195,70 @@ fn a_report_that_nobody_answers_ends_with_the_time_or_the_study() {
     // the verdict on a trial that is not there is for nobody
     executor.answer(TrialId(9), Verdict::Stop);
 }
+
+#[test]
+fn nobody_sleeps_through_what_is_handed_over() {
+    // some are done at once, some give up the processor, some take a while
+    let objective = Scripted(|assignment: &Assignment, reporter: &mut dyn Reporter| {
+        match assignment.trial.0 % 7 {
+            0 => thread::sleep(Duration::from_micros(assignment.trial.0 % 300)),
+            1 | 2 => thread::yield_now(),
+            3 => drop(reporter.report(1, &Measurement::new().with("loss", 1.0))),
+            _ => {}
+        }
+        measured()
+    });
+    let mut executor = Executor::new(Arc::new(objective), 8, GRACE).unwrap();
+    let patience = Duration::from_secs(20);
+    let (mut started, mut ended) = (0, Vec::new());
+    while ended.len() < 4000 {
+        // as many as are free, or all but some of them
+        let count = executor.free_slot_count().saturating_sub(started as usize % 3);
+        for _ in 0..count {
+            executor.start(Point::new([]), assignment(started, None));
+            started += 1;
+        }
+        let linger = Duration::from_micros(started % 5 * 100);
+        if executor.running().len() == 0 {
+            continue;
+        }
+        let before = Instant::now();
+        for event in executor.wait(patience, linger) {
+            if let Event::Ended { trial, .. } = event {
+                ended.push(trial.0);
+            }
+        }
+        assert!(before.elapsed() < patience, "nobody woke for {count} of {started}");
+    }
+    ended.extend(self::ended(&mut executor).into_iter().map(|(trial, _)| trial));
+    ended.sort_unstable();
+    assert_eq!(ended, (0..started).collect::<Vec<_>>(), "each ends once");
+    assert_eq!(executor.free_slot_count(), 8);
+}
+
+#[test]
+fn the_objective_is_gone_with_the_executor_unless_an_attempt_has_it() {
+    let objective = Arc::new(Scripted(|assignment: &Assignment, reporter: &mut dyn Reporter| {
+        while assignment.trial.0 == 1 && !reporter.is_stopped() {
+            thread::yield_now();
+        }
+        measured()
+    }));
+    let shared: Arc<dyn Evaluate> = objective.clone();
+    let mut executor = Executor::new(Arc::clone(&shared), 4, GRACE).unwrap();
+    executor.start(Point::new([]), assignment(0, None));
+    assert_eq!(ended(&mut executor).len(), 1);
+    drop(executor);
+    assert_eq!(Arc::strong_count(&objective), 2, "ours, twice");
+
+    let mut executor = Executor::new(Arc::clone(&shared), 4, GRACE).unwrap();
+    executor.start(Point::new([]), assignment(1, None));
+    assert!(executor.wait(Duration::from_millis(20), Duration::ZERO).is_empty());
+    let stop = Arc::clone(&executor.running[0].stop);
+    drop(executor);
+    assert!(Arc::strong_count(&objective) <= 3, "the three that were idle are gone");
+    stop.store(true, Ordering::Relaxed);
+    while Arc::strong_count(&objective) > 2 {
+        thread::yield_now();
+    }
+}
