@@ -2,6 +2,7 @@
 //! default a million) without running any, and measures how long it takes to list, read and check it, and how much memory that
 //! needs. Prints figures and asserts none. docs/benchmarks.md has figures of a real run.
 
+use ansatz_cli::digest::{self, Digest, Freshness};
 use ansatz_cli::journal::{Entry, Location, NetworkFolder, Opened, SqliteStore, Stamped, Store, StudyHeader};
 use ansatz_cli::manifest::Manifest;
 use ansatz_cli::plan::Sync;
@@ -57,10 +58,18 @@ fn main() {
         grown / 1e6,
         grown / 1e6 / count * 1e5
     );
+    let (time, digest) = timed(|| Digest::of("large", &read.study, read.elapsed));
+    println!("digest made in {:.3} s", time.as_secs_f64());
+    let body = serde_json::to_string(&digest).expect("it is JSON");
     drop(read);
-    let (time, listed) = timed(|| session::list(&Location::from(path.as_path())).expect("it can be listed"));
-    println!("list: {:.3} s for {} studies", time.as_secs_f64(), listed.len());
-    drop(listed);
+    let list =
+        |freshness| digest::list(&Location::from(path.as_path()), freshness).expect("it can be listed");
+    println!("list --exact: {:.3} s", timed(|| list(Freshness::Exact)).0.as_secs_f64());
+    let store = SqliteStore::open(&path, Sync::Off, NetworkFolder::Refuse).expect("a store");
+    let mut journal = store.open("large").expect("nobody else has it");
+    journal.keep_digest(f64::from(u32::MAX), &body).expect("it can be kept");
+    journal.close().expect("it closes");
+    println!("list: {:.4} s", timed(|| list(Freshness::Recent)).0.as_secs_f64());
     let store = SqliteStore::open_read_only(&path, NetworkFolder::Refuse).expect("it can be opened");
     let (time, checkup) = timed(|| store.check().expect("it can be checked"));
     println!("fsck: {:.2} s, sound: {}", time.as_secs_f64(), checkup.is_sound());

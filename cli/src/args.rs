@@ -1,5 +1,6 @@
 //! The command line.
 
+use crate::digest::Freshness;
 use crate::error::{Error, Exit};
 use crate::journal::Location;
 use crate::manifest::DEFAULT_JOURNAL;
@@ -84,6 +85,8 @@ pub enum Command {
     List {
         #[command(flatten)]
         journal: JournalRef,
+        #[command(flatten)]
+        exact: ExactArg,
         /// Print the result as JSON.
         #[arg(long)]
         json: bool,
@@ -95,6 +98,8 @@ pub enum Command {
         /// The number of one trial.
         #[arg(long, short)]
         trial: Option<u64>,
+        #[command(flatten)]
+        exact: ExactArg,
         /// Print the result as JSON.
         #[arg(long)]
         json: bool,
@@ -268,6 +273,21 @@ pub struct BenchArgs {
 fn jobs(text: &str) -> Result<usize, String> {
     let count = text.parse().ok().filter(|count| (1..=1_024).contains(count));
     count.ok_or_else(|| "a whole number from 1 to 1024".to_owned())
+}
+
+/// How much of a long journal is read.
+#[derive(Debug, clap::Args)]
+pub struct ExactArg {
+    /// Read the whole journal, also where it is long and the study runs: without, it may be shown as it was seconds ago.
+    #[arg(long)]
+    exact: bool,
+}
+
+impl ExactArg {
+    /// Whether an older digest will do.
+    pub fn freshness(&self) -> Freshness {
+        if self.exact { Freshness::Exact } else { Freshness::Recent }
+    }
 }
 
 /// Which plugins are meant.

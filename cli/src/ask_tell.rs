@@ -3,6 +3,7 @@
 //! `docs/ask-tell.md` is the protocol. A request that makes no sense is answered with an error, and the
 //! session goes on; everything acknowledged is in the journal before the answer is written.
 
+use crate::digest::Keeper;
 use crate::engine::{Ending, Engine};
 use crate::error::Error;
 use crate::journal::Entry;
@@ -79,6 +80,7 @@ pub fn serve(
 ) -> Result<(), Error> {
     engine.commit()?;
     let io = |error| Error::Io { path: "standard input or output".into(), error };
+    let mut digests = Keeper::default();
     for line in input.lines() {
         let line = line.map_err(io)?;
         if line.trim().is_empty() {
@@ -100,6 +102,7 @@ pub fn serve(
             }
         };
         engine.commit()?; // before anybody learns of it
+        digests.look(name, engine);
         let notices = engine.take_notices();
         if !notices.is_empty() {
             answer["warnings"] = notices.into();
@@ -111,7 +114,9 @@ pub fn serve(
     }
     let elapsed = engine.elapsed();
     engine.note(Entry::Closed { reason: "the program that asks and tells has left".into(), elapsed });
-    engine.commit()
+    engine.commit()?;
+    digests.end(name, engine, elapsed);
+    Ok(())
 }
 
 enum Refusal {

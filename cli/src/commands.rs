@@ -8,6 +8,7 @@ pub(crate) mod store;
 use crate::args::{Args, Command, Format, StudyRef};
 use crate::ask_tell;
 use crate::check_plugin;
+use crate::digest::{self, Freshness, Shown};
 use crate::error::{Error, Exit};
 use crate::interrupt::Interrupt;
 use crate::journal::{Location, PluginStamp};
@@ -65,8 +66,8 @@ pub fn execute(args: Args) -> Result<Exit, Error> {
             check(&manifest, &overrides.set, lock.locking(), json)
         }
         Command::Init { path, objective } => init(&path, &objective),
-        Command::List { journal, json } => list(&journal.location()?, json),
-        Command::Show { study, trial, json } => show(&study, trial, json),
+        Command::List { journal, exact, json } => list(&journal.location()?, exact.freshness(), json),
+        Command::Show { study, trial, exact, json } => show(&study, trial, exact.freshness(), json),
         Command::Explain { study, trial, json } => explain(&study, TrialId(trial), json),
         Command::Best { study, json } => best(&study, json),
         Command::Recommend { study, lock, json } => recommend(&study, lock.locking(), json),
@@ -233,35 +234,55 @@ fn init(path: &Path, objective: &str) -> Result<Exit, Error> {
     print(&format!("wrote {0}; next: ansatz check {0}, then ansatz run {0}\n", path.display()))
 }
 
-fn list(journal: &Location, as_json: bool) -> Result<Exit, Error> {
-    let studies = session::list(journal)?;
+fn list(journal: &Location, freshness: Freshness, as_json: bool) -> Result<Exit, Error> {
+    let studies = digest::list(journal, freshness)?;
     if as_json {
-        let list = studies.iter().map(|read| json::overview(&read.plan.name, &read.study, read.elapsed));
-        return print_json(&list.collect());
+        return print_json(&studies.into_iter().map(json_of).collect());
     }
     let mut rows = vec![["study", "trials", "finished", "best", "time"].map(str::to_owned)];
-    for read in &studies {
+    let mut lags = String::new();
+    for Shown { digest, lag } in studies {
+        if let Some(lag) = lag {
+            lags.push_str(&format!("{}: {}\n", digest.study, lag.text()));
+        }
         rows.push([
-            read.plan.name.clone(),
-            read.study.trials().len().to_string(),
-            read.study.finished_count().to_string(),
-            text::incumbent_in_short(&read.study).unwrap_or_else(|| "-".into()),
-            text::duration(read.elapsed),
+            digest.study,
+            digest.trial_count.to_string(),
+            digest.finished_count.to_string(),
+            digest.incumbent.unwrap_or_else(|| "-".into()),
+            text::duration(digest.elapsed),
         ]);
     }
-    print(&text::columns(&rows))
+    print(&(text::columns(&rows) + &lags))
 }
 
-fn show(reference: &StudyRef, trial: Option<u64>, as_json: bool) -> Result<Exit, Error> {
+/// A study in short for programs.
+fn json_of(shown: Shown) -> Value {
+    let mut overview = shown.digest.overview;
+    if let Some(lag) = shown.lag {
+        overview["lag"] = json!({"entries": lag.entry_count, "seconds": lag.span.as_secs_f64()});
+    }
+    overview
+}
+
+fn show(
+    reference: &StudyRef,
+    trial: Option<u64>,
+    freshness: Freshness,
+    as_json: bool,
+) -> Result<Exit, Error> {
+    if trial.is_none() && !as_json {
+        let Shown { digest, lag } =
+            digest::read(&reference.journal.location()?, reference.study.as_deref(), freshness)?;
+        let lag = lag.map_or(String::new(), |lag| format!("\n{}\n", lag.text()));
+        return print(&(digest.text + &lag));
+    }
     let read = session::read(reference.journal.location()?, reference.study.as_deref())?;
     let Some(number) = trial else {
-        if as_json {
-            let mut overview = json::overview(&read.plan.name, &read.study, read.elapsed);
-            overview["all_trials"] =
-                read.study.trials().iter().map(|trial| json::trial(&read.study, trial)).collect();
-            return print_json(&overview);
-        }
-        return print(&text::study_in_full(&read.plan.name, &read.study, read.elapsed));
+        let mut overview = json::overview(&read.plan.name, &read.study, read.elapsed);
+        overview["all_trials"] =
+            read.study.trials().iter().map(|trial| json::trial(&read.study, trial)).collect();
+        return print_json(&overview);
     };
     let trial = trial_of(&read, TrialId(number))?;
     if as_json {

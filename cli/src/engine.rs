@@ -486,6 +486,11 @@ impl Engine {
         Ok(())
     }
 
+    /// Keeps what the study comes to in short with its journal, which has everything by now.
+    pub fn keep_digest(&mut self, body: &str) -> Result<(), Error> {
+        Ok(self.journal.keep_digest(self.clock.unix_seconds(), body)?)
+    }
+
     fn take(&mut self, record: Record) -> Result<(), Error> {
         self.study.apply(&record).map_err(|error| Error::Journal(error.into()))?;
         self.note(Entry::Study(record));

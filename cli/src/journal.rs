@@ -86,12 +86,34 @@ pub trait Journal: Send {
     /// as the plan says. After an `Io` error nobody knows whether they were kept: open the study anew.
     fn append(&mut self, entries: &[Stamped]) -> Result<(), JournalError>;
 
+    /// Keeps a digest of all entries there are, in the place of an earlier one. It is no fact, and a journal need not
+    /// have a place for it.
+    fn keep_digest(&mut self, _at: f64, _body: &str) -> Result<(), JournalError> {
+        Ok(())
+    }
+
+    /// The digest that was kept last.
+    fn digest(&self) -> Result<Option<KeptDigest>, JournalError> {
+        Ok(None)
+    }
+
     /// Ends writing. Dropping does the same, but cannot tell of an error.
     fn close(self: Box<Self>) -> Result<(), JournalError>;
 }
 
 /// Entries of a journal, as they are read.
 pub type Entries<'a> = Box<dyn Iterator<Item = Result<Stored, JournalError>> + 'a>;
+
+/// What a long journal comes to in short, as somebody kept it so that it need not be read to be shown.
+#[derive(Clone, Debug, PartialEq)]
+pub struct KeptDigest {
+    /// Of so many entries it is.
+    pub entry_count: u64,
+    /// When it was made, in seconds since 1970.
+    pub at: f64,
+    /// The digest, for whoever made it.
+    pub body: String,
+}
 
 /// What is fixed when a study is created. Its name and its seed are the plan's.
 #[derive(Clone, Debug, PartialEq)]

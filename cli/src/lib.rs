@@ -9,6 +9,7 @@ pub mod board;
 mod check_plugin;
 mod clock;
 mod commands;
+pub mod digest;
 pub mod engine;
 pub mod error;
 pub mod executor;

@@ -1,5 +1,6 @@
 //! The loop that runs a study: this file alone puts events in order.
 
+use crate::digest::Keeper;
 use crate::engine::{Ending, Engine};
 use crate::error::Error;
 use crate::executor::{Evaluate, Event, Executor, GRACE, Waker};
@@ -88,7 +89,8 @@ pub fn run_in(
     if let Some(waker) = slots.waker() {
         interrupt.wake_on_signal(waker);
     }
-    let end = turns(engine, slots, plan, again, interrupt, watch);
+    let mut digests = Keeper::default();
+    let end = turns(engine, slots, plan, again, interrupt, watch, &mut digests);
     if end.is_err() {
         // the journal takes nothing more
         slots.abandon();
@@ -101,6 +103,7 @@ pub fn run_in(
     };
     engine.note(Entry::Closed { reason, elapsed });
     engine.commit()?;
+    digests.end(&plan.name, engine, elapsed);
     watch.finish(engine);
     Ok(end)
 }
@@ -113,6 +116,7 @@ fn turns(
     again: Vec<TrialId>,
     interrupt: &Interrupt,
     watch: &mut Watch,
+    digests: &mut Keeper,
 ) -> Result<SessionEnd, Error> {
     // trials to start, the next first: those to run again, and with a window those that found no slot yet
     let mut queue = VecDeque::from(again);
@@ -143,6 +147,7 @@ fn turns(
                 start(slots, engine, plan, &output_folder, trial)?;
             }
         }
+        digests.look(&plan.name, engine);
         slots.notices().into_iter().for_each(|notice| engine.warn(notice));
         watch.update(engine, slots.running_count(), is_draining);
         if let Some(end) = stop {

@@ -314,13 +314,11 @@ pub fn read_and_watch(
     read_one(store.as_ref(), &name, see)
 }
 
-/// Every study of a journal, in the order of creation.
-pub fn list(journal: &Location) -> Result<Vec<ReadStudy>, Error> {
-    let store = open_existing(journal)?;
-    store.studies()?.iter().map(|study| read_one(store.as_ref(), &study.name, |_, _| {})).collect()
-}
-
-fn read_one(store: &dyn Store, name: &str, mut see: impl FnMut(&Study, &Record)) -> Result<ReadStudy, Error> {
+pub(crate) fn read_one(
+    store: &dyn Store,
+    name: &str,
+    mut see: impl FnMut(&Study, &Record),
+) -> Result<ReadStudy, Error> {
     let journal = store.read(name)?;
     let mut plan = journal.header().plan.clone();
     let mut study = Study::new(plan.rules.clone());
@@ -340,7 +338,7 @@ fn read_one(store: &dyn Store, name: &str, mut see: impl FnMut(&Study, &Record))
     Ok(ReadStudy { plan, study, elapsed: elapsed.total })
 }
 
-fn open_existing(journal: &Location) -> Result<Box<dyn Store>, Error> {
+pub(crate) fn open_existing(journal: &Location) -> Result<Box<dyn Store>, Error> {
     if journal.is_missing() {
         return Err(Error::NotFound(format!(
             "there is no journal {}; name the journal of the study with --journal",
@@ -351,7 +349,7 @@ fn open_existing(journal: &Location) -> Result<Box<dyn Store>, Error> {
 }
 
 /// The study that is meant.
-fn choose(journal: &Location, store: &dyn Store, name: Option<&str>) -> Result<String, Error> {
+pub(crate) fn choose(journal: &Location, store: &dyn Store, name: Option<&str>) -> Result<String, Error> {
     let names: Vec<String> = store.studies()?.into_iter().map(|study| study.name).collect();
     let known = names.join(", ");
     match (name, &names[..]) {

@@ -210,3 +210,30 @@ fn hosts_that_begin_at_the_same_moment_make_one_study() {
         StoredStudy::read(&scenario.journal(), None).expect_each_trial_once(60);
     }
 }
+
+#[test]
+fn a_long_study_is_shown_as_it_would_be_read() {
+    let scenario = scenario();
+    let manifest = manifest("long", "")
+        .replace(", delay_ms = 20", "")
+        .replace("annealing", "random")
+        .replace(&format!("trials = {TRIAL_COUNT}"), "trials = 10_000")
+        + "journal = { sync = \"off\" }\n";
+    scenario.run(&manifest).expect(0);
+    let digest_count = || {
+        let store = ansatz_cli::journal::open_read_only(&*scenario.journal()).unwrap();
+        usize::from(store.read("long").unwrap().digest().unwrap().is_some())
+    };
+    assert_eq!(digest_count(), 1);
+    for command in [&["show"][..], &["list"], &["list", "--json"]] {
+        let quick = scenario.ansatz(command).expect(0).stdout;
+        let exact = scenario.ansatz(&[command, &["--exact"]].concat()).expect(0).stdout;
+        assert!(quick.contains("10000"), "{quick}");
+        assert_eq!(quick, exact);
+    }
+    // what was taken out of a journal may be in its digest
+    overwrite(&scenario.journal(), b"\"outcome\":\"completed\"", b"\"outcome\":\"completes\"");
+    scenario.ansatz(&["repair"]).expect(0);
+    assert_eq!(digest_count(), 0);
+    assert!(scenario.ansatz(&["show"]).expect(0).stdout.contains("9999 completed, 1 pending"));
+}

@@ -11,7 +11,8 @@ use super::postgres_schema::{self as schema, Content};
 use super::schema::{APPLICATION_ID, SCHEMA_VERSION};
 use super::wire::{self, Kind};
 use super::{
-    Entries, Entry, Journal, JournalError, JournalErrorKind, Stamped, Store, Stored, StudyEntry, StudyHeader,
+    Entries, Entry, Journal, JournalError, JournalErrorKind, KeptDigest, Stamped, Store, Stored, StudyEntry,
+    StudyHeader,
 };
 use crate::plan::{StudyPlan, Sync};
 use ansatz_core::Goal;
@@ -317,6 +318,27 @@ impl Journal for PostgresJournal {
             }
             Err(error) => Err(explain(url, "be written", &error)),
         }
+    }
+
+    fn keep_digest(&mut self, at: f64, body: &str) -> Result<(), JournalError> {
+        let writing = self.writing.as_ref().ok_or_else(|| only_for_reading(&self.url))?;
+        let entry_count = writing.next_number as i64;
+        let sql = "INSERT INTO ansatz.digest (study_id, entry_count, at, body) VALUES ($1, $2, $3, $4)
+            ON CONFLICT (study_id) DO UPDATE SET entry_count = $2, at = $3, body = $4";
+        let kept = self.client.get_mut().execute(sql, &[&self.study_id, &entry_count, &at, &body]);
+        kept.map(drop).map_err(|error| explain(&self.url, "be written", &error))
+    }
+
+    fn digest(&self) -> Result<Option<KeptDigest>, JournalError> {
+        let sql = "SELECT entry_count, at, body FROM ansatz.digest WHERE study_id = $1";
+        let found = self.client.borrow_mut().query_opt(sql, &[&self.study_id]);
+        let row = found.map_err(|error| explain(&self.url, "be read", &error))?;
+        let kept = |row: postgres::Row| KeptDigest {
+            entry_count: row.get::<_, i64>(0) as u64,
+            at: row.get(1),
+            body: row.get(2),
+        };
+        Ok(row.map(kept))
     }
 
     fn close(self: Box<Self>) -> Result<(), JournalError> {

@@ -10,7 +10,8 @@ use postgres::{Client, GenericClient};
 const FIRST_VERSION: u32 = 4;
 
 /// What makes version `FIRST_VERSION + index`. Those that were released never change.
-const MIGRATIONS: &[&str] = &["
+const MIGRATIONS: &[&str] = &[
+    "
 CREATE SCHEMA IF NOT EXISTS ansatz;
 CREATE TABLE ansatz.store (
     is_only boolean PRIMARY KEY DEFAULT true CHECK (is_only),
@@ -59,7 +60,17 @@ BEGIN
 END $$;
 CREATE TRIGGER record_is_never_changed BEFORE UPDATE ON ansatz.record
     FOR EACH ROW EXECUTE FUNCTION ansatz.refuse_change();
-"];
+",
+    // version 5: digests, which are no facts
+    "
+CREATE TABLE ansatz.digest (
+    study_id    bigint PRIMARY KEY REFERENCES ansatz.study ON DELETE CASCADE,
+    entry_count bigint NOT NULL,
+    at          double precision NOT NULL,
+    body        text NOT NULL
+);
+",
+];
 
 const _: () = assert!(
     FIRST_VERSION as usize + MIGRATIONS.len() - 1 == SCHEMA_VERSION as usize,

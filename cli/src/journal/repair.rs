@@ -155,6 +155,10 @@ pub(super) fn mend(
     for study_id in study_ids(&transaction).map_err(failed)? {
         mending.mend_study(study_id).map_err(failed)?;
     }
+    if !mending.done.is_empty() {
+        // they may be of what there is no more
+        transaction.execute("DELETE FROM digest", []).map_err(failed)?;
+    }
     transaction.commit().map_err(failed)
 }
 

@@ -58,6 +58,18 @@ END;
     "",
     // version 4: verdicts in `reported`, the kind `early-stopping-broke`; the tables are the same
     "",
+    // version 5: digests, which are no facts
+    "
+CREATE TABLE digest (
+    study_id    INTEGER PRIMARY KEY,
+    entry_count INTEGER NOT NULL,
+    at          REAL NOT NULL,
+    body        TEXT NOT NULL
+);
+CREATE TRIGGER study_takes_its_digest_with_it AFTER DELETE ON study BEGIN
+    DELETE FROM digest WHERE study_id = OLD.study_id;
+END;
+",
 ];
 
 /// Made anew after every migration. They are for people: the host reads none of them. What belongs to a

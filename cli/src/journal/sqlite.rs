@@ -11,7 +11,8 @@ use super::pages::{PAGE_ROWS, Page, PageSource, Pages};
 use super::schema::{self, Content, MIGRATIONS, SCHEMA_VERSION};
 use super::wire::{self, Kind};
 use super::{
-    Entries, Entry, Journal, JournalError, JournalErrorKind, Stamped, Store, Stored, StudyEntry, StudyHeader,
+    Entries, Entry, Journal, JournalError, JournalErrorKind, KeptDigest, Stamped, Store, Stored, StudyEntry,
+    StudyHeader,
 };
 use crate::plan::{StudyPlan, Sync};
 use ansatz_core::Space;
@@ -339,6 +340,22 @@ impl Journal for SqliteJournal {
             }
             Err(error) => Err(explain(&self.path, "be written", error)),
         }
+    }
+
+    fn keep_digest(&mut self, at: f64, body: &str) -> Result<(), JournalError> {
+        let entry_count = self.writing.as_ref().ok_or_else(|| only_for_reading(&self.path))?.next_number;
+        let sql = "INSERT OR REPLACE INTO digest (study_id, entry_count, at, body) VALUES (?1, ?2, ?3, ?4)";
+        let kept = self.connection.execute(sql, params![self.study_id, entry_count as i64, at, body]);
+        kept.map(drop).map_err(|error| explain(&self.path, "be written", error))
+    }
+
+    fn digest(&self) -> Result<Option<KeptDigest>, JournalError> {
+        let sql = "SELECT entry_count, at, body FROM digest WHERE study_id = ?1";
+        let found = self.connection.query_row(sql, [self.study_id], |row| {
+            let entry_count = row.get::<_, i64>(0)? as u64;
+            Ok(KeptDigest { entry_count, at: row.get(1)?, body: row.get(2)? })
+        });
+        found.optional().map_err(|error| explain(&self.path, "be read", error))
     }
 
     fn close(self: Box<Self>) -> Result<(), JournalError> {

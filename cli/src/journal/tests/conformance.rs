@@ -225,6 +225,30 @@ fn a_stale_writer_is_told_and_overwrites_nothing() {
 }
 
 #[test]
+fn a_digest_is_of_the_entries_there_were_and_goes_with_its_study() {
+    on_each_store(|kept| {
+        kept.with_study("long", 3, 40);
+        let mut journal = kept.store().open("long").unwrap();
+        let read = || kept.reader().unwrap().read("long").unwrap();
+        assert_eq!(read().digest().unwrap(), None);
+        let count = journal.entry_count().unwrap();
+        for (at, body) in [(5.0, "first"), (6.0, "second \u{1f600} 'quoted'")] {
+            journal.keep_digest(at, body).unwrap();
+            let expected = KeptDigest { entry_count: count, at, body: body.into() };
+            assert_eq!(read().digest().unwrap(), Some(expected));
+        }
+        journal.append(&[note(0)]).unwrap();
+        assert_eq!(read().digest().unwrap().unwrap().entry_count, count, "it is none of what followed");
+        assert_eq!(all(&*journal).len() as u64, count + 1, "and no entry itself");
+        assert_eq!(kind_of(read().keep_digest(7.0, "mine")), JournalErrorKind::Access);
+        journal.close().unwrap();
+        kept.sql("DELETE FROM study WHERE name = 'long'");
+        kept.with_study("long", 4, 10);
+        assert_eq!(read().digest().unwrap(), None);
+    });
+}
+
+#[test]
 fn a_study_goes_as_a_whole() {
     on_each_store(|kept| {
         kept.with_study("kept", 6, 20);
