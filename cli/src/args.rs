@@ -60,6 +60,26 @@ pub enum Command {
     },
     /// Run trials of a study that another process asks for, until it has ended. Start as many as there are machines.
     Worker(WorkArgs),
+    /// Have more or fewer workers for a study that is run with --on. Those that are too many finish what they run.
+    Scale {
+        /// The study's name.
+        study: String,
+        /// How many workers it is to have.
+        #[arg(value_parser = clap::value_parser!(u32).range(0..=100_000))]
+        workers: u32,
+        #[command(flatten)]
+        journal: JournalRef,
+    },
+    /// End the run of a study with --on, from any machine that reaches its store; `ansatz resume` goes on with it.
+    Cancel {
+        /// The study's name.
+        study: String,
+        /// Stop the trials that run, instead of waiting for them; they are run again later.
+        #[arg(long)]
+        now: bool,
+        #[command(flatten)]
+        journal: JournalRef,
+    },
     /// Check a manifest, its plugins and their options without running a trial. This loads the plugins.
     Check {
         /// The manifest.

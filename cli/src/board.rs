@@ -9,15 +9,17 @@
 //! given twice, and an attempt by its own: what a worker says of an attempt that is not its own any more is dropped.
 //! The statements are the same for both kinds of stores; how they are carried out is in `driver`. docs/cluster.md.
 
+mod control;
 mod crew;
 mod driver;
 mod membership;
 mod slots;
 mod worker;
 
-pub use crew::{Crew, submit};
+pub use control::{Asking, Control, Scaled, Starter, cancel, scale};
+pub use crew::{Array, Crew};
 pub use membership::{Claim, Look, Membership, Offer};
-pub use slots::BoardSlots;
+pub use slots::{BoardSlots, Terms};
 pub use worker::{Orders, WorkerEnd, work};
 
 use crate::journal::{JournalError, JournalErrorKind, Location};
@@ -28,7 +30,7 @@ use std::time::Duration;
 pub const LEASE: Duration = Duration::from_secs(30);
 
 /// The version of the tables below. They are short-lived: other versions are refused, and nothing is migrated.
-const LAYOUT: i64 = 1;
+const LAYOUT: i64 = 2;
 
 /// `NOW()` is the store's clock, in seconds. What is true is 1.
 const TABLES: &str = "
@@ -40,7 +42,10 @@ CREATE TABLE IF NOT EXISTS board (
     lease        DOUBLE PRECISION NOT NULL,
     is_judging   BIGINT NOT NULL,
     asked_at     DOUBLE PRECISION NOT NULL,
-    closed       TEXT
+    closed       TEXT,
+    starter      TEXT NOT NULL,
+    wanted       BIGINT,
+    cancelled    BIGINT NOT NULL
 );
 CREATE TABLE IF NOT EXISTS board_worker (
     study        TEXT NOT NULL,
@@ -48,6 +53,7 @@ CREATE TABLE IF NOT EXISTS board_worker (
     place        TEXT NOT NULL,
     slot_count   BIGINT NOT NULL,
     lease_until  DOUBLE PRECISION NOT NULL,
+    is_retired   BIGINT NOT NULL,
     PRIMARY KEY (study, worker)
 );
 CREATE TABLE IF NOT EXISTS board_assignment (
@@ -82,6 +88,27 @@ enum Side {
     Work,
     /// A worker has brought something.
     News,
+}
+
+/// Whom something concerns, of those who listen on a side. Everybody hears of everything that is told on a server, so that it
+/// has to be known without a look at the board whether one is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Whom {
+    All,
+    /// Workers with a free slot.
+    Free,
+    Worker(u64),
+}
+
+impl Whom {
+    /// What is told, of a study.
+    fn message(self, study: &str) -> String {
+        match self {
+            Whom::All => format!("* {study}"),
+            Whom::Free => format!("? {study}"),
+            Whom::Worker(worker) => format!("{worker} {study}"),
+        }
+    }
 }
 
 /// A connection to the board of a store. The tables are made if they are not there.

@@ -62,6 +62,8 @@ pub fn execute(args: Args) -> Result<Exit, Error> {
             }
         }
         Command::Worker(arguments) => cluster::work(&arguments),
+        Command::Scale { study, workers, journal } => cluster::scale(&journal.location()?, &study, workers),
+        Command::Cancel { study, now, journal } => cluster::cancel(&journal.location()?, &study, now),
         Command::Check { manifest, overrides, lock, json } => {
             check(&manifest, &overrides.set, lock.locking(), json)
         }

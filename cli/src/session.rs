@@ -47,6 +47,7 @@ pub enum Running {
 }
 
 /// What a worker needs to know of a study.
+#[derive(PartialEq)]
 pub struct Staff {
     /// What it is run from.
     pub plan: StudyPlan,
@@ -157,6 +158,11 @@ pub fn create_or_resume(
     keep_choices(&stored, &mut plan);
     only_budget_and_run_differ(&stored, &plan)?;
     reopen(Some(manifest), &stored, plan, locking, Running::InHost)
+}
+
+/// The name of a study that a store has.
+pub fn name_in(location: &Location, name: &str) -> Result<String, Error> {
+    choose(location, open_existing(location)?.as_ref(), Some(name))
 }
 
 /// Whether a store has a study of this name; it may be that there is no store yet.

@@ -80,6 +80,11 @@ impl Place {
         if is_begun { self.stored().records().len() } else { 0 }
     }
 
+    /// How many trials have ended; none before the study has begun.
+    fn stored_finished(&self) -> usize {
+        if self.record_count() == 0 { 0 } else { self.stored().study.finished_count() }
+    }
+
     fn asker(&self, lease: &str) -> Running {
         let on_board = ["--quiet", "--on", "board", "--lease", lease];
         match self.record_count() {
@@ -167,7 +172,9 @@ fn storm(place: &Place, manifest: &str, kill_count: u32, seed: u64) -> Hits {
         if place.record_count() < 20 {
             continue;
         }
-        match rng.random_range(0..6) {
+        // each kind of victim has its turn in a short storm, too
+        let victim = if hits.askers == 0 && hits.all() > 2 { 0 } else { rng.random_range(0..6) };
+        match victim {
             0 => {
                 // another one stands by already
                 let next = place.asker("1");
@@ -373,4 +380,84 @@ fn what_cannot_work_is_refused_before_anything_is_written() {
     let url = ServerUrl::try_from("postgres://eva@%2Fnonexistent/tuning".to_owned()).unwrap();
     let arguments = ["worker", "--study", "other", "--patience", "1", "--store", &url.to_string()];
     place.scenario.ansatz(&arguments).expect(5).expect_message(&["is the server up"]);
+}
+
+#[test]
+fn more_workers_and_fewer_are_had_while_a_study_runs_and_it_is_cancelled_from_elsewhere() {
+    for place in Place::each() {
+        place.scenario.write("study.toml", &manifest(2000, 60));
+        let worker_count = || place.scenario.processes(0).len();
+        let asker =
+            place.start(&["run", "study.toml", "--quiet", "--on", "local", "-n", "1", "--lease", "20"]);
+        let started = Instant::now();
+        // hosts count, too: the one who asks is one
+        let expect = |count: usize| {
+            while worker_count() != count {
+                assert!(started.elapsed() < PATIENCE, "{} instead of {count}", worker_count());
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        };
+        while place.record_count() < 4 {
+            assert!(started.elapsed() < PATIENCE);
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let said = place.ansatz(&["scale", STUDY, "3"]).expect(0).stdout;
+        assert!(said.contains("3 workers are wanted, 1 are there; the others are started"), "{said}");
+        expect(4);
+        let before = place.record_count();
+        let said = place.ansatz(&["scale", STUDY, "1"]).expect(0).stdout;
+        assert!(said.contains("the newest end"), "{said}");
+        expect(2);
+        place.ansatz(&["scale", "other", "2"]).expect(7);
+        // a paused study is asked for all the same
+        place.ansatz(&["scale", STUDY, "0"]).expect(0);
+        expect(1);
+        place.ansatz(&["scale", STUDY, "2"]).expect(0);
+        expect(3);
+        let said = place.ansatz(&["cancel", STUDY]).expect(0).stdout;
+        assert!(said.contains("--now"), "{said}");
+        finish(asker).expect(130);
+        expect(0);
+        let stored = place.stored();
+        assert!(stored.records().len() > before);
+        let pending = stored.study.trials().iter().filter(|trial| trial.outcome.is_none()).count();
+        let retried =
+            stored.records().iter().filter(|record| matches!(record, Record::Retried { .. })).count();
+        assert_eq!(retried, 0, "nothing was lost by any of that");
+        place.ansatz(&["cancel", STUDY]).expect(2).expect_message(&["is not run any more: cancelled"]);
+        place.ansatz(&["scale", STUDY, "2"]).expect(2).expect_message(&["is not run any more"]);
+        // it goes on with a smaller budget than what is done
+        let resumed = place.stored().study.trials().len().to_string();
+        let set = format!("budget.trials={resumed}");
+        place.ansatz(&["resume", STUDY, "--quiet", "--on", "local", "-n", "2", "--set", &set]).expect(0);
+        place.stored().expect_each_trial_once(resumed.parse().unwrap());
+        println!("{}: {pending} trials were taken back, and run later", place.address);
+    }
+}
+
+#[test]
+fn a_worker_that_stays_hears_of_another_plan_and_begins_anew_with_it() {
+    let place = Place::file();
+    // longer than the limit that comes later
+    place
+        .scenario
+        .write("study.toml", &manifest(12, 400).replace("delay_spread = 1.0", "delay_spread = 0.0"));
+    let asker = place.asker("60");
+    let worker = place.worker("2");
+    let started = Instant::now();
+    while place.stored_finished() < 3 {
+        assert!(started.elapsed() < PATIENCE);
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let id = asker.id().to_string();
+    assert!(std::process::Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+    finish(asker).expect(130);
+    let set = ["--set", "run.trial_timeout=\"100ms\"", "--set", "run.retries=0"];
+    place.ansatz(&[&["resume", STUDY, "--quiet", "--on", "board", "--lease", "60"][..], &set].concat());
+    let said = finish(worker).expect(0).stderr;
+    assert!(said.contains("beginning anew") && said.matches("joined").count() == 2, "{said}");
+    let stored = place.stored();
+    stored.expect_each_trial_once(12);
+    let failed = stored.outcomes().iter().filter(|(kind, _)| *kind == "failed").count();
+    assert!(failed > 0, "the new limit holds: {:?}", stored.outcomes());
 }

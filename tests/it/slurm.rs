@@ -11,16 +11,16 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-const TRIAL_COUNT: u64 = 160;
-const WORKER_COUNT: &str = "16";
+const TRIAL_COUNT: u64 = 600;
+const WORKER_COUNT: usize = 100;
 
 const MANIFEST: &str = r#"
 study = { name = "arrayed", seed = 5 }
 metrics = { value = "minimise" }
 space = { x1 = { float = [-5.0, 10.0] }, x2 = { float = [0.0, 15.0] } }
-objective = { plugin = "synthetic", options = { function = "branin", delay_ms = 400 } }
+objective = { plugin = "synthetic", options = { function = "branin", delay_ms = 1500 } }
 strategy = [{ plugin = "random" }]
-budget = { trials = 160 }
+budget = { trials = 600 }
 "#;
 
 /// Slurm in a folder; gone when this is.
@@ -41,7 +41,7 @@ impl Slurm {
         let port = 20_000 + std::process::id() % 20_000;
         let mut slurm = Command::new(script)
             .arg(folder)
-            .args(["2", "8", &port.to_string()])
+            .args(["2", "50", &port.to_string()])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -80,7 +80,7 @@ fn a_node_that_dies_costs_nothing_but_time() {
     let folder = tempfile::tempdir().unwrap();
     let Some(_slurm) = Slurm::start(folder.path()) else { return };
     scenario.write("study.toml", MANIFEST);
-    let run = ["run", "study.toml", "--store", &address, "--on", "slurm", "-n", WORKER_COUNT, "--lease", "2"];
+    let run = ["run", "study.toml", "--store", &address, "--on", "slurm", "-n", "30", "--lease", "6"];
     let mut command = scenario.command(&run);
     let started = Instant::now();
     let asker = Running::start(command.env("SLURM_CONF", folder.path().join("slurm.conf")));
@@ -91,16 +91,20 @@ fn a_node_that_dies_costs_nothing_but_time() {
             std::thread::sleep(Duration::from_millis(20));
         }
     };
-    let is_begun = || {
+    let has_workers = |count: usize| {
         let sql = "SELECT count(*) FROM information_schema.tables WHERE table_name = 'board_worker'";
-        number(sql) > 0 && number("SELECT count(*) FROM ansatz.board_worker") == 16
+        number(sql) > 0 && number("SELECT count(*) FROM ansatz.board_worker") == count
     };
-    wait_for("sixteen workers", &is_begun);
-    println!("16 workers after {:?}", started.elapsed());
+    wait_for("the first workers", &|| has_workers(30));
+    let more = WORKER_COUNT.to_string();
+    let scaled = scenario.ansatz(&["scale", "arrayed", &more, "--store", &address]).expect(0).stdout;
+    assert!(scaled.contains("submitted to Slurm"), "{scaled}");
+    wait_for("all workers", &|| has_workers(WORKER_COUNT));
+    println!("{WORKER_COUNT} workers after {:?}", started.elapsed());
     wait_for("some outcomes", &|| number("SELECT count(*) FROM ansatz.record WHERE kind = 'finished'") > 20);
     let slurmd = std::fs::read_to_string(folder.path().join("slurmd.node2.process")).unwrap();
     let mut victims = processes_of("node2");
-    assert!(victims.len() >= 8, "{victims:?}");
+    assert!(victims.len() >= WORKER_COUNT / 2, "{victims:?}");
     victims.push(slurmd.trim().to_owned());
     let _ = Command::new("kill").arg("-KILL").args(&victims).stderr(Stdio::null()).status();
     let ended = finish(asker).expect(0);

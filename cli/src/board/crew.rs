@@ -1,12 +1,13 @@
 //! Workers that are started: as processes of this machine, or by Slurm. Whoever starts them places them and no more;
 //! what they run is for the board to say.
 
+use super::control::Control;
 use crate::error::Error;
 use crate::interrupt::Interrupt;
 use crate::journal::Location;
 use crate::plugins::own_executable;
 use std::io::Write;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
@@ -31,13 +32,15 @@ pub struct Crew {
 }
 
 impl Crew {
-    /// Starts so many workers. Once none is left and no more are started, `interrupt` hears of it.
+    /// Starts so many workers, or from then on as many as are wanted. Once none is left and no more are started,
+    /// `interrupt` hears of it.
     pub fn start(
         location: &Location,
         study: &str,
         count: u32,
         slot_count: u32,
         interrupt: &Interrupt,
+        control: &Control,
     ) -> Result<Self, Error> {
         let start = {
             let (location, study) = (location.clone(), study.to_owned());
@@ -57,47 +60,45 @@ impl Crew {
         }
         let is_ending = Arc::new(AtomicBool::new(false));
         let is_gone = Arc::new(AtomicBool::new(false));
-        let (flag, gone, interrupt) = (Arc::clone(&is_ending), Arc::clone(&is_gone), interrupt.clone());
+        let (flag, gone) = (Arc::clone(&is_ending), Arc::clone(&is_gone));
+        let (interrupt, control) = (interrupt.clone(), control.clone());
         let keep = move || {
-            let (mut restart_count, mut was_idle_at) = (0, None::<Instant>);
+            // those that broke and are not replaced any more
+            let (mut restart_count, mut given_up) = (0, 0);
+            let mut may_start_at = Instant::now();
             // an interrupt reaches all of a terminal: whoever ends after it is not needed any more
             let is_ending = || flag.load(Ordering::SeqCst) || interrupt.count() > 0;
             while !flag.load(Ordering::SeqCst) {
-                let mut running_count = 0;
-                for worker in &mut workers {
-                    let Ok(Some(status)) = worker.try_wait() else {
-                        running_count += 1;
-                        continue;
-                    };
-                    if is_ending() {
+                let ended = take_ended(&mut workers);
+                let wanted = control.wanted().unwrap_or(count);
+                if !is_ending() {
+                    for status in ended {
+                        if status.success() {
+                            // nobody had asked for a while, which is no fault of its own; or it was one too many
+                            may_start_at = Instant::now() + IDLE_DISTANCE;
+                        } else if restart_count < RESTART_COUNT_MAX {
+                            restart_count += 1;
+                            let what = match restart_count {
+                                RESTART_COUNT_MAX => "another one is started for the last time",
+                                _ => "another one is started",
+                            };
+                            let _ = writeln!(std::io::stderr(), "warning: a worker ended ({status}); {what}");
+                        } else {
+                            given_up += 1;
+                        }
+                    }
+                    let goal = wanted.saturating_sub(given_up) as usize;
+                    while workers.len() < goal && Instant::now() >= may_start_at {
+                        match start() {
+                            Ok(another) => workers.push(another),
+                            Err(_) => may_start_at = Instant::now() + IDLE_DISTANCE,
+                        }
+                    }
+                    if workers.is_empty() && goal == 0 && wanted > 0 {
+                        gone.store(true, Ordering::SeqCst);
+                        interrupt.interrupt();
                         break;
                     }
-                    // nobody had asked for a while, which is no fault of its own
-                    if status.success() {
-                        running_count += 1;
-                        if was_idle_at.is_some_and(|at| at.elapsed() < IDLE_DISTANCE) {
-                            continue;
-                        }
-                        was_idle_at = Some(Instant::now());
-                    } else if restart_count < RESTART_COUNT_MAX {
-                        running_count += 1;
-                        restart_count += 1;
-                        let what = match restart_count {
-                            RESTART_COUNT_MAX => "another one is started for the last time",
-                            _ => "another one is started",
-                        };
-                        let _ = writeln!(std::io::stderr(), "warning: a worker ended ({status}); {what}");
-                    } else {
-                        continue;
-                    }
-                    if let Ok(another) = start() {
-                        *worker = another;
-                    }
-                }
-                if running_count == 0 && !is_ending() {
-                    gone.store(true, Ordering::SeqCst);
-                    interrupt.interrupt();
-                    break;
                 }
                 thread::sleep(ROUND);
             }
@@ -170,11 +171,78 @@ fn worker_arguments(location: &Location, study: &str, slot_count: u32, patience:
     ]
 }
 
-/// Submits workers to Slurm as a job array, and gives what it said. Each ends with the study, hands back what it has
-/// when it is told to end, and is queued anew if its node dies.
-pub fn submit(location: &Location, study: &str, count: u32, slot_count: u32) -> Result<String, Error> {
+/// Takes those out that have ended.
+fn take_ended(workers: &mut Vec<Child>) -> Vec<ExitStatus> {
+    let mut ended = Vec::new();
+    workers.retain_mut(|worker| match worker.try_wait() {
+        Ok(Some(status)) => {
+            ended.push(status);
+            false
+        }
+        _ => true,
+    });
+    ended
+}
+
+/// Workers in a job array of Slurm, and in more of them where more are wanted. Each ends with the study, hands back what it
+/// has when it is told to end, and is queued anew if its node dies.
+pub struct Array {
+    is_ending: Arc<AtomicBool>,
+    keeper: JoinHandle<()>,
+}
+
+impl Array {
+    /// Submits so many workers; gives also what is to be said of it.
+    pub fn submit(
+        location: &Location,
+        study: &str,
+        count: u32,
+        slot_count: u32,
+        control: &Control,
+    ) -> Result<(Self, String), Error> {
+        let mut jobs = Vec::new();
+        if count > 0 {
+            jobs.push(submit(location, study, count, slot_count)?);
+        }
+        let said = format!("Submitted batch job {} of {count} workers", jobs.join(", "));
+        let is_ending = Arc::new(AtomicBool::new(false));
+        let (flag, control) = (Arc::clone(&is_ending), control.clone());
+        let (location, study) = (location.clone(), study.to_owned());
+        let keep = move || {
+            let mut wanted = None;
+            while !flag.load(Ordering::SeqCst) {
+                thread::sleep(ROUND);
+                let now = control.wanted();
+                let Some(count) = now.filter(|_| now != wanted) else { continue };
+                wanted = now;
+                // those that wait for their turn first: whether they were to come is decided anew
+                cancel_pending(&jobs);
+                let missing = count.saturating_sub(u32::try_from(control.present()).unwrap_or(u32::MAX));
+                if missing > 0 {
+                    match submit(&location, &study, missing, slot_count) {
+                        Ok(job) => jobs.push(job),
+                        Err(error) => drop(writeln!(std::io::stderr(), "warning: {error}")),
+                    }
+                }
+            }
+            cancel_pending(&jobs);
+        };
+        let failed = |error| Error::Io { path: "a thread for Slurm".into(), error };
+        let keeper = thread::Builder::new().name("array".into()).spawn(keep).map_err(failed)?;
+        Ok((Self { is_ending, keeper }, said))
+    }
+
+    /// Takes those back that wait for their turn. Those that work end with the study.
+    pub fn end(self) {
+        self.is_ending.store(true, Ordering::SeqCst);
+        let _ = self.keeper.join();
+    }
+}
+
+/// Submits a job array: its number.
+fn submit(location: &Location, study: &str, count: u32, slot_count: u32) -> Result<String, Error> {
     let mut command = Command::new("sbatch");
-    command.args(slurm_arguments(location, study, count, slot_count)?);
+    command.arg("--parsable").args(slurm_arguments(location, study, count, slot_count)?);
     let output = command.output().map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => Error::Workers(format!(
             "there is no sbatch on this machine: go on where Slurm takes jobs, with ansatz resume {study} --on slurm, or \
@@ -184,12 +252,22 @@ pub fn submit(location: &Location, study: &str, count: u32, slot_count: u32) -> 
     })?;
     let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
     match output.status.success() {
-        true => Ok(said(&output.stdout)),
+        // with the name of a cluster after it, where there are several
+        true => Ok(said(&output.stdout).split(';').next().unwrap_or_default().to_owned()),
         false => Err(Error::Workers(format!(
             "Slurm did not take the workers of study {study}: {}; the study goes on with ansatz resume {study} --on \
              slurm",
             said(&output.stderr)
         ))),
+    }
+}
+
+/// Takes back what has not begun. Should that not be possible: it ends as soon as it begins.
+fn cancel_pending(jobs: &[String]) {
+    if !jobs.is_empty() {
+        let mut command = Command::new("scancel");
+        command.arg("--state=PENDING").args(jobs);
+        let _ = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
     }
 }
 

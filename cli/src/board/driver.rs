@@ -98,12 +98,12 @@ pub(super) trait Driver: Send {
     fn read(&mut self, sql: &str, parameters: &[Cell]) -> Result<Rows, JournalError>;
     /// Does work in one transaction: all of it or, after an error, nothing.
     fn transact(&mut self, durability: Durability, work: Work<'_>) -> Result<(), JournalError>;
-    /// Tells the other side of a study that something has changed. May be lost.
-    fn tell(&mut self, side: Side, study: &str) -> Result<(), JournalError>;
+    /// Tells a side that something has changed. May be lost.
+    fn tell(&mut self, side: Side, message: &str) -> Result<(), JournalError>;
     /// Wants to be told from here on.
     fn listen(&mut self, side: Side) -> Result<(), JournalError>;
-    /// Waits until something has changed, or may have, at most so long. Whether it is time to look.
-    fn wait(&mut self, study: &str, patience: Duration) -> Result<bool, JournalError>;
+    /// Waits until something has changed that is for us, or may have, at most so long. Whether it is time to look.
+    fn wait(&mut self, is_for_us: &dyn Fn(&str) -> bool, patience: Duration) -> Result<bool, JournalError>;
 }
 
 /// A file beside the journal, so that neither ever waits for the other.
@@ -247,7 +247,7 @@ impl Driver for SqliteDriver {
         Ok(())
     }
 
-    fn wait(&mut self, _: &str, patience: Duration) -> Result<bool, JournalError> {
+    fn wait(&mut self, _: &dyn Fn(&str) -> bool, patience: Duration) -> Result<bool, JournalError> {
         let left = POLL.saturating_sub(self.looked_at.elapsed());
         std::thread::sleep(left.min(patience));
         let is_time = self.looked_at.elapsed() >= POLL;
@@ -379,9 +379,9 @@ impl Driver for PostgresDriver {
         transaction.commit().map_err(failed)
     }
 
-    fn tell(&mut self, side: Side, study: &str) -> Result<(), JournalError> {
+    fn tell(&mut self, side: Side, message: &str) -> Result<(), JournalError> {
         // by itself: within a transaction that writes, it would make all who tell wait for each other's disk
-        let told = self.client.execute("SELECT pg_notify($1, $2)", &[&channel(side), &study]);
+        let told = self.client.execute("SELECT pg_notify($1, $2)", &[&channel(side), &message]);
         told.map(drop).map_err(|error| explain_server(&self.url, "be used", &error))
     }
 
@@ -390,7 +390,7 @@ impl Driver for PostgresDriver {
         listening.map_err(|error| explain_server(&self.url, "be used", &error))
     }
 
-    fn wait(&mut self, study: &str, patience: Duration) -> Result<bool, JournalError> {
+    fn wait(&mut self, is_for_us: &dyn Fn(&str) -> bool, patience: Duration) -> Result<bool, JournalError> {
         let Self { url, client, looked_at, .. } = self;
         let failed = |error: postgres::Error| explain_server(url, "be used", &error);
         let mut is_told = false;
@@ -403,14 +403,14 @@ impl Driver for PostgresDriver {
                 break;
             }
             match notifications.timeout_iter(left).next().map_err(failed)? {
-                Some(notification) => is_told = notification.payload() == study,
+                Some(notification) => is_told = is_for_us(notification.payload()),
                 None => break,
             }
         }
         // one look answers them all
         let mut more = notifications.iter();
         while let Some(notification) = more.next().map_err(failed)? {
-            is_told |= notification.payload() == study;
+            is_told |= is_for_us(notification.payload());
         }
         drop(more);
         let is_time = is_told || looked_at.elapsed() >= FALLBACK;

@@ -1,7 +1,7 @@
 //! A worker's side of the board: it claims, keeps its lease, reports, and brings outcomes.
 
 use super::driver::{Cell, Driver, Durability, Rows};
-use super::{Side, senseless};
+use super::{Side, Whom, senseless};
 use crate::journal::{JournalError, Location, record_text};
 use ansatz_core::study::Record;
 use ansatz_core::{Measurement, Outcome, Point, Space, TrialId, Verdict};
@@ -24,6 +24,8 @@ pub struct Membership {
     study: String,
     space: Space,
     worker: u64,
+    /// Of the asker.
+    epoch: i64,
     lease: Duration,
     is_judging: bool,
     held: HashMap<TrialId, Held>,
@@ -53,6 +55,10 @@ pub struct Claim {
 pub struct Look {
     /// Our lease ran out and somebody noticed: what we run is not ours any more.
     pub is_put_out: bool,
+    /// We are one too many: what we run is finished, and nothing more is claimed.
+    pub is_retired: bool,
+    /// Another one asks than at the last look, perhaps with other plugins.
+    pub is_new_asker: bool,
     /// Why there is nothing left to do, once that is so.
     pub closed: Option<String>,
     /// How long nobody has asked for anything.
@@ -78,14 +84,14 @@ impl Membership {
         let (mut given, mut closed) = (None, None);
         driver.transact(Durability::Firm, &mut |board| {
             let sql = "UPDATE board SET worker_count = worker_count + 1 WHERE study = $1 AND closed IS NULL
-                       RETURNING worker_count, lease, is_judging";
+                       RETURNING worker_count, lease, is_judging, epoch";
             let Some(row) = board.rows(sql, &[study.into()])?.pop() else {
                 let sql = "SELECT closed FROM board WHERE study = $1";
                 closed = board.rows(sql, &[study.into()])?.pop().map(|row| row[0].text().to_owned());
                 return Ok(());
             };
-            let sql = "INSERT INTO board_worker (study, worker, place, slot_count, lease_until)
-                       VALUES ($1, $2, $3, $4, NOW() + $5)";
+            let sql = "INSERT INTO board_worker (study, worker, place, slot_count, lease_until, is_retired)
+                       VALUES ($1, $2, $3, $4, NOW() + $5, 0)";
             let slots = Cell::from(slot_count as u64);
             board.change(sql, &[study.into(), row[0].clone(), place.into(), slots, row[1].clone()])?;
             given = Some(row);
@@ -95,7 +101,7 @@ impl Membership {
             return Ok(closed.map_or(Offer::NotYet, Offer::Closed));
         };
         driver.listen(Side::Work)?;
-        driver.tell(Side::News, study)?;
+        driver.tell(Side::News, &Whom::All.message(study))?;
         Ok(Offer::Place(Box::new(Self {
             driver,
             study: study.to_owned(),
@@ -103,6 +109,7 @@ impl Membership {
             worker: row[0].int() as u64,
             lease: Duration::try_from_secs_f64(row[1].real()).unwrap_or(super::LEASE),
             is_judging: row[2].int() != 0,
+            epoch: row[3].int(),
             held: HashMap::new(),
         })))
     }
@@ -146,9 +153,8 @@ impl Membership {
             SELECT closed, NOW() - asked_at,
                 CAST(CASE WHEN EXISTS (SELECT 1 FROM board_assignment WHERE board_assignment.study = $1
                     AND worker IS NULL) THEN 1 ELSE 0 END AS BIGINT),
-                CAST(CASE WHEN EXISTS (SELECT 1 FROM board_worker WHERE board_worker.study = $1
-                    AND worker = $2) THEN 1 ELSE 0 END AS BIGINT),
-                lease
+                (SELECT is_retired FROM board_worker WHERE board_worker.study = $1 AND worker = $2),
+                lease, epoch
             FROM board WHERE study = $1";
         let keys = self.keys();
         let Some(row) = self.driver.read(sql, &keys)?.pop() else {
@@ -159,10 +165,13 @@ impl Membership {
             // a machine that was started anew has a clock that was, too
             silence: Duration::try_from_secs_f64(row[1].real().abs()).unwrap_or_default(),
             has_work: row[2].int() != 0,
-            is_put_out: row[3].int() == 0,
+            is_put_out: row[3].is_null(),
+            is_retired: row[3].int() != 0,
+            is_new_asker: row[5].int() != self.epoch,
             ..Look::default()
         };
         self.lease = Duration::try_from_secs_f64(row[4].real()).unwrap_or(self.lease);
+        self.epoch = row[5].int();
         let sql = "SELECT trial, attempt, is_stopped FROM board_assignment
                    WHERE study = $1 AND worker = $2 AND outcome IS NULL";
         let mut unknown = Rows::new();
@@ -183,7 +192,7 @@ impl Membership {
         look.stops.extend(gone);
         if !unknown.is_empty() {
             self.hand_back(&unknown)?;
-            self.tell(Side::Work);
+            self.tell(Side::Work, Whom::Free);
             look.has_work = true;
         }
         if self.is_judging && !self.held.is_empty() {
@@ -208,8 +217,8 @@ impl Membership {
 
     /// Wakes the other side, or does not: it looks once in a while all the same, and whether the connection still
     /// stands shows by the next statement. What was done before is done.
-    fn tell(&mut self, side: Side) {
-        let _ = self.driver.tell(side, &self.study);
+    fn tell(&mut self, side: Side, whom: Whom) {
+        let _ = self.driver.tell(side, &whom.message(&self.study));
     }
 
     fn verdicts(&mut self, keys: &[Cell; 2]) -> Result<Vec<(TrialId, Verdict)>, JournalError> {
@@ -326,7 +335,7 @@ impl Membership {
         if let Some(held) = self.held.get_mut(&trial) {
             held.report_count += 1;
         }
-        self.tell(Side::News);
+        self.tell(Side::News, Whom::All);
         Ok(count > 0)
     }
 
@@ -360,7 +369,7 @@ impl Membership {
             Ok(())
         })?;
         self.held.remove(&trial);
-        self.tell(Side::News);
+        self.tell(Side::News, Whom::All);
         Ok(is_taken)
     }
 
@@ -376,14 +385,17 @@ impl Membership {
             board.change(sql, &keys)?;
             Ok(())
         })?;
-        self.tell(Side::News);
-        self.tell(Side::Work);
+        self.tell(Side::News, Whom::All);
+        self.tell(Side::Work, Whom::Free);
         Ok(())
     }
 
-    /// Waits until it is time to look, at most so long; whether it is.
-    pub fn wait(&mut self, patience: Duration) -> Result<bool, JournalError> {
-        self.driver.wait(&self.study, patience)
+    /// Waits until it is time to look, at most so long; whether it is. `is_free`: something could be claimed.
+    pub fn wait(&mut self, patience: Duration, is_free: bool) -> Result<bool, JournalError> {
+        let (all, free) = (Whom::All.message(&self.study), Whom::Free.message(&self.study));
+        let own = Whom::Worker(self.worker).message(&self.study);
+        let is_for_us = |message: &str| message == all || message == own || (is_free && message == free);
+        self.driver.wait(&is_for_us, patience)
     }
 }
 

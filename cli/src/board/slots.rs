@@ -5,19 +5,31 @@
 //! events of the one before is in the journal, and so may leave the board. Should we die before, whoever takes over
 //! finds it there.
 
+use super::control::{Control, Starter};
 use super::driver::{Cell, Driver, Durability, Rows, Statements};
-use super::{IS_EXPIRED, Side, senseless};
+use super::{IS_EXPIRED, Side, Whom, senseless};
 use crate::error::Error;
 use crate::executor::{Event, Waker};
 use crate::journal::{JournalError, JournalErrorKind, Location, record_text};
 use crate::run::Slots;
 use ansatz_core::study::{AskedTrial, Record, Study};
 use ansatz_core::{Assignment, Failure, Outcome, Point, Space, TrialId, Verdict};
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::time::{Duration, Instant};
 
 /// For every so many slots of workers, one trial is put up ahead of them: what is asked later knows more.
 const SLOTS_PER_TRIAL_AHEAD: usize = 20;
+
+/// What holds at a board while somebody asks.
+#[derive(Clone, Copy, Debug)]
+pub struct Terms {
+    /// How long a worker may give no sign of life.
+    pub lease: Duration,
+    /// Whether each report is answered.
+    pub is_judging: bool,
+    /// Who starts workers.
+    pub starter: Starter,
+}
 
 /// The slots of all workers of a study.
 pub struct BoardSlots {
@@ -27,6 +39,7 @@ pub struct BoardSlots {
     epoch: i64,
     lease: Duration,
     is_judging: bool,
+    control: Control,
     /// What is put up or claimed, by trial.
     posted: BTreeMap<TrialId, Posted>,
     changes: Vec<Change>,
@@ -86,6 +99,10 @@ struct Found {
     gone: Rows,
     withdrawn: Rows,
     slots: (usize, usize),
+    wanted: Option<u32>,
+    cancelled: usize,
+    /// Workers were told that they are too many.
+    is_retiring: bool,
 }
 
 impl BoardSlots {
@@ -97,25 +114,27 @@ impl BoardSlots {
         name: &str,
         study: &Study,
         running: &[TrialId],
-        lease: Duration,
-        is_judging: bool,
+        terms: Terms,
+        control: Control,
     ) -> Result<(Self, Vec<TrialId>), JournalError> {
+        let Terms { lease, is_judging, starter } = terms;
         let mut driver = super::connect(location)?;
         let (mut epoch, mut rows, mut reports) = (0, Rows::new(), Rows::new());
         driver.transact(Durability::Firm, &mut |board| {
             let sql = "
-                INSERT INTO board (study, epoch, worker_count, lease, is_judging, asked_at, closed)
-                VALUES ($1, 1, 0, $2, $3, NOW(), NULL)
+                INSERT INTO board (study, epoch, worker_count, lease, is_judging, asked_at, closed, starter, wanted,
+                    cancelled)
+                VALUES ($1, 1, 0, $2, $3, NOW(), NULL, $4, NULL, 0)
                 ON CONFLICT (study) DO UPDATE SET epoch = board.epoch + 1, lease = $2, is_judging = $3,
-                    asked_at = NOW(), closed = NULL
+                    asked_at = NOW(), closed = NULL, starter = $4, wanted = NULL, cancelled = 0
                 RETURNING epoch";
             let judging = Cell::Int(i64::from(is_judging));
-            let parameters = [name.into(), Cell::Real(lease.as_secs_f64()), judging];
+            let parameters = [name.into(), Cell::Real(lease.as_secs_f64()), judging, starter.word().into()];
             epoch = board.rows(sql, &parameters)?.first().map_or(0, |row| row[0].int());
             // nobody could renew it while nobody asked, perhaps because the store was down
-            let sql = "UPDATE board_worker SET lease_until = NOW() + $2 WHERE study = $1";
+            let sql = "UPDATE board_worker SET lease_until = NOW() + $2, is_retired = 0 WHERE study = $1";
             board.change(sql, &[name.into(), Cell::Real(lease.as_secs_f64())])?;
-            let sql = "SELECT trial, attempt, is_stopped FROM board_assignment WHERE study = $1";
+            let sql = "SELECT trial, attempt, is_stopped, outcome FROM board_assignment WHERE study = $1";
             rows = board.rows(sql, &[name.into()])?;
             let sql = "SELECT trial, attempt, worker, number, body FROM board_report WHERE study = $1";
             reports = board.rows(sql, &[name.into()])?;
@@ -123,7 +142,7 @@ impl BoardSlots {
         })?;
         driver.listen(Side::News)?;
         // the lease may have changed
-        driver.tell(Side::Work, name)?;
+        driver.tell(Side::Work, &Whom::All.message(name))?;
         let mut slots = Self {
             driver,
             study: name.to_owned(),
@@ -131,6 +150,7 @@ impl BoardSlots {
             epoch,
             lease,
             is_judging,
+            control,
             posted: BTreeMap::new(),
             changes: Vec::new(),
             slot_count: 0,
@@ -143,8 +163,9 @@ impl BoardSlots {
         for row in rows {
             let (trial, attempt) = (TrialId(row[0].int() as u64), row[1].int() as u32);
             let is_meant = study.trial(trial).is_some_and(|known| known.attempt == attempt);
-            // one that was told to stop by a user has not had its chance
-            if is_meant && row[2].int() == 0 && again.contains(&trial) {
+            // one that was told to stop by a user has not had its chance, unless it was done all the same
+            let has_had_chance = row[2].int() == 0 || slots.is_completed(&row[3]);
+            if is_meant && has_had_chance && again.contains(&trial) {
                 again.retain(|other| *other != trial);
                 slots.posted.insert(trial, Posted::now(attempt));
             } else {
@@ -164,6 +185,11 @@ impl BoardSlots {
         Ok((slots, again))
     }
 
+    fn is_completed(&self, outcome: &Cell) -> bool {
+        let read = (!outcome.is_null()).then(|| record_text::read_finished(outcome.text(), &self.space));
+        matches!(read, Some(Ok(Record::Finished { outcome: Outcome::Completed { .. }, .. })))
+    }
+
     /// Takes the board down: workers end once they know. Without a reason it stays, for whoever asks next.
     pub fn close(mut self, reason: Option<&str>) -> Result<(), JournalError> {
         self.turn()?;
@@ -177,7 +203,7 @@ impl BoardSlots {
             }
             Ok(())
         })?;
-        self.driver.tell(Side::Work, &self.study)
+        self.driver.tell(Side::Work, &Whom::All.message(&self.study))
     }
 
     fn report_key(&self, row: &[Cell]) -> Result<ReportKey, JournalError> {
@@ -210,20 +236,32 @@ impl BoardSlots {
         let mut found = Found::default();
         self.driver.transact(Durability::Light, &mut |board| {
             let key = || Cell::from(study.as_str());
-            let sql = "UPDATE board SET asked_at = NOW() WHERE study = $1 AND epoch = $2";
-            if board.change(sql, &[key(), Cell::Int(epoch)])? == 0 {
+            let sql = "UPDATE board SET asked_at = NOW() WHERE study = $1 AND epoch = $2
+                       RETURNING wanted, cancelled";
+            let Some(row) = board.rows(sql, &[key(), Cell::Int(epoch)])?.pop() else {
                 return Err(JournalError::new(
                     JournalErrorKind::Conflict,
                     format!(
                         "the board of study {study} was taken over by another process; this one asks no more"
                     ),
                 ));
-            }
-            found = Found::default();
+            };
+            found = Found {
+                wanted: (!row[0].is_null()).then(|| u32::try_from(row[0].int()).unwrap_or(u32::MAX)),
+                cancelled: row[1].int() as usize,
+                ..Found::default()
+            };
             // workers before assignments, as everybody locks them
             let sql =
                 format!("DELETE FROM board_worker WHERE study = $1 AND {IS_EXPIRED} RETURNING worker, place");
             found.gone = board.rows(&sql, &[key(), Cell::Real(lease)])?;
+            if let Some(wanted) = found.wanted {
+                // the oldest know the study best
+                let sql = "UPDATE board_worker SET is_retired = 1 WHERE study = $1 AND is_retired = 0
+                    AND worker NOT IN (SELECT worker FROM board_worker WHERE board_worker.study = $1
+                        AND is_retired = 0 ORDER BY worker LIMIT $2)";
+                found.is_retiring = board.change(sql, &[key(), u64::from(wanted).into()])? > 0;
+            }
             for change in &changes {
                 change.carry_out(board, &study, &mut found)?;
             }
@@ -245,17 +283,35 @@ impl BoardSlots {
                 board.change(sql, &[key(), row[0].clone(), row[1].clone()])?;
             }
             let sql = "SELECT CAST(coalesce(sum(slot_count), 0) AS BIGINT), count(*) FROM board_worker
-                       WHERE study = $1";
+                       WHERE study = $1 AND is_retired = 0";
             let row = board.rows(sql, &[key()])?.pop().unwrap_or_default();
             let count = |index: usize| row.get(index).map_or(0, |cell: &Cell| cell.int() as usize);
             found.slots = (count(0), count(1));
             Ok(())
         })?;
         self.looked_at = Some(Instant::now());
-        if changes.iter().any(Change::concerns_workers) {
-            self.driver.tell(Side::Work, &self.study)?;
-        }
+        self.tell_workers(&changes, found.is_retiring)?;
+        self.control.heed(found.wanted, found.slots.1, found.cancelled);
         self.events(found)
+    }
+
+    /// Wakes those whom changes concern.
+    fn tell_workers(&mut self, changes: &[Change], is_retiring: bool) -> Result<(), JournalError> {
+        let is_for_all = is_retiring || changes.iter().any(|change| matches!(change, Change::Stop(_)));
+        if is_for_all {
+            return self.driver.tell(Side::Work, &Whom::All.message(&self.study));
+        }
+        let answered = changes.iter().filter_map(|change| match change {
+            Change::Answer { report, .. } => u64::try_from(report.worker).ok(),
+            _ => None,
+        });
+        for worker in answered.collect::<BTreeSet<u64>>() {
+            self.driver.tell(Side::Work, &Whom::Worker(worker).message(&self.study))?;
+        }
+        if changes.iter().any(|change| matches!(change, Change::Post { .. })) {
+            self.driver.tell(Side::Work, &Whom::Free.message(&self.study))?;
+        }
+        Ok(())
     }
 
     fn events(&mut self, found: Found) -> Result<Vec<Event>, JournalError> {
@@ -330,11 +386,6 @@ impl Posted {
 }
 
 impl Change {
-    /// Whether somebody waits for it.
-    fn concerns_workers(&self) -> bool {
-        matches!(self, Change::Post { .. } | Change::Answer { .. } | Change::Stop(_))
-    }
-
     fn carry_out(
         &self,
         board: &mut dyn Statements,
@@ -449,7 +500,8 @@ impl Slots for BoardSlots {
             if left.is_zero() {
                 return Ok(Vec::new());
             }
-            is_time = self.driver.wait(&self.study, left)?;
+            let all = Whom::All.message(&self.study);
+            is_time = self.driver.wait(&|message| message == all, left)?;
             // the lease of somebody may have run out
             is_time |= self.looked_at.is_none_or(|looked| looked.elapsed() >= self.lease / 3);
         }

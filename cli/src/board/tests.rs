@@ -31,7 +31,9 @@ impl Setting {
     /// The one who asks; and what it has to start.
     fn asker(&self, lease: Duration, is_judging: bool) -> (BoardSlots, Vec<TrialId>) {
         let running: Vec<TrialId> = self.study.pending().iter().map(|(trial, _)| trial).collect();
-        BoardSlots::take(&self.location, NAME, &self.study, &running, lease, is_judging).unwrap()
+        let terms = Terms { lease, is_judging, starter: Starter::Hand };
+        let control = Control::new(&Default::default());
+        BoardSlots::take(&self.location, NAME, &self.study, &running, terms, control).unwrap()
     }
 
     /// The same, with everything put up.
@@ -301,7 +303,9 @@ fn waiting_ends_in_time_whatever_other_studies_do() {
             });
             let started = Instant::now();
             for _ in 0..5 {
-                driver.wait(NAME, Duration::from_millis(100)).unwrap();
+                driver
+                    .wait(&|message| message == Whom::All.message(NAME), Duration::from_millis(100))
+                    .unwrap();
             }
             is_over.store(true, std::sync::atomic::Ordering::SeqCst);
             assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
@@ -411,5 +415,130 @@ fn what_is_handed_back_or_taken_back_is_nobodys() {
         let (mut slots, again) = setting.asker(LEASE, false);
         assert_eq!(again, [TrialId(0), TrialId(1), TrialId(2)], "none of them is on record");
         assert!(slots.wait(Duration::from_millis(30), Duration::ZERO).unwrap().is_empty());
+    });
+}
+
+#[test]
+fn workers_that_are_too_many_are_retired_newest_first_and_finish_what_they_have() {
+    on_each_board(4, |setting| {
+        assert!(matches!(scale(&setting.location, NAME, 2), Ok(Err(Asking::NoBoard))));
+        let mut slots = setting.asking(LEASE, false);
+        let mut workers = [setting.worker(), setting.worker(), setting.worker()];
+        let claims = workers[2].claim(1).unwrap().unwrap();
+        let started = Instant::now();
+        while slots.free_slot_count() != 12 - 4 {
+            assert!(started.elapsed() < Duration::from_secs(30));
+            drop(slots.wait(Duration::from_millis(20), Duration::ZERO).unwrap());
+        }
+        let scaled = scale(&setting.location, NAME, 1).unwrap().unwrap();
+        assert_eq!(scaled, Scaled { starter: Starter::Hand, present: 3 });
+        // it may be told or look by itself
+        while slots.free_slot_count() > 0 {
+            assert!(started.elapsed() < Duration::from_secs(30));
+            drop(slots.wait(Duration::from_millis(20), Duration::ZERO).unwrap());
+        }
+        let retired: Vec<bool> = workers.iter_mut().map(|worker| worker.look().unwrap().is_retired).collect();
+        assert_eq!(retired, [false, true, true]);
+        assert!(workers[2].finish(claims[0].trial, &done(1.0), Duration::from_secs(1)).unwrap());
+        assert_eq!(setting.events(&mut slots, 1).len(), 1, "what it had counts");
+        // whoever takes over wants all of them
+        drop(slots);
+        let (mut slots, _) = setting.asker(LEASE, false);
+        drop(slots.wait(Duration::ZERO, Duration::ZERO).unwrap());
+        assert!(workers.iter_mut().all(|worker| !worker.look().unwrap().is_retired));
+    });
+}
+
+#[test]
+fn who_cancels_interrupts_whoever_asks() {
+    on_each_board(2, |setting| {
+        let interrupt = crate::interrupt::Interrupt::default();
+        let terms = Terms { lease: Duration::from_millis(400), is_judging: false, starter: Starter::Local };
+        let control = Control::new(&interrupt);
+        let taken = BoardSlots::take(&setting.location, NAME, &setting.study, &[], terms, control.clone());
+        let (mut slots, _) = taken.unwrap();
+        let mut worker = setting.worker();
+        let mut after = |is_now: bool, count: usize| {
+            assert_eq!(cancel(&setting.location, NAME, is_now).unwrap(), Asking::Running);
+            let started = Instant::now();
+            while interrupt.count() < count {
+                assert!(started.elapsed() < Duration::from_secs(30));
+                drop(slots.wait(Duration::from_millis(20), Duration::ZERO).unwrap());
+            }
+            // to say it again is to say nothing
+            drop(slots.wait(Duration::ZERO, Duration::ZERO).unwrap());
+            assert_eq!(interrupt.count(), count);
+        };
+        after(false, 1);
+        after(false, 1);
+        after(true, 2);
+        after(false, 2);
+        assert!(control.is_cancelled());
+        // nobody asks any more: then it is over for those who wait
+        std::thread::sleep(Duration::from_millis(500));
+        assert_eq!(worker.look().unwrap().closed, None);
+        assert!(matches!(cancel(&setting.location, NAME, false).unwrap(), Asking::Silent(_)));
+        assert_eq!(worker.look().unwrap().closed.as_deref(), Some("cancelled"));
+        assert_eq!(cancel(&setting.location, NAME, false).unwrap(), Asking::Closed("cancelled".into()));
+        let refused = scale(&setting.location, NAME, 5).unwrap();
+        assert_eq!(refused, Err(Asking::Closed("cancelled".into())));
+    });
+}
+
+#[test]
+fn a_worker_without_a_free_slot_is_not_woken_for_what_others_may_claim() {
+    on_each_board(2, |setting| {
+        if matches!(setting.location, Location::File(_)) {
+            return; // nobody is told anything there
+        }
+        let (mut slots, _) = setting.asker(LEASE, true);
+        setting.post(&mut slots, TrialId(0));
+        drop(slots.wait(Duration::ZERO, Duration::ZERO).unwrap());
+        let (mut busy, mut free) = (setting.worker(), setting.worker());
+        let claims = busy.claim(1).unwrap().unwrap();
+        // less than the time after which they look all the same
+        let short = Duration::from_millis(80);
+        let quiet = |worker: &mut Membership, is_free| while worker.wait(short, is_free).unwrap() {};
+        quiet(&mut busy, false);
+        quiet(&mut free, true);
+        setting.post(&mut slots, TrialId(1));
+        drop(slots.wait(Duration::ZERO, Duration::ZERO).unwrap());
+        assert!(free.wait(short, true).unwrap());
+        assert!(!busy.wait(short, false).unwrap());
+        // the answer to a report is for who reported
+        let measurement = Measurement::new().with("loss", 1.0);
+        assert!(busy.report(claims[0].trial, 1, &measurement).unwrap());
+        assert_eq!(setting.events(&mut slots, 1).len(), 1);
+        slots.answer(claims[0].trial, Verdict::Continue).unwrap();
+        drop(slots.wait(Duration::ZERO, Duration::ZERO).unwrap());
+        assert!(busy.wait(short, false).unwrap());
+        assert!(!free.wait(short, true).unwrap());
+        // and the end is for all
+        slots.close(Some("done")).unwrap();
+        assert!(busy.wait(short, false).unwrap() && free.wait(short, true).unwrap());
+    });
+}
+
+#[test]
+fn what_was_told_to_stop_and_was_done_all_the_same_counts() {
+    on_each_board(2, |setting| {
+        let mut slots = setting.asking(LEASE, false);
+        let mut worker = setting.worker();
+        let claims = worker.claim(2).unwrap().unwrap();
+        slots.stop_all().unwrap();
+        drop(slots.wait(Duration::ZERO, Duration::ZERO).unwrap());
+        assert!(worker.finish(claims[0].trial, &done(1.0), Duration::from_secs(1)).unwrap());
+        let stopped = Outcome::Stopped { reason: "ended early".into(), measurement: None };
+        assert!(worker.finish(claims[1].trial, &stopped, Duration::from_secs(1)).unwrap());
+        // the asker dies before it hears of either
+        drop(slots);
+        let (mut slots, again) = setting.asker(LEASE, false);
+        assert_eq!(again, [claims[1].trial], "it has not had its chance");
+        match &setting.events(&mut slots, 1)[..] {
+            [Event::Ended { trial, outcome: Outcome::Completed { .. }, .. }] => {
+                assert_eq!(*trial, claims[0].trial);
+            }
+            other => panic!("{other:?}"),
+        }
     });
 }

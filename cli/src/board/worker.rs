@@ -9,9 +9,8 @@ use crate::error::Error;
 use crate::executor::{Event, Executor, GRACE};
 use crate::interrupt::Interrupt;
 use crate::journal::{JournalError, JournalErrorKind, Location};
-use crate::plan::StudyPlan;
 use crate::run::trial_output_folder;
-use crate::session;
+use crate::session::{self, Staff};
 use ansatz_core::study::Study;
 use ansatz_core::{Assignment, Outcome, TrialId, Verdict};
 use std::collections::{HashSet, VecDeque};
@@ -48,42 +47,63 @@ pub enum WorkerEnd {
     Closed(String),
     /// It was told to end, and has brought or handed back what it had.
     Drained,
+    /// Fewer workers are wanted, and it has brought what it had.
+    Retired,
     /// Nobody has asked for anything for so long.
     Idle(Duration),
 }
 
+/// Why a worker claims nothing more, although there may be work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Leaving {
+    /// It is one too many.
+    Retired,
+    /// The study goes on with another plan or another build than it has.
+    Stale,
+}
+
 /// Works until there is nothing left to do.
 pub fn work(orders: &Orders, interrupt: &Interrupt) -> Result<WorkerEnd, Error> {
+    loop {
+        if let Some(end) = work_as_equipped(orders, interrupt)? {
+            return Ok(end);
+        }
+    }
+}
+
+/// The same with the plan and the objective of now; `None`: there are others meanwhile.
+fn work_as_equipped(orders: &Orders, interrupt: &Interrupt) -> Result<Option<WorkerEnd>, Error> {
+    let (location, name) = (&orders.location, &orders.study);
     let place = place();
     let started = Instant::now();
+    // the plan is read once, from a journal that may be long: who waits looks at the board
+    let mut early: Option<Staff> = None;
     let (staff, mut membership) = loop {
         // a study that is about to begin, or a store that is about to come up, is waited for
-        let found = match session::staff(&orders.location, &orders.study) {
-            Ok(staff) => Membership::join(
-                &orders.location,
-                &orders.study,
-                &staff.plan.rules.problem.space,
-                orders.slot_count,
-                &place,
-            )
-            .map(|offer| (staff, offer))
-            .map_err(Error::Journal),
+        let staff = early.take().map_or_else(|| session::staff(location, name), Ok);
+        let found = match staff {
+            Ok(staff) => {
+                let space = &staff.plan.rules.problem.space;
+                let offer = Membership::join(location, name, space, orders.slot_count, &place);
+                early = Some(staff);
+                offer.map_err(Error::Journal)
+            }
             Err(error) => Err(error),
         };
         match found {
             // read again: whoever asks had written down with what, before there was a place
-            Ok((_, Offer::Place(membership))) => {
-                break (session::staff(&orders.location, &orders.study), *membership);
+            Ok(Offer::Place(membership)) => {
+                break (session::staff(location, name), *membership);
             }
-            Ok((_, Offer::Closed(reason))) => return Ok(WorkerEnd::Closed(reason)),
-            Ok((_, Offer::NotYet)) if started.elapsed() >= orders.patience => {
-                return Ok(WorkerEnd::Idle(orders.patience));
+            Ok(Offer::Closed(reason)) => return Ok(Some(WorkerEnd::Closed(reason))),
+            Ok(Offer::NotYet) if started.elapsed() >= orders.patience => {
+                return Ok(Some(WorkerEnd::Idle(orders.patience)));
             }
             Err(error) if !may_pass(&error) || started.elapsed() >= orders.patience => return Err(error),
-            Ok((_, Offer::NotYet)) | Err(_) => {}
+            Ok(Offer::NotYet) | Err(_) => {}
         }
         if interrupt.count() > 0 {
-            return Ok(WorkerEnd::Drained);
+            return Ok(Some(WorkerEnd::Drained));
         }
         std::thread::sleep(DOZE.min(orders.patience));
     };
@@ -108,7 +128,7 @@ pub fn work(orders: &Orders, interrupt: &Interrupt) -> Result<WorkerEnd, Error> 
     let study = Study::new(staff.plan.rules.clone());
     let mut worker = Worker {
         orders,
-        plan: staff.plan,
+        staff,
         study,
         place,
         executor,
@@ -118,6 +138,8 @@ pub fn work(orders: &Orders, interrupt: &Interrupt) -> Result<WorkerEnd, Error> 
         renewed_at: Instant::now(),
         reached_at: Instant::now(),
         is_out_of_reach: false,
+        leaving: None,
+        is_new_asker: false,
     };
     worker.say("joined");
     let end = worker.turns(interrupt);
@@ -155,7 +177,7 @@ fn may_pass_by(error: &JournalError) -> bool {
 
 struct Worker<'a> {
     orders: &'a Orders,
-    plan: StudyPlan,
+    staff: Staff,
     /// Without records: it knows the seeds.
     study: Study,
     place: String,
@@ -171,6 +193,9 @@ struct Worker<'a> {
     reached_at: Instant,
     /// It was not reached the last time, and that was said.
     is_out_of_reach: bool,
+    leaving: Option<Leaving>,
+    /// Another one asks, and whether with what we have is to be seen.
+    is_new_asker: bool,
 }
 
 impl Worker<'_> {
@@ -183,19 +208,25 @@ impl Worker<'_> {
         }
     }
 
-    fn turns(&mut self, interrupt: &Interrupt) -> Result<WorkerEnd, Error> {
+    /// `None`: it is to begin anew, with the plan and the objective of now.
+    fn turns(&mut self, interrupt: &Interrupt) -> Result<Option<WorkerEnd>, Error> {
         let mut is_time = true;
         loop {
             let is_idle = self.executor.running().len() == 0 && self.outbox.is_empty();
             if interrupt.count() > 0 && is_idle {
-                return Ok(WorkerEnd::Drained);
+                return Ok(Some(WorkerEnd::Drained));
+            }
+            match self.leaving {
+                Some(Leaving::Retired) if is_idle => return Ok(Some(WorkerEnd::Retired)),
+                Some(Leaving::Stale) if is_idle => return Ok(None),
+                _ => {}
             }
             if interrupt.count() > 1 {
                 self.executor.stop_all();
             }
             if self.membership.is_none() && is_idle {
                 if let Some(end) = self.rejoin()? {
-                    return Ok(end);
+                    return Ok(Some(end));
                 }
                 if self.membership.is_none() {
                     continue;
@@ -206,12 +237,13 @@ impl Worker<'_> {
                     self.reached_at = Instant::now();
                     self.is_out_of_reach = false;
                 }
-                Ok(Some(end)) => return Ok(end),
+                Ok(Some(end)) => return Ok(Some(end)),
                 Err(error) if may_pass_by(&error) && self.reached_at.elapsed() < self.orders.patience => {
                     self.reconnect(&error);
                 }
                 Err(error) => return Err(error.into()),
             }
+            self.check_staff()?;
             let is_idle = self.executor.running().len() == 0 && self.outbox.is_empty();
             let events = self.executor.wait(if is_idle { Duration::ZERO } else { GLANCE }, Duration::ZERO);
             // a slot that has become free is filled at once
@@ -219,7 +251,8 @@ impl Worker<'_> {
             self.outbox.extend(events);
             let patience = if is_idle { DOZE } else { GLANCE };
             is_time = has_news || {
-                match self.membership.as_mut().map(|membership| membership.wait(patience)) {
+                let is_free = self.leaving.is_none() && self.executor.free_slot_count() > 0;
+                match self.membership.as_mut().map(|membership| membership.wait(patience, is_free)) {
                     Some(Ok(is_time)) => is_time,
                     // the next turn finds out
                     Some(Err(_)) | None => true,
@@ -262,7 +295,8 @@ impl Worker<'_> {
             self.put_out();
             return Ok(None);
         }
-        let Look { closed, silence, has_work, stops, verdicts, .. } = look;
+        let Look { closed, silence, has_work, stops, verdicts, is_retired, is_new_asker, .. } = look;
+        self.is_new_asker |= is_new_asker;
         if let Some(reason) = closed {
             return Ok(Some(WorkerEnd::Closed(reason)));
         }
@@ -274,14 +308,29 @@ impl Worker<'_> {
                 self.executor.answer(trial, Verdict::Stop);
             }
         }
+        match (self.leaving, is_retired) {
+            (None, true) => {
+                self.leaving = Some(Leaving::Retired);
+                self.say("fewer workers are wanted: this one ends once it has brought what it runs");
+            }
+            // whoever asks now wants us again
+            (Some(Leaving::Retired), false) => self.leaving = None,
+            _ => {}
+        }
         let free = self.executor.free_slot_count();
-        if has_work && free > 0 && interrupt.count() == 0 {
-            let Some(claims) = membership.claim(free)? else {
+        let may_claim = self.leaving.is_none() && !self.is_new_asker && interrupt.count() == 0;
+        if has_work && free > 0 && may_claim {
+            let claimed = match &mut self.membership {
+                Some(membership) => membership.claim(free)?,
+                None => None,
+            };
+            let Some(claims) = claimed else {
                 self.put_out();
                 return Ok(None);
             };
             self.renewed_at = Instant::now();
-            let folder = trial_output_folder(&self.plan.journal.path, &self.plan.name);
+            let plan = &self.staff.plan;
+            let folder = trial_output_folder(&plan.journal.path, &plan.name);
             for claim in claims {
                 self.stopped.remove(&claim.trial);
                 let assignment = Assignment {
@@ -289,7 +338,7 @@ impl Worker<'_> {
                     attempt: claim.attempt,
                     seed: self.study.trial_seed(claim.trial),
                     fidelity: claim.fidelity,
-                    time_limit: self.plan.run.trial_timeout,
+                    time_limit: plan.run.trial_timeout,
                     output_folder: Some(folder.join(format!("trial-{}", claim.trial))),
                 };
                 self.executor.start(claim.point, assignment);
@@ -332,6 +381,28 @@ impl Worker<'_> {
         Ok(())
     }
 
+    /// Where another one asks: whether with the plan and the builds that we have.
+    fn check_staff(&mut self) -> Result<(), Error> {
+        if !self.is_new_asker {
+            return Ok(());
+        }
+        match session::staff(&self.orders.location, &self.orders.study) {
+            Ok(now) => {
+                self.is_new_asker = false;
+                if now != self.staff && self.leaving.is_none() {
+                    self.leaving = Some(Leaving::Stale);
+                    self.say(
+                        "the study goes on with another plan or other plugins: beginning anew with them",
+                    );
+                }
+                Ok(())
+            }
+            // the next turn finds out, and claims nothing before
+            Err(error) if may_pass(&error) && self.reached_at.elapsed() < self.orders.patience => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Others have what we run: it is ended, and we begin anew.
     fn put_out(&mut self) {
         self.say(
@@ -344,7 +415,7 @@ impl Worker<'_> {
     /// Asks for a new place, with a new number; why there is none to be had, if so.
     fn rejoin(&mut self) -> Result<Option<WorkerEnd>, Error> {
         let (location, study) = (&self.orders.location, &self.orders.study);
-        let space = &self.plan.rules.problem.space;
+        let space = &self.staff.plan.rules.problem.space;
         match Membership::join(location, study, space, self.orders.slot_count, &self.place) {
             Ok(Offer::Place(membership)) => {
                 self.membership = Some(*membership);

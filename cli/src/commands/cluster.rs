@@ -2,7 +2,9 @@
 
 use super::{conclude, no_objective};
 use crate::args::{On, Placement, RunOutput, WorkArgs};
-use crate::board::{BoardSlots, Crew, Orders, WorkerEnd, submit};
+use crate::board::{
+    self, Array, Asking, BoardSlots, Control, Crew, Orders, Scaled, Starter, Terms, WorkerEnd,
+};
 use crate::error::{Error, Exit};
 use crate::interrupt::Interrupt;
 use crate::journal::{JournalErrorKind, Location};
@@ -85,23 +87,32 @@ fn run_once(
     engine.commit()?;
     let lease = Duration::from_secs(placement.lease);
     let is_judging = engine.has_early_stopping();
+    let starter = match on {
+        On::Local => Starter::Local,
+        On::Slurm => Starter::Slurm,
+        On::Board => Starter::Hand,
+    };
+    let (terms, control) = (Terms { lease, is_judging, starter }, Control::new(interrupt));
     let (mut slots, again) =
-        BoardSlots::take(&location, &name, engine.study(), &session.again, lease, is_judging)?;
-    let crew = match on {
+        BoardSlots::take(&location, &name, engine.study(), &session.again, terms, control.clone())?;
+    let (workers, worker_slots) = (placement.workers, placement.worker_slots);
+    let (mut crew, mut array) = (None, None);
+    match on {
         On::Local => {
-            let (workers, slots) = (placement.workers, placement.worker_slots);
-            Some(Crew::start(&location, &name, workers, slots, interrupt)?)
+            crew = Some(Crew::start(&location, &name, workers, worker_slots, interrupt, &control)?);
         }
-        On::Slurm if !*is_submitted => {
-            let said = submit(&location, &name, placement.workers, placement.worker_slots)?;
-            *is_submitted = true;
-            if !output.quiet {
+        On::Slurm => {
+            // who takes over finds those that were submitted before
+            let count = if *is_submitted { 0 } else { workers };
+            let (submitted, said) = Array::submit(&location, &name, count, worker_slots, &control)?;
+            if !*is_submitted && !output.quiet {
                 let _ = writeln!(std::io::stderr(), "{said}");
             }
-            None
+            *is_submitted = true;
+            array = Some(submitted);
         }
-        On::Board | On::Slurm => None,
-    };
+        On::Board => {}
+    }
     let mut watch = Watch::new(Detail::for_stderr(output.quiet), engine.study());
     let end = run_in(engine, &mut slots, &session.plan, again, interrupt, &mut watch);
     let gone = crew.as_ref().map_or(Ok(()), Crew::check);
@@ -109,11 +120,18 @@ fn run_once(
     // workers end once they know that there is nothing left to do
     let closed = match &end {
         Ok(SessionEnd::Done(reason)) => slots.close(Some(&reason.to_string())),
+        Ok(SessionEnd::Interrupted) if control.is_cancelled() => slots.close(Some("cancelled")),
         Ok(SessionEnd::Interrupted) => slots.close(None),
         Err(_) => Ok(()),
     };
+    // workers end by themselves once the board is closed
+    let is_over =
+        closed.is_ok() && (matches!(end, Ok(SessionEnd::Done(_))) || (end.is_ok() && control.is_cancelled()));
     if let Some(crew) = crew {
-        crew.end(matches!(end, Ok(SessionEnd::Done(_))));
+        crew.end(is_over);
+    }
+    if let Some(array) = array {
+        array.end();
     }
     let end = end?;
     closed?;
@@ -121,6 +139,56 @@ fn run_once(
         gone?;
     }
     conclude(&session, end, output.json)
+}
+
+/// Has more or fewer workers for a study that is run.
+pub fn scale(location: &Location, study: &str, workers: u32) -> Result<Exit, Error> {
+    let name = crate::session::name_in(location, study)?;
+    let Scaled { starter, present } = match board::scale(location, &name, workers)? {
+        Ok(scaled) => scaled,
+        Err(asking) => return Err(not_asked(&name, &asking)),
+    };
+    let (workers, is_more) = (u64::from(workers), u64::from(workers) > present);
+    let what = match starter {
+        _ if workers == present => "nothing changes",
+        Starter::Hand if is_more => {
+            "start the others with ansatz worker: nobody else starts any for this study"
+        }
+        Starter::Slurm if is_more => "the others are submitted to Slurm",
+        Starter::Ray if is_more => "Ray starts the others",
+        Starter::Local | Starter::Slurm | Starter::Ray if is_more => "the others are started",
+        _ => "the newest end once they have brought what they run",
+    };
+    super::print(&format!("study {name}: {workers} workers are wanted, {present} are there; {what}\n"))
+}
+
+/// Ends the run of a study over a board, from anywhere that reaches its store.
+pub fn cancel(location: &Location, study: &str, is_now: bool) -> Result<Exit, Error> {
+    let name = crate::session::name_in(location, study)?;
+    let said = match board::cancel(location, &name, is_now)? {
+        Asking::Running if is_now => {
+            "told to end at once: what runs is stopped, and is run again by ansatz resume"
+        }
+        Asking::Running => "told to end once the trials that run have ended; --now does not wait for them",
+        Asking::Silent(_) => "nobody asked for its trials any more; workers that waited for somebody end",
+        asking => return Err(not_asked(&name, &asking)),
+    };
+    super::print(&format!("study {name}: {said}\n"))
+}
+
+/// Why nothing can be told to whoever runs a study.
+fn not_asked(name: &str, asking: &Asking) -> Error {
+    Error::Usage(match asking {
+        Asking::Silent(silence) => format!(
+            "nobody has asked for trials of study {name} for {silence:.0?}: go on with ansatz resume {name} --on ..., \
+             and say there how many workers it is to have"
+        ),
+        Asking::Closed(reason) => format!("study {name} is not run any more: {reason}"),
+        Asking::NoBoard | Asking::Running => format!(
+            "study {name} is not run with workers; one that is run by a single process ends with Ctrl-C or SIGTERM, \
+             and goes on with workers by ansatz resume {name} --on local"
+        ),
+    })
 }
 
 /// Works for a study that another process asks for.
@@ -136,6 +204,7 @@ pub fn work(arguments: &WorkArgs) -> Result<Exit, Error> {
     let end = crate::board::work(&orders, &Interrupt::listen())?;
     let said = match end {
         WorkerEnd::Closed(reason) => format!("study {} has ended: {reason}", orders.study),
+        WorkerEnd::Retired => "fewer workers are wanted: everything was brought".to_owned(),
         WorkerEnd::Drained => "interrupted: everything was brought or handed back".to_owned(),
         WorkerEnd::Idle(silence) => {
             format!("nobody has asked for trials of study {} for {silence:.0?}", orders.study)
