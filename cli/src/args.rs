@@ -39,6 +39,9 @@ pub enum Command {
         journal: JournalChange,
         #[command(flatten)]
         placement: Placement,
+        /// Go on with the study if its store has it already: the same command may then be given again and again.
+        #[arg(long)]
+        resume: bool,
         #[command(flatten)]
         output: RunOutput,
     },
@@ -60,6 +63,8 @@ pub enum Command {
     },
     /// Run trials of a study that another process asks for, until it has ended. Start as many as there are machines.
     Worker(WorkArgs),
+    /// Print manifests for Kubernetes that run a study with workers there. They are not applied.
+    Kubernetes(KubernetesArgs),
     /// Have more or fewer workers for a study that is run with --on. Those that are too many finish what they run.
     Scale {
         /// The study's name.
@@ -365,6 +370,27 @@ pub enum On {
     Slurm,
     /// Somebody else, by `ansatz worker`.
     Board,
+}
+
+/// What is to run on Kubernetes.
+#[derive(Debug, clap::Args)]
+pub struct KubernetesArgs {
+    /// The manifest of the study.
+    pub manifest: PathBuf,
+    #[command(flatten)]
+    pub journal: JournalChange,
+    /// A container image with ansatz, its plugins and all that the objective needs.
+    #[arg(long)]
+    pub image: String,
+    /// How many pods work.
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub workers: u32,
+    /// How many trials each of them runs at the same time; it asks for as many processors.
+    #[arg(long, value_name = "K", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_024))]
+    pub worker_slots: u32,
+    /// The Secret whose key `password` is the password of the server.
+    #[arg(long, value_name = "NAME")]
+    pub secret: Option<String>,
 }
 
 /// What a worker is to do.

@@ -12,17 +12,20 @@
 mod control;
 mod crew;
 mod driver;
+mod kubernetes;
 mod membership;
 mod slots;
 mod worker;
 
 pub use control::{Asking, Control, Scaled, Starter, cancel, scale};
 pub use crew::{Array, Crew};
+pub use kubernetes::Deployment;
 pub use membership::{Claim, Look, Membership, Offer};
 pub use slots::{BoardSlots, Terms};
 pub use worker::{Orders, WorkerEnd, work};
 
 use crate::journal::{JournalError, JournalErrorKind, Location};
+use crew::worker_arguments;
 use driver::Driver;
 use std::time::Duration;
 

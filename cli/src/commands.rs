@@ -34,14 +34,20 @@ use std::path::{Path, PathBuf};
 /// Carries a command out.
 pub fn execute(args: Args) -> Result<Exit, Error> {
     match args.command {
-        Command::Run { manifest, overrides, lock, journal, placement, output } => {
+        Command::Run { manifest, overrides, lock, journal, placement, resume, output } => {
             let (manifest, plan) = read_plan(&manifest, &overrides.set, journal.location()?)?;
             // before the study is written: it could never run
             if plan.objective.is_none() {
                 return Err(no_objective());
             }
             placement.check(&plan.journal.location())?;
-            let session = session::create(&manifest, plan, lock.locking())?;
+            let session = match resume {
+                true => {
+                    let running = if placement.on.is_some() { Running::OnBoard } else { Running::InHost };
+                    session::create_or_resume(&manifest, plan, lock.locking(), running)?
+                }
+                false => session::create(&manifest, plan, lock.locking())?,
+            };
             match placement.on {
                 Some(on) => cluster::run(session, on, &placement, &output),
                 None => run_session(session, output.quiet, output.json),
@@ -62,6 +68,7 @@ pub fn execute(args: Args) -> Result<Exit, Error> {
             }
         }
         Command::Worker(arguments) => cluster::work(&arguments),
+        Command::Kubernetes(arguments) => cluster::kubernetes(&arguments),
         Command::Scale { study, workers, journal } => cluster::scale(&journal.location()?, &study, workers),
         Command::Cancel { study, now, journal } => cluster::cancel(&journal.location()?, &study, now),
         Command::Check { manifest, overrides, lock, json } => {
@@ -85,7 +92,7 @@ pub fn execute(args: Args) -> Result<Exit, Error> {
         Command::PluginCase(arguments) => check_plugin::run_case(&arguments),
         Command::AskTell { manifest, overrides, lock, journal } => {
             let (manifest, plan) = read_plan(&manifest, &overrides.set, journal.location()?)?;
-            let mut session = session::create_or_resume(&manifest, plan, lock.locking())?;
+            let mut session = session::create_or_resume(&manifest, plan, lock.locking(), Running::InHost)?;
             let again = std::mem::take(&mut session.again);
             let (input, answers) = (io::stdin().lock(), output::stdout());
             ask_tell::serve(&session.plan.name, &mut session.engine, again, input, answers)?;

@@ -149,6 +149,7 @@ pub fn create_or_resume(
     manifest: &Manifest,
     mut plan: StudyPlan,
     locking: Locking,
+    running: Running,
 ) -> Result<Session, Error> {
     let location = plan.journal.location();
     if !has_study(&location, &plan.name)? {
@@ -157,7 +158,7 @@ pub fn create_or_resume(
     let (_, stored) = current_plan(&location, Some(&plan.name))?;
     keep_choices(&stored, &mut plan);
     only_budget_and_run_differ(&stored, &plan)?;
-    reopen(Some(manifest), &stored, plan, locking, Running::InHost)
+    reopen(Some(manifest), &stored, plan, locking, running)
 }
 
 /// The name of a study that a store has.

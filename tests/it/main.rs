@@ -20,6 +20,7 @@ mod guide;
 mod interrupt;
 mod isolation;
 mod kill;
+mod kubernetes;
 mod layering;
 mod mixed_builds;
 mod postgres;

@@ -9,6 +9,7 @@
 pub mod closed_loop;
 pub mod epochs;
 pub mod guide;
+pub mod json_schema;
 pub mod layout;
 pub mod libraries;
 pub mod postgres_server;

@@ -160,7 +160,13 @@ fn terminate(worker: &Child) {
 #[cfg(not(unix))]
 fn terminate(_: &Child) {}
 
-fn worker_arguments(location: &Location, study: &str, slot_count: u32, patience: u64) -> Vec<String> {
+/// How a worker is started.
+pub(super) fn worker_arguments(
+    location: &Location,
+    study: &str,
+    slot_count: u32,
+    patience: u64,
+) -> Vec<String> {
     // in one word each: names may begin with a hyphen
     vec![
         "worker".to_owned(),

@@ -1,7 +1,7 @@
 //! Studies whose trials run at workers: who asks, who works, and who starts workers.
 
 use super::{conclude, no_objective};
-use crate::args::{On, Placement, RunOutput, WorkArgs};
+use crate::args::{KubernetesArgs, On, Placement, RunOutput, WorkArgs};
 use crate::board::{
     self, Array, Asking, BoardSlots, Control, Crew, Orders, Scaled, Starter, Terms, WorkerEnd,
 };
@@ -139,6 +139,24 @@ fn run_once(
         gone?;
     }
     conclude(&session, end, output.json)
+}
+
+/// Prints what Kubernetes needs to run a study.
+pub fn kubernetes(arguments: &KubernetesArgs) -> Result<Exit, Error> {
+    let (manifest, plan) = super::read_plan(&arguments.manifest, &[], arguments.journal.location()?)?;
+    if plan.objective.is_none() {
+        return Err(no_objective());
+    }
+    let deployment = board::Deployment {
+        manifest: manifest.source(),
+        study: &plan.name,
+        location: &plan.journal.location(),
+        image: &arguments.image,
+        workers: arguments.workers,
+        worker_slots: arguments.worker_slots,
+        secret: arguments.secret.as_deref(),
+    };
+    super::print(&deployment.yaml()?)
 }
 
 /// Has more or fewer workers for a study that is run.
