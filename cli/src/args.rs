@@ -3,8 +3,9 @@
 use crate::digest::Freshness;
 use crate::error::{Error, Exit};
 use crate::journal::Location;
-use crate::manifest::DEFAULT_JOURNAL;
+use crate::manifest::{DEFAULT_JOURNAL, duration};
 use crate::plugins::Locking;
+use crate::simulate::AskTime;
 use clap::{Parser, Subcommand, ValueEnum};
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
@@ -63,6 +64,8 @@ pub enum Command {
     },
     /// Run trials of a study that another process asks for, until it has ended. Start as many as there are machines.
     Worker(WorkArgs),
+    /// See in virtual time what many workers would do for a study: how busy they are, and what it costs to know less.
+    Simulate(SimulateArgs),
     /// Print manifests for Kubernetes that run a study with workers there. They are not applied.
     Kubernetes(KubernetesArgs),
     /// Have more or fewer workers for a study that is run with --on. Those that are too many finish what they run.
@@ -347,10 +350,10 @@ pub struct WorkerArgs {
 /// Where trials run, if not in this process.
 #[derive(Debug, clap::Args)]
 pub struct Placement {
-    /// Run trials at workers: started here (`local`), as a job array (`slurm`), or by somebody else (`board`).
+    /// Run trials at workers: started here (`local`), by a cluster (`slurm`, `ray`), or by somebody else (`board`).
     #[arg(long, value_enum)]
     pub on: Option<On>,
-    /// How many workers to start, for `local` and `slurm`.
+    /// How many workers to start, for `local`, `slurm` and `ray`.
     #[arg(short = 'n', long, value_name = "N", default_value_t = 1, requires = "on", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub workers: u32,
     /// How many trials each of them runs at the same time.
@@ -368,8 +371,81 @@ pub enum On {
     Local,
     /// Slurm, as a job array.
     Slurm,
+    /// Ray, as a job whose driver keeps the workers.
+    Ray,
     /// Somebody else, by `ansatz worker`.
     Board,
+}
+
+/// What is simulated.
+#[derive(Debug, clap::Args)]
+pub struct SimulateArgs {
+    /// The manifest of the study. Its objective is evaluated, and takes no virtual time.
+    pub manifest: PathBuf,
+    #[command(flatten)]
+    pub overrides: Overrides,
+    /// How many workers of one slot; several numbers are compared.
+    #[arg(long, value_name = "N,N,...", value_delimiter = ',', default_value = "1,10,100,1000", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub workers: Vec<u32>,
+    /// The median time of a trial, such as 30s or 1h30min.
+    #[arg(long, value_name = "TIME", default_value = "1min", value_parser = virtual_seconds)]
+    pub median: f64,
+    /// Standard deviation of the logarithm of the time of a trial; 0: all take the same.
+    #[arg(long, value_name = "S", default_value_t = 0.5, value_parser = not_negative)]
+    pub spread: f64,
+    /// The share of trials that take longer by the factor of --straggler-factor.
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0, value_parser = share)]
+    pub stragglers: f64,
+    /// How many times as long stragglers take.
+    #[arg(long, value_name = "K", default_value_t = 10.0, value_parser = not_negative)]
+    pub straggler_factor: f64,
+    /// The share of attempts of median length in which the worker dies.
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0, value_parser = share)]
+    pub crashes: f64,
+    /// After this time a dead worker's trial is run elsewhere.
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = virtual_seconds)]
+    pub lease: f64,
+    /// After this time another worker takes the place of a dead one.
+    #[arg(long, value_name = "TIME", default_value = "1min", value_parser = virtual_seconds)]
+    pub recovery: f64,
+    /// What it costs to ask for a trial: a time, with which a simulation repeats bit for bit, or `measured`.
+    #[arg(long, value_name = "TIME", default_value = "5ms", value_parser = ask_time)]
+    pub ask_time: AskTime,
+    /// What a turn of the asker costs besides: to write it down, and the board.
+    #[arg(long, value_name = "TIME", default_value = "5ms", value_parser = virtual_seconds)]
+    pub turn_time: f64,
+    /// How many seeds, from the study's on; medians are shown.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1_000))]
+    pub seeds: u64,
+    /// Print every run as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+fn virtual_seconds(text: &str) -> Result<f64, String> {
+    match text {
+        "0" => Ok(0.0),
+        text => duration::seconds(text),
+    }
+}
+
+fn ask_time(text: &str) -> Result<AskTime, String> {
+    match text {
+        "measured" => Ok(AskTime::Measured),
+        text => virtual_seconds(text).map(AskTime::Each),
+    }
+}
+
+fn not_negative(text: &str) -> Result<f64, String> {
+    let number: f64 = text.parse().map_err(|error| format!("{error}"))?;
+    if number.is_finite() && number >= 0.0 { Ok(number) } else { Err("must be a number from 0 on".into()) }
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    not_negative(text).and_then(|share| match share < 1.0 {
+        true => Ok(share),
+        false => Err("must be below 1".into()),
+    })
 }
 
 /// What is to run on Kubernetes.

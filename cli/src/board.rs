@@ -17,10 +17,11 @@ mod membership;
 mod slots;
 mod worker;
 
-pub use control::{Asking, Control, Scaled, Starter, cancel, scale};
-pub use crew::{Array, Crew};
+pub use control::{Asking, CANCELLED, Control, Scaled, Standing, Starter, cancel, scale, standing};
+pub use crew::{Array, Cluster, Crew};
 pub use kubernetes::Deployment;
 pub use membership::{Claim, Look, Membership, Offer};
+pub(crate) use slots::SLOTS_PER_TRIAL_AHEAD;
 pub use slots::{BoardSlots, Terms};
 pub use worker::{Orders, WorkerEnd, work};
 

@@ -5,7 +5,7 @@ mod cluster;
 mod plugins;
 pub(crate) mod store;
 
-use crate::args::{Args, Command, Format, StudyRef};
+use crate::args::{Args, Command, Format, SimulateArgs, StudyRef};
 use crate::ask_tell;
 use crate::check_plugin;
 use crate::digest::{self, Freshness, Shown};
@@ -22,6 +22,7 @@ use crate::report::recommend::Advice;
 use crate::report::{export, json, replay, text};
 use crate::run::{SessionEnd, run};
 use crate::session::{self, ReadStudy, Running, Session};
+use crate::simulate::{self, Conditions};
 use crate::watch::{Detail, Watch};
 use ansatz_core::TrialId;
 use ansatz_core::study::{Record, StopReason, Study, Trial};
@@ -63,11 +64,12 @@ pub fn execute(args: Args) -> Result<Exit, Error> {
             placement.check(journal)?;
             let resume = || session::resume(journal, name, &overrides.set, lock.locking(), Running::OnBoard);
             match standby {
-                true => cluster::stand_by(resume, on, &placement, &output),
+                true => cluster::stand_by(journal, resume, on, &placement, &output),
                 false => cluster::run(resume()?, on, &placement, &output),
             }
         }
         Command::Worker(arguments) => cluster::work(&arguments),
+        Command::Simulate(arguments) => simulate(&arguments),
         Command::Kubernetes(arguments) => cluster::kubernetes(&arguments),
         Command::Scale { study, workers, journal } => cluster::scale(&journal.location()?, &study, workers),
         Command::Cancel { study, now, journal } => cluster::cancel(&journal.location()?, &study, now),
@@ -211,6 +213,28 @@ fn check(path: &Path, set: &[String], locking: Locking, as_json: bool) -> Result
             Ok(error.exit())
         }
         Err(error) => Err(error),
+    }
+}
+
+fn simulate(arguments: &SimulateArgs) -> Result<Exit, Error> {
+    let (_, plan) = read_plan(&arguments.manifest, &arguments.overrides.set, None)?;
+    let conditions = Conditions {
+        median: arguments.median,
+        spread: arguments.spread,
+        straggler_share: arguments.stragglers,
+        straggler_factor: arguments.straggler_factor,
+        crash_share: arguments.crashes,
+        lease: arguments.lease,
+        recovery: arguments.recovery,
+        ask_time: arguments.ask_time,
+        turn_time: arguments.turn_time,
+    };
+    let workers: Vec<usize> = arguments.workers.iter().map(|count| *count as usize).collect();
+    let interrupt = Interrupt::listen();
+    match simulate::compare(&plan, conditions, &workers, arguments.seeds, &interrupt)? {
+        None => Ok(Exit::Interrupted),
+        Some(table) if arguments.json => print_json(&table.json()),
+        Some(table) => print(&table.text()),
     }
 }
 

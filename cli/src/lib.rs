@@ -25,6 +25,7 @@ pub mod plugins;
 pub mod report;
 pub mod run;
 pub mod session;
+pub mod simulate;
 pub mod watch;
 mod worker;
 

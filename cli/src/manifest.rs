@@ -9,7 +9,7 @@
 
 pub(crate) mod check;
 pub(crate) mod diagnostics;
-mod duration;
+pub(crate) mod duration;
 pub(crate) mod keys;
 pub(crate) mod options;
 mod overrides;

@@ -461,3 +461,34 @@ fn a_worker_that_stays_hears_of_another_plan_and_begins_anew_with_it() {
     let failed = stored.outcomes().iter().filter(|(kind, _)| *kind == "failed").count();
     assert!(failed > 0, "the new limit holds: {:?}", stored.outcomes());
 }
+
+#[test]
+fn who_stands_by_does_not_go_on_with_a_study_that_is_cancelled() {
+    for place in Place::each() {
+        place.scenario.write("study.toml", &manifest(400, 30));
+        let asker = place.asker("20");
+        let worker = place.worker("2");
+        let started = Instant::now();
+        while place.record_count() < 6 {
+            assert!(started.elapsed() < PATIENCE);
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let standby = place.start(&["resume", STUDY, "--standby", "--on", "board", "--lease", "20"]);
+        // it has to have seen that the study is run
+        let standby = match standby.wait(Duration::from_secs(3)) {
+            Err(running) => running,
+            Ok(ended) => panic!("{ended}"),
+        };
+        place.ansatz(&["cancel", STUDY]).expect(0);
+        finish(asker).expect(130);
+        finish(worker).expect(0);
+        let said = finish(standby).expect(130).stderr;
+        assert!(said.contains("standing by") && said.contains("cancelled"), "{said}");
+        let count = place.record_count();
+        // who says so afterwards means it
+        let set = format!("budget.trials={}", place.stored().study.trials().len() + 2);
+        let resume = ["resume", STUDY, "--standby", "--quiet", "--on", "local", "--set", &set];
+        place.ansatz(&resume).expect(0);
+        assert!(place.record_count() > count);
+    }
+}

@@ -10,7 +10,7 @@ use crate::engine::{Ending, Engine};
 use crate::error::Error;
 use crate::executor::{Evaluate, Event, Executor, GRACE};
 use crate::interrupt::Interrupt;
-use crate::journal::{Entries, Journal, JournalError, Stamped, StudyHeader};
+use crate::journal::{NoJournal, StudyHeader};
 use crate::plan::StudyPlan;
 use crate::plugins::LoadedStrategy;
 use ansatz_core::metric::Goal;
@@ -56,7 +56,7 @@ fn trials(task: Task<'_>, interrupt: &Interrupt, cell: &mut Cell) -> Result<bool
     };
     let header = StudyHeader { plan: plan.clone(), manifest: String::new(), created_at: 0.0 };
     let study = Study::new(plan.rules.clone());
-    let journal = Box::new(NoJournal { header });
+    let journal = Box::new(NoJournal::new(header));
     let mut engine = Engine::new(study, strategies, None, 0, journal, Clock::start(Duration::ZERO))?;
     let mut executor = Executor::new(objective, 1, GRACE)
         .map_err(|error| Error::Io { path: "a thread for a slot".into(), error })?;
@@ -211,33 +211,6 @@ impl Costs {
     fn cpu_mean(&self) -> Option<f64> {
         let is_known = !self.is_cpu_unknown && self.count > 0;
         is_known.then(|| self.cpu.as_secs_f64() / f64::from(self.count))
-    }
-}
-
-/// Keeps nothing: the cell is the record.
-struct NoJournal {
-    header: StudyHeader,
-}
-
-impl Journal for NoJournal {
-    fn header(&self) -> &StudyHeader {
-        &self.header
-    }
-
-    fn entry_count(&self) -> Result<u64, JournalError> {
-        Ok(0)
-    }
-
-    fn entries(&self, _: u64) -> Entries<'_> {
-        Box::new(std::iter::empty())
-    }
-
-    fn append(&mut self, _: &[Stamped]) -> Result<(), JournalError> {
-        Ok(())
-    }
-
-    fn close(self: Box<Self>) -> Result<(), JournalError> {
-        Ok(())
     }
 }
 

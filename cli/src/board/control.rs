@@ -147,8 +147,8 @@ pub fn cancel(location: &Location, study: &str, is_now: bool) -> Result<Asking, 
                 board.change(sql, &[study.into(), Cell::Int(if is_now { 2 } else { 1 })])?;
             }
             Asking::Silent(_) => {
-                let sql = "UPDATE board SET closed = 'cancelled' WHERE study = $1";
-                board.change(sql, &[study.into()])?;
+                let sql = "UPDATE board SET closed = $2 WHERE study = $1";
+                board.change(sql, &[study.into(), CANCELLED.into()])?;
             }
             Asking::NoBoard | Asking::Closed(_) => {}
         }
@@ -158,6 +158,19 @@ pub fn cancel(location: &Location, study: &str, is_now: bool) -> Result<Asking, 
     driver.tell(Side::Work, &Whom::All.message(study))?;
     Ok(asking)
 }
+
+/// By which a study on the board is known again: the epoch of its asker, and why it is over, if it is.
+pub type Standing = (i64, Option<String>);
+
+/// How a study stands on its board; `None`: it has none.
+pub fn standing(location: &Location, study: &str) -> Result<Option<Standing>, JournalError> {
+    let Some(mut driver) = existing(location)? else { return Ok(None) };
+    let row = driver.read("SELECT epoch, closed FROM board WHERE study = $1", &[study.into()])?.pop();
+    Ok(row.map(|row| (row[0].int(), (!row[1].is_null()).then(|| row[1].text().to_owned()))))
+}
+
+/// Why the board of a study is closed that somebody has cancelled.
+pub const CANCELLED: &str = "cancelled";
 
 /// Of `closed`, the time since somebody asked, and the lease.
 fn asking_of(row: Option<&[Cell]>) -> Asking {

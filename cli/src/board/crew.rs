@@ -11,10 +11,14 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Workers that nobody asks end after this time, so that a host that was killed leaves none behind for long.
 const PATIENCE_SECONDS: u64 = 60;
+/// A job may wait long for its turn, and nobody asks while the asker is started anew.
+const CLUSTER_PATIENCE_SECONDS: u64 = 600;
+/// What keeps workers on Ray.
+const RAY_DRIVER: &str = include_str!("ray_driver.py");
 /// How often workers are looked after.
 const ROUND: Duration = Duration::from_millis(100);
 /// Workers that end although there is work are started anew, so often in all.
@@ -190,8 +194,17 @@ fn take_ended(workers: &mut Vec<Child>) -> Vec<ExitStatus> {
     ended
 }
 
-/// Workers in a job array of Slurm, and in more of them where more are wanted. Each ends with the study, hands back what it
-/// has when it is told to end, and is queued anew if its node dies.
+/// Who takes jobs that are workers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cluster {
+    /// Slurm, as job arrays.
+    Slurm,
+    /// Ray, as jobs whose driver keeps workers.
+    Ray,
+}
+
+/// Workers that were submitted to a cluster, and more of them where more are wanted. Each ends with the study, hands back what
+/// it has when it is told to end, and is started anew if its node dies.
 pub struct Array {
     is_ending: Arc<AtomicBool>,
     keeper: JoinHandle<()>,
@@ -200,6 +213,7 @@ pub struct Array {
 impl Array {
     /// Submits so many workers; gives also what is to be said of it.
     pub fn submit(
+        cluster: Cluster,
         location: &Location,
         study: &str,
         count: u32,
@@ -208,7 +222,7 @@ impl Array {
     ) -> Result<(Self, String), Error> {
         let mut jobs = Vec::new();
         if count > 0 {
-            jobs.push(submit(location, study, count, slot_count)?);
+            jobs.push(submit(cluster, location, study, count, slot_count)?);
         }
         let said = format!("Submitted batch job {} of {count} workers", jobs.join(", "));
         let is_ending = Arc::new(AtomicBool::new(false));
@@ -222,18 +236,18 @@ impl Array {
                 let Some(count) = now.filter(|_| now != wanted) else { continue };
                 wanted = now;
                 // those that wait for their turn first: whether they were to come is decided anew
-                cancel_pending(&jobs);
+                cancel_pending(cluster, &jobs);
                 let missing = count.saturating_sub(u32::try_from(control.present()).unwrap_or(u32::MAX));
                 if missing > 0 {
-                    match submit(&location, &study, missing, slot_count) {
+                    match submit(cluster, &location, &study, missing, slot_count) {
                         Ok(job) => jobs.push(job),
                         Err(error) => drop(writeln!(std::io::stderr(), "warning: {error}")),
                     }
                 }
             }
-            cancel_pending(&jobs);
+            cancel_pending(cluster, &jobs);
         };
-        let failed = |error| Error::Io { path: "a thread for Slurm".into(), error };
+        let failed = |error| Error::Io { path: "a thread for submitted workers".into(), error };
         let keeper = thread::Builder::new().name("array".into()).spawn(keep).map_err(failed)?;
         Ok((Self { is_ending, keeper }, said))
     }
@@ -245,8 +259,60 @@ impl Array {
     }
 }
 
+/// Submits workers: the number or name of the job.
+fn submit(
+    cluster: Cluster,
+    location: &Location,
+    study: &str,
+    count: u32,
+    slot_count: u32,
+) -> Result<String, Error> {
+    match cluster {
+        Cluster::Slurm => submit_to_slurm(location, study, count, slot_count),
+        Cluster::Ray => submit_to_ray(location, study, count, slot_count),
+    }
+}
+
+/// By the command that comes with Ray, which knows where the cluster is and how to get there. What is to be done is in files,
+/// so that nobody quotes anything.
+fn submit_to_ray(location: &Location, study: &str, count: u32, slot_count: u32) -> Result<String, Error> {
+    let executable = std::env::current_exe().map_err(|error| Error::Io { path: "ansatz".into(), error })?;
+    let mut worker = vec![executable.display().to_string()];
+    worker.extend(worker_arguments(location, study, slot_count, CLUSTER_PATIENCE_SECONDS));
+    let orders = serde_json::json!({"command": worker, "workers": count, "cpus": slot_count});
+    // a name that nothing else has, in a folder that is ours alone
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let job = format!("ansatz-{study}-{}-{}", std::process::id(), since_1970.as_millis());
+    let folder = std::env::temp_dir().join(&job);
+    let failed = |error| Error::Io { path: folder.clone(), error };
+    std::fs::create_dir(&folder).map_err(failed)?;
+    let written = std::fs::write(folder.join("ansatz_ray.py"), RAY_DRIVER)
+        .and_then(|()| std::fs::write(folder.join("orders.json"), orders.to_string()));
+    let mut command = Command::new("ray");
+    command.args(["job", "submit", "--no-wait", "--submission-id", &job, "--working-dir"]).arg(&folder);
+    command.args(["--", "python", "ansatz_ray.py"]).stdin(Stdio::null());
+    let output = written.and_then(|()| command.output());
+    let _ = std::fs::remove_dir_all(&folder);
+    let output = output.map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => Error::Workers(format!(
+            "there is no ray on this machine: install it (pip install \"ray[default]\"), or start ansatz worker by hand \
+             and go on with ansatz resume {study} --on board"
+        )),
+        _ => failed(error),
+    })?;
+    if output.status.success() {
+        return Ok(job);
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    let last = said.trim().lines().last().unwrap_or_default();
+    Err(Error::Workers(format!(
+        "Ray did not take the workers of study {study}: {last}; RAY_ADDRESS says where the cluster is, such as \
+         http://127.0.0.1:8265, and the study goes on with ansatz resume {study} --on ray"
+    )))
+}
+
 /// Submits a job array: its number.
-fn submit(location: &Location, study: &str, count: u32, slot_count: u32) -> Result<String, Error> {
+fn submit_to_slurm(location: &Location, study: &str, count: u32, slot_count: u32) -> Result<String, Error> {
     let mut command = Command::new("sbatch");
     command.arg("--parsable").args(slurm_arguments(location, study, count, slot_count)?);
     let output = command.output().map_err(|error| match error.kind() {
@@ -269,8 +335,9 @@ fn submit(location: &Location, study: &str, count: u32, slot_count: u32) -> Resu
 }
 
 /// Takes back what has not begun. Should that not be possible: it ends as soon as it begins.
-fn cancel_pending(jobs: &[String]) {
-    if !jobs.is_empty() {
+fn cancel_pending(cluster: Cluster, jobs: &[String]) {
+    // what Ray has not begun ends as soon as it begins, too
+    if cluster == Cluster::Slurm && !jobs.is_empty() {
         let mut command = Command::new("scancel");
         command.arg("--state=PENDING").args(jobs);
         let _ = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
@@ -285,8 +352,11 @@ fn slurm_arguments(
 ) -> Result<Vec<String>, Error> {
     let executable = std::env::current_exe().map_err(|error| Error::Io { path: "ansatz".into(), error })?;
     let mut words = vec![quoted(&executable.display().to_string())];
-    // a job may wait long for its turn, and nobody asks while the asker is started anew
-    words.extend(worker_arguments(location, study, slot_count, 600).iter().map(|word| quoted(word)));
+    words.extend(
+        worker_arguments(location, study, slot_count, CLUSTER_PATIENCE_SECONDS)
+            .iter()
+            .map(|word| quoted(word)),
+    );
     Ok(vec![
         format!("--job-name=ansatz-{study}"),
         format!("--array=0-{}", count - 1),

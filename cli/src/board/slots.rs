@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::time::{Duration, Instant};
 
 /// For every so many slots of workers, one trial is put up ahead of them: what is asked later knows more.
-const SLOTS_PER_TRIAL_AHEAD: usize = 20;
+pub(crate) const SLOTS_PER_TRIAL_AHEAD: usize = 20;
 
 /// What holds at a board while somebody asks.
 #[derive(Clone, Copy, Debug)]

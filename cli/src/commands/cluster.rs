@@ -3,11 +3,11 @@
 use super::{conclude, no_objective};
 use crate::args::{KubernetesArgs, On, Placement, RunOutput, WorkArgs};
 use crate::board::{
-    self, Array, Asking, BoardSlots, Control, Crew, Orders, Scaled, Starter, Terms, WorkerEnd,
+    self, Array, Asking, BoardSlots, Cluster, Control, Crew, Orders, Scaled, Starter, Terms, WorkerEnd,
 };
 use crate::error::{Error, Exit};
 use crate::interrupt::Interrupt;
-use crate::journal::{JournalErrorKind, Location};
+use crate::journal::{self, JournalErrorKind, Location};
 use crate::run::{SessionEnd, run_in};
 use crate::session::Session;
 use crate::watch::{Detail, Watch};
@@ -21,7 +21,7 @@ impl Placement {
     /// Refuses what cannot work.
     pub fn check(&self, location: &Location) -> Result<(), Error> {
         match (self.on, location) {
-            (Some(On::Slurm), Location::File(path)) => Err(Error::Usage(format!(
+            (Some(On::Slurm | On::Ray), Location::File(path)) => Err(Error::Usage(format!(
                 "workers on other machines cannot share the file {}: keep the study on a server, with --store \
                  postgres://user@host/database",
                 path.display()
@@ -36,19 +36,44 @@ pub fn run(session: Session, on: On, placement: &Placement, output: &RunOutput) 
     run_once(session, on, placement, output, &Interrupt::listen(), &mut false)
 }
 
-/// The same whenever nobody else does, until the study has ended.
+/// The same whenever nobody else does, until the study has ended, or is cancelled meanwhile.
 pub fn stand_by(
+    location: &Location,
     resume: impl Fn() -> Result<Session, Error>,
     on: On,
     placement: &Placement,
     output: &RunOutput,
 ) -> Result<Exit, Error> {
     let interrupt = Interrupt::listen();
-    // those whom Slurm was asked for wait, as we do
+    // those whom a cluster was asked for wait, as we do
     let (mut is_told, mut is_submitted) = (false, false);
+    // as they were when we began to wait; who resumes a study that was cancelled before that means it
+    let mut before: Option<Vec<(String, Option<board::Standing>)>> = None;
     loop {
-        let tried = resume()
-            .and_then(|session| run_once(session, on, placement, output, &interrupt, &mut is_submitted));
+        let tried = resume().and_then(|session| {
+            let name = session.plan.name.clone();
+            let now = board::standing(location, &name)?;
+            let is_cancelled =
+                now.as_ref().is_some_and(|(_, closed)| closed.as_deref() == Some(board::CANCELLED));
+            let is_new = before.iter().flatten().any(|(study, standing)| *study == name && *standing != now);
+            if is_cancelled && is_new {
+                return Ok(None);
+            }
+            run_once(session, on, placement, output, &interrupt, &mut is_submitted).map(Some)
+        });
+        let tried = match tried {
+            Ok(None) => {
+                if !output.quiet {
+                    let _ = writeln!(std::io::stderr(), "the study was cancelled: standing by no more");
+                }
+                return Ok(Exit::Interrupted);
+            }
+            Ok(Some(exit)) => Ok(exit),
+            Err(error) => Err(error),
+        };
+        if before.is_none() {
+            before = standings(location).ok();
+        }
         let reason = match tried {
             Err(Error::Journal(error))
                 if matches!(
@@ -71,6 +96,16 @@ pub fn stand_by(
     }
 }
 
+/// How all studies of a store stand.
+fn standings(location: &Location) -> Result<Vec<(String, Option<board::Standing>)>, Error> {
+    let studies = journal::open_read_only(location.clone())?.studies()?;
+    let stand = |study: journal::StudyEntry| {
+        let standing = board::standing(location, &study.name)?;
+        Ok((study.name, standing))
+    };
+    studies.into_iter().map(stand).collect()
+}
+
 fn run_once(
     mut session: Session,
     on: On,
@@ -90,6 +125,7 @@ fn run_once(
     let starter = match on {
         On::Local => Starter::Local,
         On::Slurm => Starter::Slurm,
+        On::Ray => Starter::Ray,
         On::Board => Starter::Hand,
     };
     let (terms, control) = (Terms { lease, is_judging, starter }, Control::new(interrupt));
@@ -101,10 +137,11 @@ fn run_once(
         On::Local => {
             crew = Some(Crew::start(&location, &name, workers, worker_slots, interrupt, &control)?);
         }
-        On::Slurm => {
+        On::Slurm | On::Ray => {
+            let cluster = if on == On::Ray { Cluster::Ray } else { Cluster::Slurm };
             // who takes over finds those that were submitted before
             let count = if *is_submitted { 0 } else { workers };
-            let (submitted, said) = Array::submit(&location, &name, count, worker_slots, &control)?;
+            let (submitted, said) = Array::submit(cluster, &location, &name, count, worker_slots, &control)?;
             if !*is_submitted && !output.quiet {
                 let _ = writeln!(std::io::stderr(), "{said}");
             }
@@ -120,7 +157,7 @@ fn run_once(
     // workers end once they know that there is nothing left to do
     let closed = match &end {
         Ok(SessionEnd::Done(reason)) => slots.close(Some(&reason.to_string())),
-        Ok(SessionEnd::Interrupted) if control.is_cancelled() => slots.close(Some("cancelled")),
+        Ok(SessionEnd::Interrupted) if control.is_cancelled() => slots.close(Some(board::CANCELLED)),
         Ok(SessionEnd::Interrupted) => slots.close(None),
         Err(_) => Ok(()),
     };

@@ -33,7 +33,8 @@ pub(super) fn read(node: &Node) -> Result<Duration, String> {
     Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
 }
 
-fn seconds(text: &str) -> Result<f64, String> {
+/// The seconds that a text such as "1h30min" means, or what is wrong with it.
+pub(crate) fn seconds(text: &str) -> Result<f64, String> {
     let mut rest = text.trim();
     let mut total = 0.0;
     let mut next_unit = 0;
