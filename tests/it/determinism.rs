@@ -185,6 +185,42 @@ fn a_deterministic_study_on_many_slots_that_was_killed_equals_one_that_was_not()
     assert_eq!(export(&stormy), export(&calm));
 }
 
+/// A network that trains, whose trials take as long as they take.
+fn deterministic_digits(slots: usize) -> String {
+    format!(
+        r#"
+study = {{ name = "digits", seed = 8 }}
+metrics = {{ validation_loss = "minimise" }}
+objective = {{ plugin = "digits", options = {{ epochs = 2 }} }}
+strategy = [{{ plugin = "sobol" }}, {{ plugin = "bayesian" }}, {{ plugin = "annealing" }}]
+budget = {{ trials = {TRIAL_COUNT} }}
+run = {{ slots = {slots}, deterministic = 8 }}
+[space]
+learning_rate = {{ float = [1e-4, 1.0], scale = "log" }}
+batch_size = {{ int = [8, 256], scale = "log" }}
+hidden_units = {{ int = [8, 64], scale = "log" }}
+"#
+    )
+}
+
+#[test]
+fn a_network_is_tuned_the_same_way_on_any_number_of_slots_and_over_kills() {
+    let exports = [1, 2, 8].map(|slots| {
+        let scenario = scenario();
+        scenario.run(&deterministic_digits(slots)).expect(0);
+        trials(&scenario);
+        export(&scenario)
+    });
+    assert_eq!(exports[0], exports[1]);
+    assert_eq!(exports[0], exports[2]);
+    let stormy = scenario();
+    stormy.write("study.toml", &deterministic_digits(2));
+    let kill_count = if ansatz_tests::slow_tests_run() { 20 } else { 4 };
+    run_with_kills(&stormy, &["--set", "run.slots=4"], kill_count, 7);
+    trials(&stormy);
+    assert_eq!(export(&stormy), exports[0]);
+}
+
 #[test]
 fn the_window_of_a_deterministic_study_is_fixed_when_it_begins() {
     let scenario = scenario();
