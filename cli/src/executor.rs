@@ -13,7 +13,7 @@ use ansatz_core::{
     Assignment, EvaluationError, Failure, Measurement, Outcome, Point, Reporter, TrialId, Verdict,
 };
 use ansatz_plugin_host::{EvaluationFault, FaultClass, ForeignObjective};
-use exchange::Exchange;
+use exchange::{Exchange, GivenUp};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -297,6 +297,12 @@ impl Executor {
                     index += 1;
                 }
                 (true, Some(_)) => {
+                    let given_up = self.exchange.give_up(running.ticket);
+                    if given_up == GivenUp::HadEnded {
+                        // the next look finds how
+                        index += 1;
+                        continue;
+                    }
                     let running = self.running.remove(index);
                     let limit = running
                         .time_limit
@@ -307,10 +313,10 @@ impl Executor {
                         outcome: Outcome::Failed { failure: Failure::Timeout, reason },
                         duration: running.started.elapsed(),
                     });
-                    match self.exchange.give_up(running.ticket) {
+                    match given_up {
                         // without a new thread the slot stays closed: the study goes on with fewer
-                        true => drop(self.open_slot()),
-                        false => self.free_slot_count += 1,
+                        GivenUp::Runs => drop(self.open_slot()),
+                        _ => self.free_slot_count += 1,
                     }
                 }
                 (false, _) => index += 1,

@@ -108,7 +108,7 @@ fn a_node_that_dies_costs_nothing_but_time() {
     victims.push(slurmd.trim().to_owned());
     let _ = Command::new("kill").arg("-KILL").args(&victims).stderr(Stdio::null()).status();
     let ended = finish(asker).expect(0);
-    assert!(ended.stderr.contains("Submitted batch job"), "{ended}");
+    assert!(ended.stderr.contains("submitted 30 workers: job "), "{ended}");
     assert!(ended.stderr.contains("no sign of life"), "{ended}");
     println!("done after {:?}", started.elapsed());
     let stored = StoredStudy::read(address.parse::<Location>().unwrap(), None);

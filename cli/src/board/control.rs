@@ -140,15 +140,17 @@ pub fn cancel(location: &Location, study: &str, is_now: bool) -> Result<Asking, 
     driver.transact(Durability::Firm, &mut |board| {
         let sql = "SELECT closed, NOW() - asked_at, lease FROM board WHERE study = $1";
         asking = asking_of(board.rows(sql, &[study.into()])?.pop().as_deref());
+        let often = Cell::Int(if is_now { 2 } else { 1 });
         match asking {
             Asking::Running => {
                 let sql = "UPDATE board SET cancelled = CASE WHEN cancelled < $2 THEN $2 ELSE cancelled END
                     WHERE study = $1";
-                board.change(sql, &[study.into(), Cell::Int(if is_now { 2 } else { 1 })])?;
+                board.change(sql, &[study.into(), often])?;
             }
+            // it may only be slow: then it hears of it, too
             Asking::Silent(_) => {
-                let sql = "UPDATE board SET closed = $2 WHERE study = $1";
-                board.change(sql, &[study.into(), CANCELLED.into()])?;
+                let sql = "UPDATE board SET closed = $2, cancelled = $3 WHERE study = $1";
+                board.change(sql, &[study.into(), CANCELLED.into(), often])?;
             }
             Asking::NoBoard | Asking::Closed(_) => {}
         }
@@ -159,13 +161,15 @@ pub fn cancel(location: &Location, study: &str, is_now: bool) -> Result<Asking, 
     Ok(asking)
 }
 
-/// By which a study on the board is known again: the epoch of its asker, and why it is over, if it is.
+/// By which a study on the board is known again: the epoch of its asker, and why it is over, if it is or is about to be.
 pub type Standing = (i64, Option<String>);
 
 /// How a study stands on its board; `None`: it has none.
 pub fn standing(location: &Location, study: &str) -> Result<Option<Standing>, JournalError> {
     let Some(mut driver) = existing(location)? else { return Ok(None) };
-    let row = driver.read("SELECT epoch, closed FROM board WHERE study = $1", &[study.into()])?.pop();
+    let sql =
+        "SELECT epoch, coalesce(closed, CASE WHEN cancelled > 0 THEN $2 END) FROM board WHERE study = $1";
+    let row = driver.read(sql, &[study.into(), CANCELLED.into()])?.pop();
     Ok(row.map(|row| (row[0].int(), (!row[1].is_null()).then(|| row[1].text().to_owned()))))
 }
 

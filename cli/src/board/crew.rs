@@ -25,6 +25,8 @@ const ROUND: Duration = Duration::from_millis(100);
 const RESTART_COUNT_MAX: u32 = 100;
 /// Workers that end because nobody asked are started anew, but not more often than this.
 const IDLE_DISTANCE: Duration = Duration::from_secs(1);
+/// How long to wait before it is tried again to start workers, where that failed.
+const START_DISTANCE: Duration = Duration::from_secs(10);
 /// How long a worker may take to end, before it is killed.
 const END_PATIENCE: Duration = Duration::from_secs(20);
 
@@ -68,13 +70,16 @@ impl Crew {
         let (interrupt, control) = (interrupt.clone(), control.clone());
         let keep = move || {
             // those that broke and are not replaced any more
-            let (mut restart_count, mut given_up) = (0, 0);
+            let (mut restart_count, mut given_up, mut before) = (0, 0, count);
             let mut may_start_at = Instant::now();
             // an interrupt reaches all of a terminal: whoever ends after it is not needed any more
             let is_ending = || flag.load(Ordering::SeqCst) || interrupt.count() > 0;
             while !flag.load(Ordering::SeqCst) {
                 let ended = take_ended(&mut workers);
                 let wanted = control.wanted().unwrap_or(count);
+                if wanted != before {
+                    (before, given_up) = (wanted, 0);
+                }
                 if !is_ending() {
                     for status in ended {
                         if status.success() {
@@ -92,10 +97,17 @@ impl Crew {
                         }
                     }
                     let goal = wanted.saturating_sub(given_up) as usize;
-                    while workers.len() < goal && Instant::now() >= may_start_at {
+                    // somebody may have started others
+                    let are_enough =
+                        control.wanted().is_some_and(|wanted| control.present() >= wanted as usize);
+                    while workers.len() < goal && !are_enough && Instant::now() >= may_start_at {
                         match start() {
                             Ok(another) => workers.push(another),
-                            Err(_) => may_start_at = Instant::now() + IDLE_DISTANCE,
+                            Err(error) => {
+                                let _ =
+                                    writeln!(std::io::stderr(), "warning: no worker can be started: {error}");
+                                may_start_at = Instant::now() + START_DISTANCE;
+                            }
                         }
                     }
                     if workers.is_empty() && goal == 0 && wanted > 0 {
@@ -224,26 +236,33 @@ impl Array {
         if count > 0 {
             jobs.push(submit(cluster, location, study, count, slot_count)?);
         }
-        let said = format!("Submitted batch job {} of {count} workers", jobs.join(", "));
+        let said = format!("submitted {count} workers: job {}", jobs.join(", "));
         let is_ending = Arc::new(AtomicBool::new(false));
         let (flag, control) = (Arc::clone(&is_ending), control.clone());
         let (location, study) = (location.clone(), study.to_owned());
         let keep = move || {
             let mut wanted = None;
+            let mut may_submit_at = Instant::now();
             while !flag.load(Ordering::SeqCst) {
                 thread::sleep(ROUND);
                 let now = control.wanted();
-                let Some(count) = now.filter(|_| now != wanted) else { continue };
-                wanted = now;
+                let Some(count) = now.filter(|_| now != wanted && Instant::now() >= may_submit_at) else {
+                    continue;
+                };
                 // those that wait for their turn first: whether they were to come is decided anew
                 cancel_pending(cluster, &jobs);
                 let missing = count.saturating_sub(u32::try_from(control.present()).unwrap_or(u32::MAX));
                 if missing > 0 {
                     match submit(cluster, &location, &study, missing, slot_count) {
                         Ok(job) => jobs.push(job),
-                        Err(error) => drop(writeln!(std::io::stderr(), "warning: {error}")),
+                        Err(error) => {
+                            let _ = writeln!(std::io::stderr(), "warning: {error}; it is tried again");
+                            may_submit_at = Instant::now() + START_DISTANCE;
+                            continue;
+                        }
                     }
                 }
+                wanted = now;
             }
             cancel_pending(cluster, &jobs);
         };
@@ -286,12 +305,13 @@ fn submit_to_ray(location: &Location, study: &str, count: u32, slot_count: u32) 
     let folder = std::env::temp_dir().join(&job);
     let failed = |error| Error::Io { path: folder.clone(), error };
     std::fs::create_dir(&folder).map_err(failed)?;
-    let written = std::fs::write(folder.join("ansatz_ray.py"), RAY_DRIVER)
-        .and_then(|()| std::fs::write(folder.join("orders.json"), orders.to_string()));
+    std::fs::write(folder.join("ansatz_ray.py"), RAY_DRIVER)
+        .and_then(|()| std::fs::write(folder.join("orders.json"), orders.to_string()))
+        .map_err(failed)?;
     let mut command = Command::new("ray");
     command.args(["job", "submit", "--no-wait", "--submission-id", &job, "--working-dir"]).arg(&folder);
     command.args(["--", "python", "ansatz_ray.py"]).stdin(Stdio::null());
-    let output = written.and_then(|()| command.output());
+    let output = command.output();
     let _ = std::fs::remove_dir_all(&folder);
     let output = output.map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => Error::Workers(format!(

@@ -4,9 +4,10 @@
 //! many pods as are wanted and starts those anew whose node is gone. Kubernetes knows nothing of trials.
 
 use super::worker_arguments;
-use crate::error::Error;
+use crate::error::{Error, Exit};
 use crate::journal::Location;
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 /// Where the manifest is in a pod: in a folder that may be written to, which output of trials goes into.
 const FOLDER: &str = "/study";
@@ -77,7 +78,12 @@ impl Deployment<'_> {
                  one with --set study.name=...",
                 self.study
             ))),
-            name => Ok(format!("ansatz-{name}")),
+            name if name == self.study => Ok(format!("ansatz-{name}")),
+            // others may come to the same
+            name => {
+                let hash = Sha256::digest(self.study);
+                Ok(format!("ansatz-{name}-{:02x}{:02x}{:02x}", hash[0], hash[1], hash[2]))
+            }
         }
     }
 
@@ -121,7 +127,7 @@ impl Deployment<'_> {
             "metadata": self.metadata(name, "asker"),
             "spec": {
                 "backoffLimit": BREAKS_MAX,
-                "podFailurePolicy": Self::lost_nodes_do_not_count(),
+                "podFailurePolicy": Self::failures(),
                 "template": self.pod(name, "asker", &arguments, 1),
             },
         })
@@ -138,17 +144,20 @@ impl Deployment<'_> {
                 "completions": self.workers,
                 "parallelism": self.workers,
                 "backoffLimitPerIndex": BREAKS_MAX,
-                "podFailurePolicy": Self::lost_nodes_do_not_count(),
+                "podFailurePolicy": Self::failures(),
                 "template": self.pod(name, "worker", &arguments, self.worker_slots),
             },
         })
     }
 
-    fn lost_nodes_do_not_count() -> Value {
-        json!({"rules": [{
-            "action": "Ignore",
-            "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}],
-        }]})
+    /// Pods that are gone with their node do not count; a study that somebody has cancelled is not begun anew.
+    fn failures() -> Value {
+        json!({"rules": [
+            {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
+            {"action": "FailJob", "onExitCodes": {
+                "containerName": "ansatz", "operator": "In", "values": [Exit::Interrupted as i32],
+            }},
+        ]})
     }
 
     fn pod(&self, name: &str, role: &str, arguments: &[String], processors: u32) -> Value {

@@ -101,7 +101,7 @@ struct Found {
     slots: (usize, usize),
     wanted: Option<u32>,
     cancelled: usize,
-    /// Workers were told that they are too many.
+    /// Workers are to hear that they are too many, or not any more.
     is_retiring: bool,
 }
 
@@ -256,11 +256,20 @@ impl BoardSlots {
                 format!("DELETE FROM board_worker WHERE study = $1 AND {IS_EXPIRED} RETURNING worker, place");
             found.gone = board.rows(&sql, &[key(), Cell::Real(lease)])?;
             if let Some(wanted) = found.wanted {
-                // the oldest know the study best
-                let sql = "UPDATE board_worker SET is_retired = 1 WHERE study = $1 AND is_retired = 0
-                    AND worker NOT IN (SELECT worker FROM board_worker WHERE board_worker.study = $1
-                        AND is_retired = 0 ORDER BY worker LIMIT $2)";
-                found.is_retiring = board.change(sql, &[key(), u64::from(wanted).into()])? > 0;
+                // the oldest know the study best; but who has given no sign of life for half a lease may be dead, and is
+                // neither counted nor sent away
+                let lives = "lease_until >= NOW() + CAST($3 AS DOUBLE PRECISION)";
+                let first = format!(
+                    "(SELECT worker FROM board_worker WHERE board_worker.study = $1 AND {lives} ORDER BY worker LIMIT $2)"
+                );
+                let cells = [key(), u64::from(wanted).into(), Cell::Real(0.5 * lease)];
+                for (retired, which) in [(1, "NOT IN"), (0, "IN")] {
+                    let sql = format!(
+                        "UPDATE board_worker SET is_retired = {retired} WHERE study = $1 AND is_retired <> {retired}
+                         AND {lives} AND worker {which} {first}"
+                    );
+                    found.is_retiring |= board.change(&sql, &cells)? > 0;
+                }
             }
             for change in &changes {
                 change.carry_out(board, &study, &mut found)?;

@@ -474,7 +474,7 @@ fn who_cancels_interrupts_whoever_asks() {
         after(true, 2);
         after(false, 2);
         assert!(control.is_cancelled());
-        // nobody asks any more: then it is over for those who wait
+        // nobody asks any more, as far as anybody knows: then it is over for those who wait
         std::thread::sleep(Duration::from_millis(500));
         assert_eq!(worker.look().unwrap().closed, None);
         assert!(matches!(cancel(&setting.location, NAME, false).unwrap(), Asking::Silent(_)));
@@ -540,5 +540,49 @@ fn what_was_told_to_stop_and_was_done_all_the_same_counts() {
             }
             other => panic!("{other:?}"),
         }
+    });
+}
+
+#[test]
+fn who_may_be_dead_keeps_nobody_from_taking_its_place() {
+    on_each_board(1, |setting| {
+        let lease = Duration::from_secs(2);
+        let mut slots = setting.asking(lease, false);
+        let dead = setting.worker();
+        let started = Instant::now();
+        let mut replacement = None;
+        assert!(scale(&setting.location, NAME, 1).unwrap().is_ok());
+        // half a lease later it has given no sign of life
+        while started.elapsed() < lease.mul_f64(0.8) {
+            drop(slots.wait(Duration::from_millis(50), Duration::ZERO).unwrap());
+            if started.elapsed() > lease.mul_f64(0.6) && replacement.is_none() {
+                replacement = Some(setting.worker());
+            }
+        }
+        assert!(
+            !replacement.unwrap().look().unwrap().is_retired,
+            "it takes the place of worker {}",
+            dead.worker()
+        );
+    });
+}
+
+#[test]
+fn workers_that_were_too_many_are_wanted_again() {
+    on_each_board(1, |setting| {
+        let mut slots = setting.asking(LEASE, false);
+        let mut workers = [setting.worker(), setting.worker()];
+        let mut expect = |wanted: u32, retired: [bool; 2]| {
+            assert!(scale(&setting.location, NAME, wanted).unwrap().is_ok());
+            let started = Instant::now();
+            while workers.each_mut().map(|worker| worker.look().unwrap().is_retired) != retired {
+                assert!(started.elapsed() < Duration::from_secs(30));
+                drop(slots.wait(Duration::from_millis(20), Duration::ZERO).unwrap());
+            }
+        };
+        expect(1, [false, true]);
+        expect(2, [false, false]);
+        expect(0, [true, true]);
+        expect(1, [false, true]);
     });
 }

@@ -243,14 +243,14 @@ impl Worker<'_> {
                 }
                 Err(error) => return Err(error.into()),
             }
-            self.check_staff()?;
+            let is_checked = self.check_staff()?;
             let is_idle = self.executor.running().len() == 0 && self.outbox.is_empty();
             let events = self.executor.wait(if is_idle { Duration::ZERO } else { GLANCE }, Duration::ZERO);
             // a slot that has become free is filled at once
             let has_news = !events.is_empty();
             self.outbox.extend(events);
             let patience = if is_idle { DOZE } else { GLANCE };
-            is_time = has_news || {
+            is_time = has_news || is_checked || {
                 let is_free = self.leaving.is_none() && self.executor.free_slot_count() > 0;
                 match self.membership.as_mut().map(|membership| membership.wait(patience, is_free)) {
                     Some(Ok(is_time)) => is_time,
@@ -381,10 +381,10 @@ impl Worker<'_> {
         Ok(())
     }
 
-    /// Where another one asks: whether with the plan and the builds that we have.
-    fn check_staff(&mut self) -> Result<(), Error> {
+    /// Where another one asks: whether with the plan and the builds that we have. Whether that is known now, and was not.
+    fn check_staff(&mut self) -> Result<bool, Error> {
         if !self.is_new_asker {
-            return Ok(());
+            return Ok(false);
         }
         match session::staff(&self.orders.location, &self.orders.study) {
             Ok(now) => {
@@ -395,10 +395,10 @@ impl Worker<'_> {
                         "the study goes on with another plan or other plugins: beginning anew with them",
                     );
                 }
-                Ok(())
+                Ok(true)
             }
             // the next turn finds out, and claims nothing before
-            Err(error) if may_pass(&error) && self.reached_at.elapsed() < self.orders.patience => Ok(()),
+            Err(error) if may_pass(&error) && self.reached_at.elapsed() < self.orders.patience => Ok(false),
             Err(error) => Err(error),
         }
     }
@@ -419,6 +419,8 @@ impl Worker<'_> {
         match Membership::join(location, study, space, self.orders.slot_count, &self.place) {
             Ok(Offer::Place(membership)) => {
                 self.membership = Some(*membership);
+                // who asks now may not be who asked then
+                self.is_new_asker = true;
                 (self.renewed_at, self.reached_at) = (Instant::now(), Instant::now());
                 self.say("joined again");
                 return Ok(None);

@@ -55,6 +55,17 @@ enum Expected {
     LastEnd,
 }
 
+/// What a job was that was given up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum GivenUp {
+    /// It goes on, and its thread is lost.
+    Runs,
+    /// No thread had taken it.
+    HadNotBegun,
+    /// It ended just before: its message is there, and nothing was changed.
+    HadEnded,
+}
+
 impl Exchange {
     fn lock(&self) -> MutexGuard<'_, State> {
         // nothing that panics is done under this lock
@@ -184,16 +195,21 @@ impl Exchange {
         state
     }
 
-    /// Gives a job up that has not ended: what comes of it is dropped. Whether a thread is lost with it.
-    pub fn give_up(&self, ticket: u64) -> bool {
+    /// Gives a job up: what comes of it is dropped, unless it has come already.
+    pub fn give_up(&self, ticket: u64) -> GivenUp {
         let mut state = self.lock();
+        let is_end =
+            |message: &Message| matches!(message, Message::Ended { ticket: ended, .. } if *ended == ticket);
+        if state.messages.iter().any(is_end) {
+            return GivenUp::HadEnded;
+        }
         state.unfinished_count -= 1;
         if let Some(index) = state.jobs.iter().position(|job| job.ticket == ticket) {
             state.jobs.remove(index);
-            return false;
+            return GivenUp::HadNotBegun;
         }
         state.given_up.push(ticket);
-        true
+        GivenUp::Runs
     }
 
     /// There are no more jobs. Waits for all threads to end but those that are at one; whether there is none.
@@ -206,5 +222,11 @@ impl Exchange {
             state = self.ends.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         state.thread_count == 0
+    }
+
+    /// Whether something waits for the loop.
+    #[cfg(test)]
+    pub fn has_messages(&self) -> bool {
+        !self.lock().messages.is_empty()
     }
 }

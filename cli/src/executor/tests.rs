@@ -262,3 +262,21 @@ fn the_objective_is_gone_with_the_executor_unless_an_attempt_has_it() {
         thread::yield_now();
     }
 }
+
+#[test]
+fn what_ended_just_before_it_was_given_up_has_ended() {
+    let objective = Scripted(|_: &Assignment, _: &mut dyn Reporter| measured());
+    let mut executor = Executor::new(Arc::new(objective), 1, Duration::ZERO).unwrap();
+    executor.start(Point::new([]), assignment(0, None));
+    assert!(executor.wait(Duration::ZERO, Duration::ZERO).is_empty(), "it was handed over");
+    executor.stop_all();
+    // its message is there, and has not been taken
+    while !executor.exchange.has_messages() {
+        thread::yield_now();
+    }
+    let mut events = Vec::new();
+    executor.enforce_deadlines(&mut events);
+    assert!(events.is_empty() && executor.running.len() == 1);
+    assert!(matches!(ended(&mut executor)[..], [(0, Outcome::Completed { .. })]));
+    assert_eq!((executor.free_slot_count(), executor.threads.len()), (1, 1));
+}
