@@ -102,6 +102,9 @@ fn a_node_that_dies_costs_nothing_but_time() {
     wait_for("all workers", &|| has_workers(WORKER_COUNT));
     println!("{WORKER_COUNT} workers after {:?}", started.elapsed());
     wait_for("some outcomes", &|| number("SELECT count(*) FROM ansatz.record WHERE kind = 'finished'") > 20);
+    // whoever came last has something to lose
+    let at_work = "SELECT count(DISTINCT worker) FROM ansatz.board_assignment WHERE outcome IS NULL";
+    wait_for("everybody at work", &|| number(at_work) > WORKER_COUNT * 4 / 5);
     let slurmd = std::fs::read_to_string(folder.path().join("slurmd.node2.process")).unwrap();
     let mut victims = processes_of("node2");
     assert!(victims.len() >= WORKER_COUNT / 2, "{victims:?}");
