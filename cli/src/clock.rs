@@ -55,3 +55,15 @@ fn since_power_on() -> Duration {
     static FIRST: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
     FIRST.get_or_init(Instant::now).elapsed()
 }
+
+/// The processor time of this thread so far; `None` where this system cannot tell.
+#[cfg(target_os = "linux")]
+pub(crate) fn thread_time() -> Option<Duration> {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Some(Duration::new(u64::try_from(time.tv_sec).ok()?, u32::try_from(time.tv_nsec).ok()?))
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn thread_time() -> Option<Duration> {
+    None
+}

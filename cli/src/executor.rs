@@ -402,26 +402,21 @@ impl Drop for Executor {
     }
 }
 
-/// Runs one attempt; whatever happens becomes an outcome.
-fn evaluate(objective: &dyn Evaluate, job: Job, exchange: &Exchange) -> Message {
-    let started = Instant::now();
-    let answers = job.answers.as_ref();
-    let mut reporter = SlotReporter { ticket: job.ticket, stop: &job.stop, answers, exchange };
-    let result =
-        catch_unwind(AssertUnwindSafe(|| objective.evaluate(&job.point, &job.assignment, &mut reporter)));
+/// What an objective's answer means.
+pub(crate) fn outcome_of(answer: Result<Measurement, EvaluationFault>) -> Outcome {
     let failed = |failure, reason| Outcome::Failed { failure, reason };
-    let outcome = match result {
-        Ok(Ok(measurement)) => Outcome::Completed { measurement },
-        Ok(Err(EvaluationFault::Objective(EvaluationError::Infeasible(reason)))) => {
+    match answer {
+        Ok(measurement) => Outcome::Completed { measurement },
+        Err(EvaluationFault::Objective(EvaluationError::Infeasible(reason))) => {
             Outcome::Infeasible { reason }
         }
-        Ok(Err(EvaluationFault::Objective(EvaluationError::Failed(reason)))) => {
+        Err(EvaluationFault::Objective(EvaluationError::Failed(reason))) => {
             failed(Failure::Objective, reason)
         }
-        Ok(Err(EvaluationFault::Objective(EvaluationError::Stopped))) => {
+        Err(EvaluationFault::Objective(EvaluationError::Stopped)) => {
             Outcome::Stopped { reason: "ended early".into(), measurement: None }
         }
-        Ok(Err(EvaluationFault::Plugin(fault))) => {
+        Err(EvaluationFault::Plugin(fault)) => {
             let failure = match fault.kind {
                 FaultClass::Panic => Failure::Panic,
                 FaultClass::Crashed => Failure::Crash,
@@ -429,8 +424,23 @@ fn evaluate(objective: &dyn Evaluate, job: Job, exchange: &Exchange) -> Message 
             };
             failed(failure, fault.to_string())
         }
-        Err(_) => failed(Failure::Panic, "the host panicked while it evaluated; please report this".into()),
-    };
+    }
+}
+
+/// Runs one attempt; whatever happens becomes an outcome.
+fn evaluate(objective: &dyn Evaluate, job: Job, exchange: &Exchange) -> Message {
+    let started = Instant::now();
+    let answers = job.answers.as_ref();
+    let mut reporter = SlotReporter { ticket: job.ticket, stop: &job.stop, answers, exchange };
+    let result =
+        catch_unwind(AssertUnwindSafe(|| objective.evaluate(&job.point, &job.assignment, &mut reporter)));
+    let outcome = result.map_or_else(
+        |_| Outcome::Failed {
+            failure: Failure::Panic,
+            reason: "the host panicked while it evaluated; please report this".into(),
+        },
+        outcome_of,
+    );
     Message::Ended { ticket: job.ticket, outcome, duration: started.elapsed() }
 }
 

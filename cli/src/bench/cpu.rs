@@ -1,5 +1,6 @@
 //! What a call of strategies costs: time on the wall, and processor time of our thread and of the strategies' processes.
 
+use crate::clock::thread_time;
 use std::time::{Duration, Instant};
 
 /// Clocks at one moment.
@@ -39,12 +40,6 @@ impl Moment {
     }
 }
 
-#[cfg(target_os = "linux")]
-fn thread_time() -> Option<Duration> {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
-    Some(Duration::new(u64::try_from(time.tv_sec).ok()?, u32::try_from(time.tv_nsec).ok()?))
-}
-
 /// Of the threads that a process has now, to the nanosecond; `None` if it is gone.
 #[cfg(target_os = "linux")]
 fn process_time(process_id: u32) -> Option<Duration> {
@@ -56,11 +51,6 @@ fn process_time(process_id: u32) -> Option<Duration> {
         nanoseconds += text.split_whitespace().next()?.parse::<u64>().ok()?;
     }
     Some(Duration::from_nanos(nanoseconds))
-}
-
-#[cfg(not(target_os = "linux"))]
-fn thread_time() -> Option<Duration> {
-    None
 }
 
 #[cfg(not(target_os = "linux"))]

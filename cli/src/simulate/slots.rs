@@ -7,14 +7,12 @@
 
 use super::{AskTime, Conditions};
 use crate::board::SLOTS_PER_TRIAL_AHEAD;
+use crate::clock::thread_time;
 use crate::error::Error;
-use crate::executor::{Evaluate, Event, Waker};
+use crate::executor::{Evaluate, Event, Waker, outcome_of};
 use crate::run::Slots;
 use ansatz_core::rng::Rng;
-use ansatz_core::{
-    Assignment, EvaluationError, Failure, Measurement, Outcome, Point, Reporter, TrialId, Verdict,
-};
-use ansatz_plugin_host::EvaluationFault;
+use ansatz_core::{Assignment, Failure, Measurement, Outcome, Point, Reporter, TrialId, Verdict};
 use rand::RngExt;
 use std::cmp::{Ordering, Reverse};
 use std::collections::{BinaryHeap, VecDeque};
@@ -165,7 +163,7 @@ impl VirtualSlots {
                 self.appoint(end + lease, What::Expires { trial, duration: fate.duration });
                 self.appoint(end + lease.max(self.conditions.recovery), What::Returns);
             } else {
-                let outcome = evaluate(&*self.objective, &point, &assignment);
+                let outcome = outcome_of(self.objective.evaluate(&point, &assignment, &mut Deaf));
                 self.appoint(end, What::Ends { trial, outcome, duration: fate.duration });
             }
         }
@@ -246,7 +244,8 @@ impl Slots for VirtualSlots {
     fn start(&mut self, point: Point, assignment: Assignment) -> Result<(), Error> {
         self.posted_count += 1;
         self.asked_count += 1;
-        self.posting.push_back((point, assignment));
+        // the folder may be that of a trial that was run
+        self.posting.push_back((point, Assignment { output_folder: None, ..assignment }));
         Ok(())
     }
 
@@ -298,24 +297,6 @@ impl Slots for VirtualSlots {
     }
 }
 
-/// What the objective says, which takes no virtual time.
-fn evaluate(objective: &dyn Evaluate, point: &Point, assignment: &Assignment) -> Outcome {
-    match objective.evaluate(point, assignment, &mut Deaf) {
-        Ok(measurement) => Outcome::Completed { measurement },
-        Err(EvaluationFault::Objective(EvaluationError::Infeasible(reason))) => {
-            Outcome::Infeasible { reason }
-        }
-        Err(fault) => {
-            let reason = match fault {
-                EvaluationFault::Objective(EvaluationError::Failed(reason)) => reason,
-                EvaluationFault::Objective(_) => "it ended early".to_owned(),
-                EvaluationFault::Plugin(fault) => fault.to_string(),
-            };
-            Outcome::Failed { failure: Failure::Objective, reason }
-        }
-    }
-}
-
 /// Nobody hears reports.
 struct Deaf;
 
@@ -327,15 +308,4 @@ impl Reporter for Deaf {
     fn is_stopped(&self) -> bool {
         false
     }
-}
-
-#[cfg(target_os = "linux")]
-fn thread_time() -> Option<Duration> {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
-    Some(Duration::new(u64::try_from(time.tv_sec).ok()?, u32::try_from(time.tv_nsec).ok()?))
-}
-
-#[cfg(not(target_os = "linux"))]
-fn thread_time() -> Option<Duration> {
-    None
 }

@@ -15,9 +15,10 @@ impl Evaluate for Always {
     fn evaluate(
         &self,
         _: &Point,
-        _: &Assignment,
+        assignment: &Assignment,
         _: &mut dyn Reporter,
     ) -> Result<Measurement, EvaluationFault> {
+        assert_eq!(assignment.output_folder, None, "what a real trial has written stays as it is");
         Ok(Measurement::new().with("loss", self.0))
     }
 }
@@ -37,7 +38,14 @@ const CALM: Conditions = Conditions {
 
 fn assignment(trial: u64, attempt: u32) -> Assignment {
     let seed = Streams::new(7).trial_seed(trial);
-    Assignment { trial: TrialId(trial), attempt, seed, fidelity: None, time_limit: None, output_folder: None }
+    Assignment {
+        trial: TrialId(trial),
+        attempt,
+        seed,
+        fidelity: None,
+        time_limit: None,
+        output_folder: Some("trial-0".into()),
+    }
 }
 
 /// Runs so many trials, as the loop does; how each ended, and how often each was begun.
