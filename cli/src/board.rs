@@ -9,6 +9,7 @@
 //! given twice, and an attempt by its own: what a worker says of an attempt that is not its own any more is dropped.
 //! The statements are the same for both kinds of stores; how they are carried out is in `driver`. docs/cluster.md.
 
+mod cluster;
 mod control;
 mod crew;
 mod driver;
@@ -17,8 +18,9 @@ mod membership;
 mod slots;
 mod worker;
 
+pub use cluster::{Cluster, Submitted};
 pub use control::{Asking, CANCELLED, Control, Scaled, Standing, Starter, cancel, scale, standing};
-pub use crew::{Array, Cluster, Crew};
+pub use crew::Crew;
 pub use kubernetes::Deployment;
 pub use membership::{Claim, Look, Membership, Offer};
 pub(crate) use slots::SLOTS_PER_TRIAL_AHEAD;
@@ -28,6 +30,7 @@ pub use worker::{Orders, WorkerEnd, work};
 use crate::journal::{JournalError, JournalErrorKind, Location};
 use crew::worker_arguments;
 use driver::Driver;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// How long a worker is waited for that says nothing, unless somebody says otherwise.
@@ -113,6 +116,13 @@ impl Whom {
             Whom::Worker(worker) => format!("{worker} {study}"),
         }
     }
+}
+
+/// The board's file beside the file of a journal.
+pub(crate) fn file_of(journal: &Path) -> PathBuf {
+    let mut path = journal.as_os_str().to_owned();
+    path.push(".board");
+    path.into()
 }
 
 /// A connection to the board of a store. The tables are made if they are not there.

@@ -80,9 +80,14 @@ impl Place {
         if is_begun { self.stored().records().len() } else { 0 }
     }
 
-    /// How many trials have ended; none before the study has begun.
-    fn stored_finished(&self) -> usize {
-        if self.record_count() == 0 { 0 } else { self.stored().study.finished_count() }
+    /// Waits until there are so many records.
+    #[track_caller]
+    fn wait_for_records(&self, count: usize) {
+        let started = Instant::now();
+        while self.record_count() < count {
+            assert!(started.elapsed() < PATIENCE, "{} of {count} records", self.record_count());
+            std::thread::sleep(Duration::from_millis(10));
+        }
     }
 
     fn asker(&self, lease: &str) -> Running {
@@ -261,11 +266,7 @@ fn a_server_that_is_killed_under_load_costs_nothing_but_time() {
     let workers: Vec<Running> = (0..3).map(|_| place.worker("2")).collect();
     let mut acknowledged: Vec<Record> = Vec::new();
     for round in 1..=3 {
-        let started = Instant::now();
-        while place.record_count() < 40 * round {
-            assert!(started.elapsed() < PATIENCE);
-            std::thread::sleep(Duration::from_millis(10));
-        }
+        place.wait_for_records(40 * round);
         let records = place.stored().records();
         server.kill();
         // the asker says what happened, and ends
@@ -295,10 +296,7 @@ fn a_worker_that_is_told_to_end_hands_everything_back() {
         let asker = place.asker("60");
         let first = place.worker("4");
         let started = Instant::now();
-        while place.record_count() < 4 {
-            assert!(started.elapsed() < PATIENCE);
-            std::thread::sleep(Duration::from_millis(10));
-        }
+        place.wait_for_records(4);
         // twice: what runs is stopped, and belongs to nobody until somebody claims it
         for _ in 0..2 {
             let id = first.id().to_string();
@@ -397,12 +395,9 @@ fn more_workers_and_fewer_are_had_while_a_study_runs_and_it_is_cancelled_from_el
                 std::thread::sleep(Duration::from_millis(20));
             }
         };
-        while place.record_count() < 4 {
-            assert!(started.elapsed() < PATIENCE);
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        place.wait_for_records(4);
         let said = place.ansatz(&["scale", STUDY, "3"]).expect(0).stdout;
-        assert!(said.contains("3 workers are wanted, 1 are there; the others are started"), "{said}");
+        assert!(said.contains("wanted 3 workers, present 1; the others are started"), "{said}");
         expect(4);
         let before = place.record_count();
         let said = place.ansatz(&["scale", STUDY, "1"]).expect(0).stdout;
@@ -444,11 +439,8 @@ fn a_worker_that_stays_hears_of_another_plan_and_begins_anew_with_it() {
         .write("study.toml", &manifest(12, 400).replace("delay_spread = 1.0", "delay_spread = 0.0"));
     let asker = place.asker("60");
     let worker = place.worker("2");
-    let started = Instant::now();
-    while place.stored_finished() < 3 {
-        assert!(started.elapsed() < PATIENCE);
-        std::thread::sleep(Duration::from_millis(10));
-    }
+    // eight asks, and one trial that has ended
+    place.wait_for_records(9);
     let id = asker.id().to_string();
     assert!(std::process::Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
     finish(asker).expect(130);
@@ -468,22 +460,24 @@ fn who_stands_by_does_not_go_on_with_a_study_that_is_cancelled() {
         place.scenario.write("study.toml", &manifest(400, 30));
         let asker = place.asker("20");
         let worker = place.worker("2");
+        place.wait_for_records(6);
+        // it says when it has seen that somebody else runs the study
+        let said = place.scenario.path("work/standby.txt");
+        let words =
+            ["resume", STUDY, "--standby", "--on", "board", "--lease", "20", "--store", &place.address];
+        let mut standby = place.scenario.command(&words);
+        let mut standby = standby.stderr(std::fs::File::create(&said).unwrap()).spawn().unwrap();
+        let has_said = |what: &str| std::fs::read_to_string(&said).unwrap().contains(what);
         let started = Instant::now();
-        while place.record_count() < 6 {
-            assert!(started.elapsed() < PATIENCE);
+        while !has_said("standing by: ") {
+            assert!(started.elapsed() < PATIENCE, "it does not stand by");
             std::thread::sleep(Duration::from_millis(10));
         }
-        let standby = place.start(&["resume", STUDY, "--standby", "--on", "board", "--lease", "20"]);
-        // it has to have seen that the study is run
-        let standby = match standby.wait(Duration::from_secs(3)) {
-            Err(running) => running,
-            Ok(ended) => panic!("{ended}"),
-        };
         place.ansatz(&["cancel", STUDY]).expect(0);
         finish(asker).expect(130);
         finish(worker).expect(0);
-        let said = finish(standby).expect(130).stderr;
-        assert!(said.contains("standing by") && said.contains("cancelled"), "{said}");
+        assert_eq!(standby.wait().unwrap().code(), Some(130));
+        assert!(has_said("the study was cancelled"));
         let count = place.record_count();
         // who says so afterwards means it
         let set = format!("budget.trials={}", place.stored().study.trials().len() + 2);

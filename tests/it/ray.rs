@@ -2,15 +2,12 @@
 //! runs only where `ANSATZ_TEST_RAY` names the `ray` of an environment that tests/ray/setup.sh has made.
 
 use crate::scenario;
-use ansatz_cli::journal::Location;
-use ansatz_core::Failure;
-use ansatz_core::study::Record;
-use ansatz_tests::{Running, StoredStudy, postgres_server};
+use ansatz_tests::{Nodes, Running, postgres_server};
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Ray takes its time to start anything.
 const PATIENCE: Duration = Duration::from_secs(400);
@@ -77,7 +74,7 @@ fn a_node_that_dies_costs_nothing_but_time() {
     let mut line = String::new();
     BufReader::new(cluster.stdout.take().unwrap()).read_line(&mut line).unwrap();
     assert_eq!(line, "ready\n");
-    let started = Instant::now();
+    let nodes = Nodes::of(server, &address, PATIENCE);
     scenario.write("study.toml", MANIFEST);
     let run = ["run", "study.toml", "--store", &address, "--on", "ray", "-n", "6", "--lease", "6"];
     let path = format!(
@@ -88,41 +85,18 @@ fn a_node_that_dies_costs_nothing_but_time() {
     let mut command = scenario.command(&run);
     command.env("PATH", path).env("RAY_ADDRESS", format!("http://127.0.0.2:{port}"));
     let asker = Running::start(&mut command);
-    let number = |sql: &str| -> usize { server.sql(&address, sql).parse().unwrap() };
-    let wait_for = |what: &str, is_true: &dyn Fn() -> bool| {
-        while !is_true() {
-            assert!(started.elapsed() < PATIENCE, "waited in vain: {what}");
-            std::thread::sleep(Duration::from_millis(50));
-        }
-    };
-    let has_workers = |count: usize| {
-        let sql = "SELECT count(*) FROM information_schema.tables WHERE table_name = 'board_worker'";
-        number(sql) > 0 && number("SELECT count(*) FROM ansatz.board_worker") == count
-    };
-    wait_for("six workers", &|| has_workers(6));
-    println!("6 workers after {:?}", started.elapsed());
+    nodes.wait_for_workers(6);
     let scaled = scenario.ansatz(&["scale", "rayed", "10", "--store", &address]).expect(0).stdout;
     assert!(scaled.contains("Ray starts the others"), "{scaled}");
-    wait_for("ten workers", &|| has_workers(10));
-    println!("10 workers after {:?}", started.elapsed());
-    wait_for("some outcomes", &|| number("SELECT count(*) FROM ansatz.record WHERE kind = 'finished'") > 20);
+    nodes.wait_for_workers(10);
+    nodes.wait_for_work(8);
     let victims = processes_of("127.0.0.4");
     assert!(victims.len() > 5, "{victims:?}");
     let _ = Command::new("kill").arg("-KILL").args(&victims).stderr(Stdio::null()).status();
     let ended = asker.wait(PATIENCE).ok().expect("it ends").expect(0);
     assert!(ended.stderr.contains("no sign of life"), "{ended}");
-    println!("done after {:?}", started.elapsed());
-    let stored = StoredStudy::read(address.parse::<Location>().unwrap(), None);
-    stored.expect_each_trial_once(TRIAL_COUNT);
-    assert!(stored.outcomes().iter().all(|(kind, _)| *kind == "completed"));
-    let lost = stored.records().into_iter().filter_map(|record| match record {
-        Record::Retried { failure, .. } => Some(failure),
-        _ => None,
-    });
-    let lost: Vec<Failure> = lost.collect();
-    println!("{} attempts were lost with the node", lost.len());
-    assert!(!lost.is_empty() && lost.iter().all(|failure| *failure == Failure::Lost), "{lost:?}");
-    wait_for("the end of all workers", &|| {
+    nodes.expect_each_trial_once(TRIAL_COUNT);
+    nodes.wait_for("the end of all workers", || {
         processes().values().all(|(_, words)| !words.contains("--study=rayed"))
     });
     drop(cluster.stdin.take());

@@ -1,15 +1,11 @@
 //! Workers that Slurm starts: a private Slurm of two nodes on this machine, one of which is killed in the middle.
 
 use crate::scenario;
-use ansatz_cli::journal::Location;
-use ansatz_core::Failure;
-use ansatz_core::study::Record;
 use ansatz_tests::scenario::{PATIENCE, finish};
-use ansatz_tests::{Running, StoredStudy, postgres_server};
+use ansatz_tests::{Nodes, Running, postgres_server};
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
 const TRIAL_COUNT: u64 = 600;
 const WORKER_COUNT: usize = 100;
@@ -82,29 +78,14 @@ fn a_node_that_dies_costs_nothing_but_time() {
     scenario.write("study.toml", MANIFEST);
     let run = ["run", "study.toml", "--store", &address, "--on", "slurm", "-n", "30", "--lease", "6"];
     let mut command = scenario.command(&run);
-    let started = Instant::now();
+    let nodes = Nodes::of(server, &address, PATIENCE);
     let asker = Running::start(command.env("SLURM_CONF", folder.path().join("slurm.conf")));
-    let number = |sql: &str| -> usize { server.sql(&address, sql).parse().unwrap() };
-    let wait_for = |what: &str, is_true: &dyn Fn() -> bool| {
-        while !is_true() {
-            assert!(started.elapsed() < PATIENCE, "waited in vain: {what}");
-            std::thread::sleep(Duration::from_millis(20));
-        }
-    };
-    let has_workers = |count: usize| {
-        let sql = "SELECT count(*) FROM information_schema.tables WHERE table_name = 'board_worker'";
-        number(sql) > 0 && number("SELECT count(*) FROM ansatz.board_worker") == count
-    };
-    wait_for("the first workers", &|| has_workers(30));
+    nodes.wait_for_workers(30);
     let more = WORKER_COUNT.to_string();
     let scaled = scenario.ansatz(&["scale", "arrayed", &more, "--store", &address]).expect(0).stdout;
     assert!(scaled.contains("submitted to Slurm"), "{scaled}");
-    wait_for("all workers", &|| has_workers(WORKER_COUNT));
-    println!("{WORKER_COUNT} workers after {:?}", started.elapsed());
-    wait_for("some outcomes", &|| number("SELECT count(*) FROM ansatz.record WHERE kind = 'finished'") > 20);
-    // whoever came last has something to lose
-    let at_work = "SELECT count(DISTINCT worker) FROM ansatz.board_assignment WHERE outcome IS NULL";
-    wait_for("everybody at work", &|| number(at_work) > WORKER_COUNT * 4 / 5);
+    nodes.wait_for_workers(WORKER_COUNT);
+    nodes.wait_for_work(WORKER_COUNT * 4 / 5);
     let slurmd = std::fs::read_to_string(folder.path().join("slurmd.node2.process")).unwrap();
     let mut victims = processes_of("node2");
     assert!(victims.len() >= WORKER_COUNT / 2, "{victims:?}");
@@ -113,17 +94,7 @@ fn a_node_that_dies_costs_nothing_but_time() {
     let ended = finish(asker).expect(0);
     assert!(ended.stderr.contains("submitted 30 workers: job "), "{ended}");
     assert!(ended.stderr.contains("no sign of life"), "{ended}");
-    println!("done after {:?}", started.elapsed());
-    let stored = StoredStudy::read(address.parse::<Location>().unwrap(), None);
-    stored.expect_each_trial_once(TRIAL_COUNT);
-    assert!(stored.outcomes().iter().all(|(kind, _)| *kind == "completed"));
-    let lost = stored.records().into_iter().filter_map(|record| match record {
-        Record::Retried { failure, .. } => Some(failure),
-        _ => None,
-    });
-    let lost: Vec<Failure> = lost.collect();
-    println!("{} attempts were lost with the node", lost.len());
-    assert!(!lost.is_empty() && lost.iter().all(|failure| *failure == Failure::Lost), "{lost:?}");
+    nodes.expect_each_trial_once(TRIAL_COUNT);
     // workers know that it is over
-    wait_for("the end of all workers", &|| processes_of("node1").is_empty());
+    nodes.wait_for("the end of all workers", || processes_of("node1").is_empty());
 }

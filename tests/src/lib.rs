@@ -12,12 +12,14 @@ pub mod guide;
 pub mod json_schema;
 pub mod layout;
 pub mod libraries;
+pub mod nodes;
 pub mod postgres_server;
 pub mod process;
 pub mod scenario;
 pub mod stored;
 pub mod stranger;
 
+pub use nodes::Nodes;
 pub use postgres_server::PostgresServer;
 pub use process::{Ended, Running};
 pub use scenario::Scenario;

@@ -161,16 +161,21 @@ pub fn cancel(location: &Location, study: &str, is_now: bool) -> Result<Asking, 
     Ok(asking)
 }
 
-/// By which a study on the board is known again: the epoch of its asker, and why it is over, if it is or is about to be.
-pub type Standing = (i64, Option<String>);
+/// How a study stands on its board.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// Of its asker: another one has another.
+    pub epoch: i64,
+    /// Somebody has cancelled it, whether it has ended yet or not.
+    pub is_cancelled: bool,
+}
 
 /// How a study stands on its board; `None`: it has none.
 pub fn standing(location: &Location, study: &str) -> Result<Option<Standing>, JournalError> {
     let Some(mut driver) = existing(location)? else { return Ok(None) };
-    let sql =
-        "SELECT epoch, coalesce(closed, CASE WHEN cancelled > 0 THEN $2 END) FROM board WHERE study = $1";
-    let row = driver.read(sql, &[study.into(), CANCELLED.into()])?.pop();
-    Ok(row.map(|row| (row[0].int(), (!row[1].is_null()).then(|| row[1].text().to_owned()))))
+    // whoever takes it over counts from 0
+    let row = driver.read("SELECT epoch, cancelled FROM board WHERE study = $1", &[study.into()])?.pop();
+    Ok(row.map(|row| Standing { epoch: row[0].int(), is_cancelled: row[1].int() > 0 }))
 }
 
 /// Why the board of a study is closed that somebody has cancelled.
@@ -191,12 +196,8 @@ fn asking_of(row: Option<&[Cell]>) -> Asking {
 
 /// The board of a store, unless there is none.
 fn existing(location: &Location) -> Result<Option<Box<dyn Driver>>, JournalError> {
-    if let Location::File(path) = location {
-        let mut board = path.as_os_str().to_owned();
-        board.push(".board");
-        if !std::path::Path::new(&board).exists() {
-            return Ok(None);
-        }
+    match location {
+        Location::File(path) if !super::file_of(path).exists() => Ok(None),
+        _ => connect(location).map(Some),
     }
-    connect(location).map(Some)
 }

@@ -115,9 +115,7 @@ pub(super) struct SqliteDriver {
 
 impl SqliteDriver {
     pub fn open(journal: &Path) -> Result<Self, JournalError> {
-        let mut path = journal.as_os_str().to_owned();
-        path.push(".board");
-        let path = PathBuf::from(path);
+        let path = super::file_of(journal);
         let connect = || {
             let connection = Connection::open(&path)?;
             connection.busy_timeout(BUSY_TIMEOUT)?;

@@ -74,8 +74,8 @@ impl Deployment<'_> {
         let name: String = letters.take(40).collect();
         match name.trim_matches('-') {
             "" => Err(Error::Usage(format!(
-                "study {:?} has no letter or digit that the name of an object of Kubernetes may have; give it another \
-                 one with --set study.name=...",
+                "study {:?} has no letter or digit that the name of an object of Kubernetes may have; give it \
+                 another one",
                 self.study
             ))),
             name if name == self.study => Ok(format!("ansatz-{name}")),

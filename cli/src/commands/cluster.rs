@@ -3,7 +3,7 @@
 use super::{conclude, no_objective};
 use crate::args::{KubernetesArgs, On, Placement, RunOutput, WorkArgs};
 use crate::board::{
-    self, Array, Asking, BoardSlots, Cluster, Control, Crew, Orders, Scaled, Starter, Terms, WorkerEnd,
+    self, Asking, BoardSlots, Cluster, Control, Crew, Orders, Scaled, Starter, Submitted, Terms, WorkerEnd,
 };
 use crate::error::{Error, Exit};
 use crate::interrupt::Interrupt;
@@ -53,8 +53,7 @@ pub fn stand_by(
         let tried = resume().and_then(|session| {
             let name = session.plan.name.clone();
             let now = board::standing(location, &name)?;
-            let is_cancelled =
-                now.as_ref().is_some_and(|(_, closed)| closed.as_deref() == Some(board::CANCELLED));
+            let is_cancelled = now.as_ref().is_some_and(|standing| standing.is_cancelled);
             let is_new = before.iter().flatten().any(|(study, standing)| *study == name && *standing != now);
             if is_cancelled && is_new {
                 return Ok(None);
@@ -132,7 +131,7 @@ fn run_once(
     let (mut slots, again) =
         BoardSlots::take(&location, &name, engine.study(), &session.again, terms, control.clone())?;
     let (workers, worker_slots) = (placement.workers, placement.worker_slots);
-    let (mut crew, mut array) = (None, None);
+    let (mut crew, mut submission) = (None, None);
     match on {
         On::Local => {
             crew = Some(Crew::start(&location, &name, workers, worker_slots, interrupt, &control)?);
@@ -141,12 +140,13 @@ fn run_once(
             let cluster = if on == On::Ray { Cluster::Ray } else { Cluster::Slurm };
             // who takes over finds those that were submitted before
             let count = if *is_submitted { 0 } else { workers };
-            let (submitted, said) = Array::submit(cluster, &location, &name, count, worker_slots, &control)?;
+            let (submitted, said) =
+                Submitted::start(cluster, &location, &name, count, worker_slots, &control)?;
             if !*is_submitted && !output.quiet {
                 let _ = writeln!(std::io::stderr(), "{said}");
             }
             *is_submitted = true;
-            array = Some(submitted);
+            submission = Some(submitted);
         }
         On::Board => {}
     }
@@ -167,8 +167,8 @@ fn run_once(
     if let Some(crew) = crew {
         crew.end(is_over);
     }
-    if let Some(array) = array {
-        array.end();
+    if let Some(submission) = submission {
+        submission.end();
     }
     let end = end?;
     closed?;
@@ -214,7 +214,7 @@ pub fn scale(location: &Location, study: &str, workers: u32) -> Result<Exit, Err
         Starter::Local | Starter::Slurm | Starter::Ray if is_more => "the others are started",
         _ => "the newest end once they have brought what they run",
     };
-    super::print(&format!("study {name}: {workers} workers are wanted, {present} are there; {what}\n"))
+    super::print(&format!("study {name}: wanted {workers} workers, present {present}; {what}\n"))
 }
 
 /// Ends the run of a study over a board, from anywhere that reaches its store.

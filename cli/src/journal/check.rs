@@ -269,7 +269,7 @@ pub(super) fn orphans(study: &Study) -> Vec<TrialId> {
 
 /// Whether the board beside a store (`crate::board`) has something of a study. One that cannot be read may have anything.
 pub(super) fn is_on_board(store: &Path, study: &str) -> bool {
-    let board = beside(store, ".board");
+    let board = crate::board::file_of(store);
     board.exists() && has_assignments(&board, study).unwrap_or(true)
 }
 
