@@ -88,6 +88,9 @@ pub enum Command {
         #[command(flatten)]
         journal: JournalRef,
     },
+    /// Have points of your own evaluated in a study: as soon as a slot is free, or when the study is resumed. Without any
+    /// point, print those that wait.
+    Enqueue(EnqueueArgs),
     /// Check a manifest, its plugins and their options without running a trial. This loads the plugins.
     Check {
         /// The manifest.
@@ -256,6 +259,34 @@ pub enum Command {
         /// Which shell.
         shell: clap_complete::Shell,
     },
+}
+
+/// Points for a study.
+#[derive(Debug, clap::Args)]
+pub struct EnqueueArgs {
+    /// The study's name.
+    pub study: String,
+    /// A point: the value of each active parameter, such as learning_rate=1e-3 optimiser=adam.
+    #[arg(value_name = "NAME=VALUE", value_parser = assignment)]
+    pub values: Vec<(String, String)>,
+    /// Points as JSON objects of names and values, one to a line; - is standard input.
+    #[arg(long, short, value_name = "FILE", conflicts_with = "values")]
+    pub file: Option<PathBuf>,
+    /// How much of a full evaluation to use, if the study has a fidelity. Default: all of it.
+    #[arg(long, value_name = "AMOUNT")]
+    pub fidelity: Option<f64>,
+    #[command(flatten)]
+    pub journal: JournalRef,
+    /// Print the result as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+fn assignment(text: &str) -> Result<(String, String), String> {
+    let parts = text.split_once('=').filter(|(name, _)| !name.is_empty());
+    parts
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .ok_or_else(|| "it is not NAME=VALUE".to_owned())
 }
 
 /// Changes to a manifest from the command line.

@@ -8,8 +8,8 @@ use crate::engine::{Ending, Engine};
 use crate::error::Error;
 use crate::journal::Entry;
 use crate::report::json;
-use ansatz_core::study::EarlyStop;
 use ansatz_core::study::Step;
+use ansatz_core::study::{EarlyStop, EnqueuedPoint};
 use ansatz_core::{Failure, Measurement, Outcome, TrialId, Verdict};
 use ansatz_plugin_host::worker::with_null_for_nan;
 use serde::Deserialize;
@@ -34,6 +34,8 @@ struct Request {
     tell: Option<Told>,
     #[serde(default)]
     report: Option<Reported>,
+    #[serde(default)]
+    enqueue: Option<Value>,
     #[serde(default)]
     best: Option<bool>,
     #[serde(default)]
@@ -139,13 +141,33 @@ fn respond(
     request: Request,
 ) -> Result<Value, Refusal> {
     match request {
-        Request { ask: Some(count), tell: None, report: None, best: None, status: None, .. } => {
-            ask(engine, again, count)
-        }
-        Request { ask: None, tell: Some(told), report: None, best: None, status: None, .. } => {
-            tell(engine, again, told)
-        }
-        Request { ask: None, tell: None, report: Some(reported), best: None, status: None, .. } => {
+        Request {
+            ask: Some(count),
+            tell: None,
+            report: None,
+            best: None,
+            enqueue: None,
+            status: None,
+            ..
+        } => ask(engine, again, count),
+        Request {
+            ask: None,
+            tell: Some(told),
+            report: None,
+            best: None,
+            enqueue: None,
+            status: None,
+            ..
+        } => tell(engine, again, told),
+        Request {
+            ask: None,
+            tell: None,
+            report: Some(reported),
+            best: None,
+            enqueue: None,
+            status: None,
+            ..
+        } => {
             let trial = TrialId(reported.trial);
             known_pending(engine, trial)?;
             let verdict = engine.report(
@@ -165,13 +187,33 @@ fn respond(
             }
             Ok(answer)
         }
-        Request { ask: None, tell: None, report: None, best: Some(_), status: None, .. } => {
-            Ok(json!({"best": json::best(engine.study())}))
+        Request {
+            ask: None, tell: None, report: None, best: Some(_), enqueue: None, status: None, ..
+        } => Ok(json!({"best": json::best(engine.study())})),
+        Request {
+            ask: None, tell: None, report: None, best: None, enqueue: None, status: Some(_), ..
+        } => Ok(json!({"status": json::overview(name, engine.study(), engine.elapsed())})),
+        Request {
+            ask: None,
+            tell: None,
+            report: None,
+            best: None,
+            enqueue: Some(point),
+            status: None,
+            ..
+        } => {
+            let point = engine.study().rules().problem.space.point_from_json(&point);
+            let trial = match point {
+                Ok(point) => engine.enqueue_now(EnqueuedPoint { point, fidelity: None })?,
+                Err(reason) => Err(reason),
+            };
+            let trial = trial.map_err(Refusal::Request)?;
+            again.push(trial); // given out first
+            Ok(json!({"ok": true, "trial": trial}))
         }
-        Request { ask: None, tell: None, report: None, best: None, status: Some(_), .. } => {
-            Ok(json!({"status": json::overview(name, engine.study(), engine.elapsed())}))
-        }
-        _ => Err(Refusal::Request("a request has exactly one of ask, tell, report, best and status".into())),
+        _ => Err(Refusal::Request(
+            "a request has exactly one of ask, tell, report, enqueue, best and status".into(),
+        )),
     }
 }
 

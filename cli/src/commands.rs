@@ -2,6 +2,7 @@
 //! standard output; progress, warnings and errors go to standard error.
 
 mod cluster;
+mod enqueue;
 mod plugins;
 pub(crate) mod store;
 
@@ -23,6 +24,7 @@ use crate::report::{export, json, replay, text};
 use crate::run::{SessionEnd, run};
 use crate::session::{self, ReadStudy, Running, Session};
 use crate::simulate::{self, Conditions};
+use crate::transfer;
 use crate::watch::{Detail, Watch};
 use ansatz_core::TrialId;
 use ansatz_core::study::{Record, StopReason, Study, Trial};
@@ -73,6 +75,7 @@ pub fn execute(args: Args) -> Result<Exit, Error> {
         Command::Kubernetes(arguments) => cluster::kubernetes(&arguments),
         Command::Scale { study, workers, journal } => cluster::scale(&journal.location()?, &study, workers),
         Command::Cancel { study, now, journal } => cluster::cancel(&journal.location()?, &study, now),
+        Command::Enqueue(arguments) => enqueue::execute(&arguments),
         Command::Check { manifest, overrides, lock, json } => {
             check(&manifest, &overrides.set, lock.locking(), json)
         }
@@ -179,7 +182,9 @@ fn conclude(session: &Session, end: SessionEnd, as_json: bool) -> Result<Exit, E
 
 fn check(path: &Path, set: &[String], locking: Locking, as_json: bool) -> Result<Exit, Error> {
     let checked = read_plan(path, set, None).and_then(|(manifest, plan)| {
-        let plugins = PluginSet::load(&plan, Some(&manifest), locking, PluginUse::Check)?;
+        let mut plugins = PluginSet::load(&plan, Some(&manifest), locking, PluginUse::Check)?;
+        let (transferred, _) = transfer::of_plan(&plan)?;
+        plugins.notices.extend(transferred.into_iter().map(|transferred| transferred.notice));
         Ok((plan, plugins))
     });
     match checked {

@@ -12,14 +12,18 @@ pub use early_stopping::VerdictDifference;
 
 use crate::clock::Clock;
 use crate::error::Error;
-use crate::journal::{Entry, Journal, Stamped};
+use crate::journal::{Entry, Journal, Stamped, Waiting};
 use crate::plan::OnInterrupt;
 use crate::plugins::{LoadedEarlyStopping, LoadedStrategy};
-use ansatz_core::study::{AskedTrial, Record, Remedy, Step, Study};
+use ansatz_core::study::{AskedTrial, EnqueuedPoint, Record, Remedy, Step, Study, TransferredTrial};
 use ansatz_core::{Failure, Observation, Outcome, Point, Recommendation, TrialId};
 use ansatz_plugin_host::{Asked, ForeignStrategy, PluginFault};
 use early_stopping::Stopper;
+use std::collections::VecDeque;
 use std::time::Duration;
+
+/// How often the engine looks whether somebody has enqueued a point.
+const QUEUE_DISTANCE: Duration = Duration::from_millis(500);
 
 /// A study in motion.
 pub struct Engine {
@@ -35,6 +39,11 @@ pub struct Engine {
     differences: Vec<Difference>,
     verdict_difference: Option<VerdictDifference>,
     last_commit_time: Duration,
+    /// Points that people enqueued and that are no trials yet, and when the journal was last asked for them.
+    queue: VecDeque<Waiting>,
+    queue_seen_at: Option<Duration>,
+    /// Those that are trials, or cannot be: out of the queue once that is written.
+    taken: Vec<u64>,
 }
 
 /// Where a strategy that relives a study first answered differently than recorded.
@@ -105,6 +114,9 @@ impl Engine {
             differences: Vec::new(),
             verdict_difference: None,
             last_commit_time: Duration::ZERO,
+            queue: VecDeque::new(),
+            queue_seen_at: None,
+            taken: Vec::new(),
         })
     }
 
@@ -170,6 +182,11 @@ impl Engine {
                     self.members[member].has_diverged = true;
                 }
             }
+            Record::Transferred { .. } => {
+                for (member, _) in self.tell_transferred() {
+                    self.members[member].has_diverged = true;
+                }
+            }
             Record::Broke { member, remedy: Remedy::LeaveOut, .. } => {
                 self.members[*member].has_diverged = true
             }
@@ -191,10 +208,7 @@ impl Engine {
             return;
         }
         let now = match strategy.ask(count, &self.study.pending()) {
-            Ok(Asked::Suggestions(suggestions)) => {
-                self.study.admit(count, suggestions).map(|trials| (trials, false))
-            }
-            Ok(Asked::Exhausted) => Ok((Vec::new(), true)),
+            Ok(asked) => admit(&self.study, count, asked),
             Err(broke) => Err(broke.to_string()),
         };
         let is_same = now.as_ref().is_ok_and(|(again, is_exhausted_now)| {
@@ -290,22 +304,89 @@ impl Engine {
     /// start, after `commit`, and why no more. With a window they may be more than there are free slots.
     pub fn fill(&mut self, free_slot_count: usize) -> Result<(Vec<TrialId>, Step), Error> {
         let mut starts: Vec<TrialId> = Vec::new();
+        self.look_into_queue()?;
         loop {
             let free = free_slot_count.saturating_sub(starts.len());
-            let step = self.study.next(free, self.clock.elapsed());
-            let Step::Ask { member, count } = step else {
-                // with a window: what waited for this ask, and then what that leaves room for
-                match self.settle()? {
-                    true => continue,
-                    false => return Ok((starts, step)),
+            let elapsed = self.clock.elapsed();
+            let trials = match self.study.next(free, elapsed) {
+                Step::Enqueue { count } => {
+                    let record = self.study.begin(count);
+                    self.enqueue(record.map_err(|reason| Error::Usage(format!("[[enqueue]]: {reason}")))?)?
                 }
+                step => match self.queue.pop_front_if(|_| self.study.room_for_more(free, elapsed) > 0) {
+                    Some(Waiting { ticket, point }) => {
+                        self.taken.push(ticket);
+                        match point.and_then(|point| self.study.take_enqueued(ticket, &[point])) {
+                            Ok(Some(record)) => self.enqueue(record)?,
+                            // it was taken, and the host died before it was out of the queue
+                            Ok(None) => continue,
+                            // written by somebody else than we
+                            Err(reason) => {
+                                self.notices.push(format!("a point in the queue is passed over: {reason}"));
+                                continue;
+                            }
+                        }
+                    }
+                    None => match step {
+                        Step::Ask { member, count } => self.ask(member, count)?,
+                        // with a window: what waited for this ask, and then what that leaves room for
+                        _ if self.settle()? => continue,
+                        _ => return Ok((starts, step)),
+                    },
+                },
             };
-            for trial in self.ask(member, count)? {
+            for trial in trials {
                 if !self.reuse(trial)? {
                     starts.push(trial);
                 }
             }
         }
+    }
+
+    /// Sees, every now and then, whether somebody has enqueued points.
+    fn look_into_queue(&mut self) -> Result<(), Error> {
+        let now = self.clock.elapsed();
+        if self.queue_seen_at.is_none_or(|seen| now >= seen + QUEUE_DISTANCE) {
+            self.queue_seen_at = Some(now);
+            // those that were taken are still there until that is written
+            let queue = self.journal.queue()?.into_iter();
+            self.queue = queue.filter(|queued| !self.taken.contains(&queued.ticket)).collect();
+        }
+        Ok(())
+    }
+
+    /// Makes trials of points that people enqueued.
+    fn enqueue(&mut self, record: Record) -> Result<Vec<TrialId>, Error> {
+        let first = self.study.trials().len();
+        self.take(record)?;
+        Ok(self.study.trials()[first..].iter().map(|trial| trial.id).collect())
+    }
+
+    /// Makes a trial of a point at once; or says why it cannot be one, or not now.
+    pub fn enqueue_now(&mut self, point: EnqueuedPoint) -> Result<Result<TrialId, String>, Error> {
+        if self.study.room_for_more(usize::MAX, self.clock.elapsed()) == 0 {
+            return Ok(Err(
+                "there is no room for another trial: a limit of the budget is reached, or the window of \
+                           run.deterministic is full"
+                    .to_owned(),
+            ));
+        }
+        // above those of queues, and no two trials have the same
+        let ticket = (1 << 52) + self.study.trials().len() as u64;
+        Ok(match self.study.take_enqueued(ticket, &[point]) {
+            Ok(None) => Err("it has been taken already".to_owned()),
+            Ok(Some(record)) => self.enqueue(record)?.first().copied().ok_or_else(String::new),
+            Err(reason) => Err(reason),
+        })
+    }
+
+    /// Takes results of an earlier study, before anything is asked.
+    pub fn transfer(&mut self, source: String, trials: Vec<TransferredTrial>) -> Result<(), Error> {
+        self.take(Record::Transferred { source, trials })?;
+        for (member, fault) in self.tell_transferred() {
+            self.mend(member, fault.to_string())?;
+        }
+        Ok(())
     }
 
     /// Lets outcomes that waited for their turn count, until one has to wait for an ask. Whether any did.
@@ -347,9 +428,8 @@ impl Engine {
             return Ok(Vec::new());
         };
         let (trials, is_exhausted) = match strategy.ask(count, &self.study.pending()) {
-            Ok(Asked::Exhausted) => (Vec::new(), true),
-            Ok(Asked::Suggestions(suggestions)) => match self.study.admit(count, suggestions) {
-                Ok(trials) => (trials, false),
+            Ok(asked) => match admit(&self.study, count, asked) {
+                Ok(admitted) => admitted,
                 Err(message) => {
                     let fault = PluginFault {
                         component: strategy.name().to_owned(),
@@ -415,10 +495,10 @@ impl Engine {
         let state = &self.study.members()[member];
         let (is_replaced, renewal) = (state.fallback_since.is_some(), state.renewal_count);
         let finished = self.study.trials().iter().filter(|trial| trial.outcome.is_some());
-        let history: Vec<Observation> = finished
+        let finished = finished
             .filter_map(|trial| self.study.observation(trial.id))
-            .map(|observation| Observation { tag: None, ..observation })
-            .collect();
+            .map(|observation| Observation { tag: None, ..observation });
+        let history: Vec<Observation> = self.study.transferred_observations().chain(finished).collect();
         let plugin = &mut self.members[member];
         plugin.strategy = None; // the old one ends before the new one begins
         plugin.has_diverged = false;
@@ -483,6 +563,10 @@ impl Engine {
             self.gathered.clear();
             self.last_commit_time = self.clock.elapsed().saturating_sub(before);
         }
+        if !self.taken.is_empty() {
+            self.journal.dequeue(&self.taken)?;
+            self.taken.clear();
+        }
         Ok(())
     }
 
@@ -505,6 +589,19 @@ impl Engine {
         self.tell_early_stopping(trial)
     }
 
+    /// Tells all members what was transferred; gives those that broke.
+    fn tell_transferred(&mut self) -> Vec<(usize, PluginFault)> {
+        let observations: Vec<Observation> = self.study.transferred_observations().collect();
+        let mut broken = Vec::new();
+        for (member, plugin) in self.members.iter_mut().enumerate() {
+            let Some(strategy) = plugin.strategy.as_mut().filter(|_| !plugin.has_diverged) else { continue };
+            if let Err(fault) = strategy.tell(&observations) {
+                broken.push((member, fault));
+            }
+        }
+        broken
+    }
+
     /// Tells all members; gives those that broke.
     fn tell_members(&mut self, trial: TrialId) -> Vec<(usize, PluginFault)> {
         let (Some(mut observation), Some(owner)) =
@@ -516,11 +613,21 @@ impl Engine {
         let mut broken = Vec::new();
         for (member, plugin) in self.members.iter_mut().enumerate() {
             let Some(strategy) = plugin.strategy.as_mut().filter(|_| !plugin.has_diverged) else { continue };
-            observation.tag = tag.filter(|_| member == owner && trial >= plugin.own_from);
+            observation.tag = tag.filter(|_| Some(member) == owner && trial >= plugin.own_from);
             if let Err(fault) = strategy.tell(std::slice::from_ref(&observation)) {
                 broken.push((member, fault));
             }
         }
         broken
     }
+}
+
+/// The trials of what a strategy answered, and whether it has nothing left: because it says so, or because every point of
+/// the space was asked for and none is to be evaluated twice.
+fn admit(study: &Study, count: usize, asked: Asked) -> Result<(Vec<AskedTrial>, bool), String> {
+    let Asked::Suggestions(suggestions) = asked else { return Ok((Vec::new(), true)) };
+    let suggested = suggestions.len();
+    let trials = study.admit(count, suggestions)?;
+    let is_used_up = trials.len() < suggested;
+    Ok((trials, is_used_up))
 }

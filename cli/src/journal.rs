@@ -33,7 +33,7 @@ pub use schema::SCHEMA_VERSION;
 pub use sqlite::SqliteStore;
 
 use crate::plan::{JournalChoice, StudyPlan};
-use ansatz_core::study::{Record, RecordError};
+use ansatz_core::study::{EnqueuedPoint, Record, RecordError};
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -68,6 +68,10 @@ pub trait Store: Send {
     /// A study, only to read. Needs no lock and takes none; `append` is an error (`Access`).
     fn read(&self, name: &str) -> Result<Box<dyn Journal>, JournalError>;
 
+    /// Puts points into the queue of a study, in order; whoever runs it, now or later, makes trials of them. Needs no lock
+    /// of the study.
+    fn enqueue(&self, study: &str, at: f64, points: &[Queued]) -> Result<(), JournalError>;
+
     /// Everything that is wrong with the store, in words; nothing if it is sound. Reads all of it.
     fn integrity_check(&self) -> Result<Vec<String>, JournalError>;
 }
@@ -99,12 +103,40 @@ pub trait Journal: Send {
         Ok(None)
     }
 
+    /// The points in the queue of the study, in order; a journal need not have one.
+    fn queue(&self) -> Result<Vec<Waiting>, JournalError> {
+        Ok(Vec::new())
+    }
+
+    /// Takes points out of the queue: they are trials now, as records say.
+    fn dequeue(&mut self, _tickets: &[u64]) -> Result<(), JournalError> {
+        Ok(())
+    }
+
     /// Ends writing. Dropping does the same, but cannot tell of an error.
     fn close(self: Box<Self>) -> Result<(), JournalError>;
 }
 
 /// Entries of a journal, as they are read.
 pub type Entries<'a> = Box<dyn Iterator<Item = Result<Stored, JournalError>> + 'a>;
+
+/// A point in the queue of a study.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Queued {
+    /// By which records speak of it: unique in the study for all times; below 2^53.
+    pub ticket: u64,
+    /// What is to be evaluated.
+    pub point: EnqueuedPoint,
+}
+
+/// The same as it is read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Waiting {
+    /// As it was put there.
+    pub ticket: u64,
+    /// What is to be evaluated; or why what is there makes no sense.
+    pub point: Result<EnqueuedPoint, String>,
+}
 
 /// What a long journal comes to in short, as somebody kept it so that it need not be read to be shown.
 #[derive(Clone, Debug, PartialEq)]

@@ -26,6 +26,7 @@ pub mod report;
 pub mod run;
 pub mod session;
 pub mod simulate;
+pub mod transfer;
 pub mod watch;
 mod worker;
 

@@ -1,8 +1,9 @@
 //! A manifest that was checked: nothing left to guess. What a study is run from, and what its journal keeps.
 
 use crate::journal::{Location, ServerUrl};
-use ansatz_core::StudyRules;
+use ansatz_core::{StudyRules, Value};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -23,6 +24,9 @@ pub struct StudyPlan {
     /// Who ends trials early; `None`: all run to their end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub early_stopping: Option<PluginChoice>,
+    /// Earlier studies from which it starts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub transfers: Vec<Transfer>,
     /// How trials are run.
     pub run: RunRules,
     /// Where the study is kept.
@@ -41,6 +45,23 @@ pub struct StudyPlan {
     /// What was set on the command line, as `key=value`.
     #[serde(default)]
     pub overrides: Vec<String>,
+}
+
+/// An earlier study from which another one starts.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Transfer {
+    /// Its name.
+    pub study: String,
+    /// Where it is kept; `None`: where the study itself is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub store: Option<Location>,
+    /// Whether strategies hear its results.
+    pub results: bool,
+    /// How many of its best points are evaluated again, before anything is asked of a strategy.
+    pub repeat_count: usize,
+    /// What parameters had for a value that it did not have.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub defaults: BTreeMap<String, Value>,
 }
 
 /// A plugin by name, with its options as the manifest gives them.

@@ -10,6 +10,7 @@ use crate::journal::{
 use crate::manifest::Manifest;
 use crate::plan::StudyPlan;
 use crate::plugins::{LoadedEarlyStopping, LoadedStrategy, Locking, PluginSet, PluginUse};
+use crate::transfer::{self, Transferred};
 use ansatz_core::TrialId;
 use ansatz_core::study::{Record, Study};
 use std::sync::Arc;
@@ -104,6 +105,9 @@ impl Staff {
 /// Begins a new study.
 pub fn create(manifest: &Manifest, plan: StudyPlan, locking: Locking) -> Result<Session, Error> {
     let plugins = PluginSet::load(&plan, Some(manifest), locking, PluginUse::Study)?;
+    let (transferred, repeated) = transfer::of_plan(&plan)?;
+    let mut plan = plan;
+    plan.rules.enqueued.splice(0..0, repeated);
     let store = journal::open(&plan.journal)?;
     let clock = Clock::start(Duration::ZERO);
     let header = StudyHeader {
@@ -120,6 +124,12 @@ pub fn create(manifest: &Manifest, plan: StudyPlan, locking: Locking) -> Result<
         engine.warn(notice);
     }
     engine.note(opened(plugins.stamps, Duration::ZERO, None));
+    for Transferred { source, trials, notice } in transferred {
+        engine.warn(notice);
+        if !trials.is_empty() {
+            engine.transfer(source, trials)?;
+        }
+    }
     let objective = plugins.objective.map(|objective| objective as Arc<dyn Evaluate>);
     Ok(Session { plan, engine, objective, again: Vec::new() })
 }
@@ -413,6 +423,10 @@ fn changed_plan(
 /// named any, the study keeps those that it began with.
 fn keep_choices(stored: &StudyPlan, plan: &mut StudyPlan) {
     plan.rules.problem.trial_count = stored.rules.problem.trial_count;
+    // what was transferred when it began comes first, and is not chosen again
+    if plan.transfers == stored.transfers && stored.rules.enqueued.ends_with(&plan.rules.enqueued) {
+        plan.rules.enqueued.clone_from(&stored.rules.enqueued);
+    }
     if stored.is_automatic && plan.is_automatic {
         plan.rules.mix = stored.rules.mix;
         plan.rules.members = stored.rules.members.clone();
@@ -457,6 +471,14 @@ fn only_budget_and_run_differ(stored: &StudyPlan, plan: &StudyPlan) -> Result<()
                 }
             }));
         }
+        () if same.rules.enqueued != stored.rules.enqueued => {
+            return Err(Error::Usage(format!(
+                "the points in [[enqueue]] are evaluated when a study begins, and those of study {0} differ from these; \
+                 ansatz enqueue {0} adds others",
+                plan.name
+            )));
+        }
+        () if same.transfers != stored.transfers => "what is transferred to it differs",
         () if same.objective != stored.objective => "the objective differs",
         () if same.early_stopping != stored.early_stopping => "the early stopping differs",
         () => "the strategies differ",

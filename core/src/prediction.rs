@@ -29,6 +29,19 @@ impl Prediction {
         self
     }
 
+    /// How much lower than `best` the loss is expected to be, counting 0 where it is not lower; at least 0, in the unit of
+    /// the loss: `E[max(best - loss, 0)]` of a normal distribution (Jones, Schonlau and Welch 1998, equation 15).
+    pub fn expected_improvement(&self, best: f64) -> f64 {
+        let gain = best - self.mean;
+        if self.deviation <= 0.0 {
+            return gain.max(0.0);
+        }
+        let z = gain / self.deviation;
+        let density = libm::exp(-0.5 * z * z) / (2.0 * std::f64::consts::PI).sqrt();
+        let below = 0.5 * libm::erfc(-z * std::f64::consts::FRAC_1_SQRT_2);
+        (gain * below + self.deviation * density).max(0.0)
+    }
+
     /// What of it can be used: `None` if the mean is not finite or the deviation is no finite number from 0 on; an
     /// acquisition value that is not finite is left out.
     pub fn usable(self) -> Option<Self> {
@@ -97,6 +110,29 @@ mod tests {
             let again = Prediction::from_json(&serde_json::from_str(&text).unwrap());
             assert_eq!(again, Some(prediction), "{text}");
         }
+    }
+
+    /// Against numerical integration of the definition.
+    #[test]
+    fn the_expected_improvement_is_that_of_its_definition() {
+        for (mean, deviation, best) in
+            [(0.0, 1.0, 0.0), (2.0, 0.5, 1.0), (-1.0, 2.0, 3.0), (1.0, 1e-3, 1.001)]
+        {
+            let count = 200_000;
+            let width = 20.0 * deviation / f64::from(count);
+            let sum: f64 = (0..count)
+                .map(|step| {
+                    let loss = mean + 20.0 * deviation * ((f64::from(step) + 0.5) / f64::from(count) - 0.5);
+                    let z = (loss - mean) / deviation;
+                    (best - loss).max(0.0) * (-0.5 * z * z).exp()
+                })
+                .sum();
+            let expected = sum * width / (deviation * (2.0 * std::f64::consts::PI).sqrt());
+            let found = Prediction::new(mean, deviation).expected_improvement(best);
+            assert!((found - expected).abs() <= 1e-7 * deviation, "{found} {expected}");
+        }
+        assert_eq!(Prediction::new(1.0, 0.0).expected_improvement(3.0), 2.0);
+        assert_eq!(Prediction::new(1.0, 0.0).expected_improvement(0.0), 0.0);
     }
 
     #[test]

@@ -68,6 +68,11 @@ impl Streams {
         generator.set_word_pos(2 * u128::from(trial_number));
         generator.next_u64()
     }
+
+    /// The generator that finds another point for one trial, whose own was asked for before.
+    pub fn resampling(&self, trial_number: u64) -> Rng {
+        self.stream(&format!("resample/{trial_number}"))
+    }
 }
 
 /// FNV-1a, 64 bits: a documented hash that will not change, as the standard library's may.

@@ -183,9 +183,10 @@ impl<'a> Pending<'a> {
 pub struct Observation {
     /// Unique in the study.
     pub trial: TrialId,
-    /// The suggestion's tag if this strategy proposed the point, `None` if another did.
+    /// The tag of the suggestion that this answers, `None` if somebody else proposed the point.
     pub tag: Option<u64>,
-    /// What was evaluated.
+    /// What was evaluated: not what was suggested, in a study that resamples duplicates, where that had been asked for
+    /// before.
     pub point: Point,
     /// How much of a full evaluation was used, if the problem has a fidelity.
     pub fidelity: Option<f64>,

@@ -5,9 +5,16 @@
 //! session forgives failures: that only decides when to stop.) This is also the one place where a goal
 //! becomes a loss.
 
+mod adaptive;
 mod early_stopping;
+mod record;
+mod rules;
 
 pub use early_stopping::{EarlyStop, EarlyStoppingState};
+pub use record::{AskedTrial, Record, RecordError, Remedy, TransferredTrial};
+pub use rules::{
+    Budget, CostLimit, Duplicates, ENQUEUED, EnqueuedPoint, LittleExpected, Member, Mix, Plateau, StudyRules,
+};
 
 use crate::curve::Curve;
 use crate::incumbent::Incumbent;
@@ -20,256 +27,25 @@ use crate::strategy::{Losses, Observation, ObservedResult, Pending, Suggestion};
 use crate::trial::{Failure, Outcome, TrialId};
 use adaptive::{Credit, Yield};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::time::Duration;
-
-mod adaptive;
-
-/// Everything that is fixed before a study begins.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct StudyRules {
-    /// What is to be solved.
-    pub problem: Problem,
-    /// From which all randomness comes.
-    pub seed: u64,
-    /// The strategies, at least one.
-    pub members: Vec<Member>,
-    /// How the members take turns.
-    pub mix: Mix,
-    /// When to stop.
-    pub budget: Budget,
-    /// How often one trial may be attempted before its failure is final; at least 1.
-    pub attempts_max: u32,
-    /// What to do with a point that has been evaluated before.
-    pub duplicates: Duplicates,
-    /// Stop after this many failed trials in a row: the objective is probably broken.
-    pub consecutive_failures_max: Option<u64>,
-    /// If set, outcomes count in the order of their trials, and so many trials are asked ahead of the oldest that
-    /// has not counted yet. Then the study does not depend on how long trials take. `None`: each counts as it comes.
-    #[serde(default)]
-    pub window: Option<u64>,
-    /// The name of the rule that ends trials early, if there is one; shown with what it stopped.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub early_stopping: Option<String>,
-}
-
-/// One strategy of a study.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Member {
-    /// Unique in the study; shown beside its trials.
-    pub label: String,
-    /// Its share in a weighted mix; above 0.
-    pub weight: f64,
-    /// How many trials it proposes at most; in phases, the length of its phase.
-    pub trial_count_max: Option<u64>,
-    /// In an adaptive mix: it has no turn before so many trials of the study have been asked, unless nobody else is left.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub after_count: u64,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
-fn is_zero(count: &u64) -> bool {
-    *count == 0
-}
-
-impl Member {
-    /// A member with the usual weight and no limits.
-    pub fn new(label: impl Into<String>) -> Self {
-        Self { label: label.into(), weight: 1.0, trial_count_max: None, after_count: 0 }
-    }
-}
-
-/// How the members of a study take turns. Every member hears every result, whatever the mix.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Mix {
-    /// One suggestion each, round and round.
-    #[default]
-    InTurn,
-    /// Suggestions in proportion to the weights, spread evenly.
-    Weighted,
-    /// One after the other, in the order of the manifest.
-    Phases,
-    /// By what their trials have brought so far.
-    Adaptive,
-}
-
-/// What a study may spend. The first limit reached ends it; running trials are finished.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Budget {
-    /// Trials, however they end.
-    pub trial_count: Option<u64>,
-    /// Time with the study running, summed over its sessions.
-    pub wall_time: Option<Duration>,
-    /// A value of the first metric that is good enough.
-    pub target: Option<f64>,
-    /// A limit on the sum of a metric over all trials that measured it.
-    pub cost: Option<CostLimit>,
-    /// Trials that completed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub completed_count: Option<u64>,
-    /// So much without a better one is enough.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub plateau: Option<Plateau>,
-}
-
-/// A study that finds nothing better any more.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Plateau {
-    /// Trials in a row, other than failed ones, that brought nothing; they count from the first result that is allowed.
-    pub trial_count: u64,
-    /// By how much a trial must be better than the last one that counted as better, in the unit of the metric; at
-    /// least 0. With several metrics, a trial that joins the front is better, and this has no part in it.
-    pub min_delta: f64,
-}
-
-/// A limit on the sum of a metric.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct CostLimit {
-    /// The metric that says what a trial cost.
-    pub metric: String,
-    /// In the metric's unit.
-    pub limit: f64,
-}
-
-/// What to do with a point that has been evaluated before.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Duplicates {
-    /// Evaluate it again: right for noisy objectives.
-    #[default]
-    Replicate,
-    /// Take over the outcome of the earlier trial.
-    Reuse,
-}
 
 /// How often a trial may be lost with its host: a point that kills the host must not do so for ever.
 const LOST_MAX: u32 = 20;
 /// Suggestions in a row that were evaluated before, after which there is nothing new to expect.
 const REUSED_IN_A_ROW_MAX: u64 = 10_000;
-
-/// A fact of a study. The journal keeps them in order; applying them in order is the study.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Record {
-    /// A strategy was asked, and these are the trials that came of it.
-    Asked {
-        /// Index of the member.
-        member: usize,
-        /// How many suggestions were asked for.
-        count: usize,
-        /// The trials admitted; may be fewer, or none.
-        trials: Vec<AskedTrial>,
-        /// Whether the strategy said that there will never be more.
-        is_exhausted: bool,
-    },
-    /// A strategy broke, or had to begin again for another reason, and this is what was done about it.
-    Broke {
-        /// Index of the member.
-        member: usize,
-        /// What was done.
-        remedy: Remedy,
-        /// What happened, in words.
-        reason: String,
-    },
-    /// The early-stopping rule broke, or had to begin again for another reason, and this is what was done about it.
-    EarlyStoppingBroke {
-        /// What was done; it has no fallback.
-        remedy: Remedy,
-        /// What happened, in words.
-        reason: String,
-    },
-    /// A running trial reported.
-    Reported {
-        /// Which trial.
-        trial: TrialId,
-        /// Its own count of progress.
-        step: u64,
-        /// What it measured so far.
-        measurement: Measurement,
-        /// Why the trial ends here, if the early-stopping rule said so: its name, the step, and what it compared.
-        stop: Option<String>,
-    },
-    /// An attempt failed and another one follows.
-    Retried {
-        /// Which trial.
-        trial: TrialId,
-        /// The number of the attempt that follows.
-        attempt: u32,
-        /// What broke.
-        failure: Failure,
-        /// In words.
-        reason: String,
-    },
-    /// A trial ended before one that was asked for earlier, and waits for its turn to count. Only with a window.
-    Arrived {
-        /// Which trial.
-        trial: TrialId,
-        /// How it ended.
-        outcome: Outcome,
-        /// How long the last attempt took.
-        duration: Duration,
-        /// The earlier trial whose outcome was taken over.
-        reused: Option<TrialId>,
-    },
-    /// A trial ended, and counts from here on.
-    Finished {
-        /// Which trial.
-        trial: TrialId,
-        /// How it ended.
-        outcome: Outcome,
-        /// How long the last attempt took.
-        duration: Duration,
-        /// The earlier trial whose outcome was taken over.
-        reused: Option<TrialId>,
-    },
-}
-
-/// What is done about a strategy that broke. Whoever begins anew hears all finished trials first, as somebody
-/// else's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Remedy {
-    /// It was made anew.
-    Restart,
-    /// It was made anew without being at fault: its plugin is another build than before. Its faults are forgotten.
-    Renew,
-    /// It is asked no more in this study; the fallback proposes in its place.
-    Fallback,
-    /// It is asked no more in this session.
-    LeaveOut,
-}
-
-/// A trial as it is admitted.
-#[derive(Clone, Debug, PartialEq)]
-pub struct AskedTrial {
-    /// The next free number.
-    pub trial: TrialId,
-    /// In the space.
-    pub point: Point,
-    /// The strategy's own tag.
-    pub tag: u64,
-    /// How much of a full evaluation to use, if the problem has a fidelity.
-    pub fidelity: Option<f64>,
-    /// What the strategy's model expected; finite.
-    pub prediction: Option<Prediction>,
-}
-
-impl AskedTrial {
-    /// Whether it is the same trial. What was predicted is beside the point: a model may learn to say more.
-    pub fn is_same_as(&self, other: &Self) -> bool {
-        let key = |trial: &Self| (trial.trial, trial.tag, trial.fidelity);
-        key(self) == key(other) && self.point == other.point
-    }
-}
+/// The trial number by which strategies know the first transferred trial: far above every number of the study's own,
+/// and still exact where numbers are floating-point ones.
+const TRANSFERRED_FIRST: u64 = 1 << 52;
 
 /// One trial with what became of it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Trial {
     /// Its number.
     pub id: TrialId,
-    /// Index of the member that proposed it.
-    pub member: usize,
+    /// Index of the member that proposed it; `None`: somebody enqueued it.
+    pub member: Option<usize>,
     /// What is evaluated.
     pub point: Point,
     /// The strategy's own tag.
@@ -329,6 +105,11 @@ pub enum Step {
         /// At least 1.
         count: usize,
     },
+    /// Start so many of the points that the study begins with.
+    Enqueue {
+        /// At least 1.
+        count: usize,
+    },
     /// Something is running, and nothing can be started now.
     Wait,
     /// Nothing is running and nothing will be started.
@@ -351,6 +132,8 @@ pub enum StopReason {
     CompletedCount,
     /// No better trial for long enough.
     Plateau,
+    /// No trial was expected to be much better for long enough.
+    ExpectedImprovement,
     /// No strategy has a suggestion left.
     Exhausted,
     /// No strategy is left: the last ones broke.
@@ -370,23 +153,15 @@ impl fmt::Display for StopReason {
             StopReason::Plateau => {
                 "nothing better was found for as many trials as the plateau of the budget allows"
             }
+            StopReason::ExpectedImprovement => {
+                "the strategies expect less of another trial than the budget says is worth one"
+            }
             StopReason::Exhausted => "no strategy has a suggestion left",
             StopReason::Broken => "no strategy is left: the last one broke; the study can be resumed",
             StopReason::Failures => "too many trials failed in a row",
         })
     }
 }
-
-/// A record that does not fit what came before it: the journal is damaged, or the host has a bug.
-#[derive(Clone, Debug, PartialEq)]
-pub struct RecordError(pub String);
-
-impl fmt::Display for RecordError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
-    }
-}
-impl std::error::Error for RecordError {}
 
 /// A study: its rules, its trials, and what follows from them.
 #[derive(Clone, Debug)]
@@ -405,11 +180,23 @@ pub struct Study {
     spent_cost: f64,
     completed_count: u64,
     progress: Progress,
+    /// Predicted trials in a row of which little was expected.
+    little_expected_count: u64,
     failures_in_a_row: u64,
     reused_in_a_row: u64,
     /// The first finished trial of each point and fidelity (by its bits), kept only where duplicates are reused.
     finished_by_point: HashMap<(Point, Option<u64>), TrialId>,
     early_stopping: EarlyStoppingState,
+    transferred: Vec<TransferredTrial>,
+    /// Where they come from, and how many from each.
+    sources: Vec<(String, usize)>,
+    /// Points and fidelities (by bits) that were asked for or transferred, kept only where duplicates are resampled.
+    seen: HashSet<(Point, Option<u64>)>,
+    /// How many of the points that it begins with are trials by now.
+    begun_count: usize,
+    enqueued_count: u64,
+    /// Requests of people that became trials.
+    tickets: HashSet<u64>,
 }
 
 /// Of a trial that may be the best.
@@ -419,6 +206,11 @@ fn counted_losses(problem: &Problem, trial: &Trial) -> Option<Vec<f64>> {
     // a short evaluation is no full one, however good
     let is_whole = problem.fidelity.as_ref().is_none_or(|range| trial.fidelity == Some(range.upper));
     (is_allowed && is_whole).then(|| problem.losses(measurement))
+}
+
+/// What makes two trials evaluations of the same.
+fn point_key(point: &Point, fidelity: Option<f64>) -> (Point, Option<u64>) {
+    (point.clone(), fidelity.map(f64::to_bits))
 }
 
 /// How long ago something better was found.
@@ -462,10 +254,17 @@ impl Study {
             spent_cost: 0.0,
             completed_count: 0,
             progress: Progress::default(),
+            little_expected_count: 0,
             failures_in_a_row: 0,
             reused_in_a_row: 0,
             finished_by_point: HashMap::new(),
             early_stopping: EarlyStoppingState::default(),
+            transferred: Vec::new(),
+            sources: Vec::new(),
+            seen: HashSet::new(),
+            begun_count: 0,
+            enqueued_count: 0,
+            tickets: HashSet::new(),
         }
     }
 
@@ -510,7 +309,13 @@ impl Study {
     /// Whether an outcome has to wait for those of earlier trials, or for an ask that comes before it.
     pub fn has_to_wait(&self, trial: TrialId, elapsed: Duration) -> bool {
         self.rules.window.is_some()
-            && (self.pending.first() != Some(&trial.0) || matches!(self.next(0, elapsed), Step::Ask { .. }))
+            && (self.pending.first() != Some(&trial.0)
+                || matches!(self.next(0, elapsed), Step::Ask { .. } | Step::Enqueue { .. }))
+    }
+
+    /// How many trials people have enqueued.
+    pub fn enqueued_count(&self) -> u64 {
+        self.enqueued_count
     }
 
     /// How many trials have ended.
@@ -540,30 +345,44 @@ impl Study {
     /// What to do, given how many trials can be started now and how long the study has been running. With a window the
     /// former does not matter: what is asked ahead depends on nothing but what has counted.
     pub fn next(&self, free_slot_count: usize, elapsed: Duration) -> Step {
-        let stop = self.limit_reached(elapsed).or_else(|| self.nothing_left());
-        match stop {
+        let beginning = self.rules.enqueued.len() - self.begun_count;
+        let nothing_left = || self.nothing_left().filter(|_| beginning == 0);
+        match self.limit_reached(elapsed).or_else(nothing_left) {
             Some(reason) if self.pending.is_empty() => return Step::Stop(reason),
             Some(_) => return Step::Wait,
             None => {}
         }
-        let room = match self.rules.window {
-            Some(window) => window.saturating_sub(self.pending.len() as u64),
-            None => free_slot_count as u64,
-        };
+        let room = self.room(free_slot_count);
         if room == 0 {
             return Step::Wait;
         }
+        if beginning > 0 {
+            return Step::Enqueue { count: beginning.min(room) };
+        }
         match self.member_in_turn() {
             Some((member, allowance)) => {
-                let left =
-                    self.rules.budget.trial_count.map_or(u64::MAX, |max| max - self.trials.len() as u64);
-                let count = room.min(left).min(allowance);
+                let count = allowance.min(room as u64);
                 Step::Ask { member, count: count as usize }
             }
             // a strategy that waits while nothing is pending would wait for ever
             None if self.pending.is_empty() => Step::Stop(StopReason::Exhausted),
             None => Step::Wait,
         }
+    }
+
+    /// How many trials may be added now, whoever proposes them; 0 where a limit of the budget is reached.
+    pub fn room_for_more(&self, free_slot_count: usize, elapsed: Duration) -> usize {
+        self.limit_reached(elapsed).map_or_else(|| self.room(free_slot_count), |_| 0)
+    }
+
+    fn room(&self, free_slot_count: usize) -> usize {
+        let room = match self.rules.window {
+            Some(window) => window.saturating_sub(self.pending.len() as u64),
+            None => free_slot_count as u64,
+        };
+        let count = self.trials.len() as u64;
+        let left = self.rules.budget.trial_count.map_or(u64::MAX, |max| max.saturating_sub(count));
+        usize::try_from(room.min(left)).unwrap_or(usize::MAX)
     }
 
     fn limit_reached(&self, elapsed: Duration) -> Option<StopReason> {
@@ -588,6 +407,10 @@ impl Study {
         }
         if budget.plateau.as_ref().is_some_and(|plateau| self.progress.idle_count >= plateau.trial_count) {
             return Some(StopReason::Plateau);
+        }
+        let little = budget.expected_improvement.as_ref();
+        if little.is_some_and(|little| self.little_expected_count >= little.trial_count) {
+            return Some(StopReason::ExpectedImprovement);
         }
         if self.rules.consecutive_failures_max.is_some_and(|max| self.failures_in_a_row >= max) {
             return Some(StopReason::Failures);
@@ -677,40 +500,86 @@ impl Study {
 
     /// Turns suggestions into trials, if each lies in the space, satisfies the constraints and has a
     /// fidelity in range. The error says which does not and why: the strategy has a bug.
+    ///
+    /// Where duplicates are resampled, the trial of a point that was asked for before has another point; trials are fewer
+    /// than suggestions where every point of the space was asked for.
     pub fn admit(&self, count: usize, suggestions: Vec<Suggestion>) -> Result<Vec<AskedTrial>, String> {
         if suggestions.len() > count {
             return Err(format!("it gave {} suggestions when asked for {count}", suggestions.len()));
         }
-        let range = self.rules.problem.fidelity.as_ref();
-        let mut trials = Vec::with_capacity(suggestions.len());
+        let mut trials: Vec<AskedTrial> = Vec::with_capacity(suggestions.len());
         for (index, suggestion) in suggestions.into_iter().enumerate() {
-            let describe =
-                |reason: String| format!("its suggestion {} is not in the space: {reason}", index + 1);
-            self.rules.problem.space.check(&suggestion.point).map_err(describe)?;
-            let fidelity = match (range, suggestion.fidelity) {
-                (None, _) => None,
-                (Some(range), None) => Some(range.upper),
-                (Some(range), Some(chosen)) if (range.lower..=range.upper).contains(&chosen) => Some(chosen),
-                (Some(range), Some(chosen)) => {
-                    return Err(describe(format!(
-                        "{} = {chosen} is not between {} and {}",
-                        range.name, range.lower, range.upper
-                    )));
+            let fidelity = self
+                .check_point(&suggestion.point, suggestion.fidelity)
+                .map_err(|reason| format!("its suggestion {} is not in the space: {reason}", index + 1))?;
+            let trial = TrialId((self.trials.len() + trials.len()) as u64);
+            let Suggestion { mut point, tag, prediction, .. } = suggestion;
+            let mut prediction = prediction.and_then(Prediction::usable);
+            if self.rules.duplicates == Duplicates::Resample {
+                let is_seen = |point: &Point| {
+                    self.seen.contains(&point_key(point, fidelity))
+                        || trials.iter().any(|other| other.point == *point && other.fidelity == fidelity)
+                };
+                if is_seen(&point) {
+                    let mut rng = Streams::new(self.rules.seed).resampling(trial.0);
+                    let Some(other) = self.rules.problem.space.sample_unseen_near(&point, is_seen, &mut rng)
+                    else {
+                        break;
+                    };
+                    // what the model expected, it expected elsewhere
+                    (point, prediction) = (other, None);
                 }
-            };
-            let trial = TrialId((self.trials.len() + index) as u64);
-            let Suggestion { point, tag, prediction, .. } = suggestion;
-            let prediction = prediction.and_then(Prediction::usable);
+            }
             trials.push(AskedTrial { trial, point, tag, fidelity, prediction });
         }
         Ok(trials)
     }
 
+    /// Whether a point may become a trial; its fidelity, if the problem has one.
+    fn check_point(&self, point: &Point, fidelity: Option<f64>) -> Result<Option<f64>, String> {
+        self.rules.problem.space.check(point)?;
+        match (&self.rules.problem.fidelity, fidelity) {
+            (None, _) => Ok(None),
+            (Some(range), None) => Ok(Some(range.upper)),
+            (Some(range), Some(chosen)) if (range.lower..=range.upper).contains(&chosen) => Ok(Some(chosen)),
+            (Some(range), Some(chosen)) => {
+                Err(format!("{} = {chosen} is not between {} and {}", range.name, range.lower, range.upper))
+            }
+        }
+    }
+
+    /// The record by which the next points that the study begins with become trials, at most `count` (at least 1). The
+    /// error says which cannot and why.
+    pub fn begin(&self, count: usize) -> Result<Record, String> {
+        let next = self.rules.enqueued[self.begun_count..].iter().take(count);
+        Ok(Record::Enqueued { ticket: None, trials: self.admit_enqueued(next)? })
+    }
+
+    /// The record by which the points of a request become trials. `None` if it has been taken before; the error says
+    /// which cannot and why.
+    pub fn take_enqueued(&self, ticket: u64, points: &[EnqueuedPoint]) -> Result<Option<Record>, String> {
+        if points.is_empty() || self.tickets.contains(&ticket) {
+            return Ok(None);
+        }
+        Ok(Some(Record::Enqueued { ticket: Some(ticket), trials: self.admit_enqueued(points.iter())? }))
+    }
+
+    fn admit_enqueued<'a>(
+        &self,
+        points: impl Iterator<Item = &'a EnqueuedPoint>,
+    ) -> Result<Vec<AskedTrial>, String> {
+        let admit = |(index, EnqueuedPoint { point, fidelity }): (usize, &EnqueuedPoint)| {
+            let fidelity = self.check_point(point, *fidelity)?;
+            let trial = TrialId((self.trials.len() + index) as u64);
+            Ok(AskedTrial { trial, point: point.clone(), tag: 0, fidelity, prediction: None })
+        };
+        points.enumerate().map(admit).collect()
+    }
+
     /// The earlier trial of the same point and fidelity whose outcome stands for this one, where the rules say
     /// that duplicates are reused.
     pub fn earlier(&self, trial: &Trial) -> Option<&Trial> {
-        let key = (trial.point.clone(), trial.fidelity.map(f64::to_bits));
-        self.finished_by_point.get(&key).and_then(|id| self.trial(*id))
+        self.finished_by_point.get(&point_key(&trial.point, trial.fidelity)).and_then(|id| self.trial(*id))
     }
 
     /// The seed that the objective gets for a trial.
@@ -773,6 +642,8 @@ impl Study {
             Record::Asked { member, count, trials, is_exhausted } => {
                 self.apply_asked(*member, *count, trials, *is_exhausted)
             }
+            Record::Transferred { source, trials } => self.apply_transferred(source, trials),
+            Record::Enqueued { ticket, trials } => self.apply_enqueued(*ticket, trials),
             Record::Broke { member, remedy, .. } => self.apply_broke(*member, *remedy),
             Record::EarlyStoppingBroke { remedy, .. } => self.apply_early_stopping_broke(*remedy),
             Record::Reported { trial, step, measurement, stop } => {
@@ -814,36 +685,12 @@ impl Study {
                 self.members.len()
             )));
         }
-        for (index, asked) in trials.iter().enumerate() {
-            let expected = (self.trials.len() + index) as u64;
-            if asked.trial.0 != expected {
-                return Err(RecordError(format!(
-                    "trial {} was asked where trial {expected} follows",
-                    asked.trial
-                )));
-            }
-        }
+        self.check_numbers(trials)?;
         let shares = (self.rules.mix == Mix::Adaptive).then(|| self.shares());
+        let is_by_fallback = self.members[member].fallback_since.is_some();
         for asked in trials {
-            self.pending.push(asked.trial.0);
-            self.pending_flat.extend_from_slice(asked.point.flat());
-            self.trials.push(Trial {
-                id: asked.trial,
-                member,
-                point: asked.point.clone(),
-                tag: asked.tag,
-                fidelity: asked.fidelity,
-                prediction: asked.prediction,
-                attempt: 1,
-                lost_count: 0,
-                outcome: None,
-                duration: Duration::ZERO,
-                reused: None,
-                is_by_fallback: self.members[member].fallback_since.is_some(),
-                curve: Curve::default(),
-                last_step: None,
-                early_stop: None,
-            });
+            self.expect(asked.prediction);
+            self.add_trial(Some(member), is_by_fallback, asked);
         }
         if let Some(shares) = shares {
             self.credit.asked(member, trials.len(), &shares);
@@ -854,6 +701,116 @@ impl Study {
         state.is_broken = false;
         state.is_waiting = trials.len() < count;
         Ok(())
+    }
+
+    fn apply_transferred(&mut self, source: &str, trials: &[TransferredTrial]) -> Result<(), RecordError> {
+        if !self.trials.is_empty() {
+            return Err(RecordError("results were transferred after the study had begun".into()));
+        }
+        for TransferredTrial { original, point, fidelity, outcome } in trials {
+            let error = |reason| RecordError(format!("transferred trial {original}: {reason}"));
+            self.check_point(point, *fidelity).map_err(error)?;
+            match outcome {
+                Outcome::Completed { measurement } => {
+                    self.rules.problem.check_measurement(measurement).map_err(error)?;
+                }
+                Outcome::Infeasible { .. } => {}
+                other => return Err(error(format!("it is {}", other.kind()))),
+            }
+        }
+        if self.rules.duplicates == Duplicates::Resample {
+            self.seen.extend(trials.iter().map(|trial| point_key(&trial.point, trial.fidelity)));
+        }
+        self.transferred.extend_from_slice(trials);
+        self.sources.push((source.to_owned(), trials.len()));
+        Ok(())
+    }
+
+    /// Where results of earlier studies come from, and how many from each.
+    pub fn sources(&self) -> &[(String, usize)] {
+        &self.sources
+    }
+
+    /// The same as strategies hear them: as somebody else's, under numbers that no trial of the study has.
+    pub fn transferred_observations(&self) -> impl Iterator<Item = Observation> + '_ {
+        let numbers = (TRANSFERRED_FIRST..).map(TrialId);
+        numbers.zip(&self.transferred).map(|(number, trial)| Observation {
+            trial: number,
+            tag: None,
+            point: trial.point.clone(),
+            fidelity: trial.fidelity,
+            curve: Curve::default(),
+            result: self.result_of(&trial.outcome),
+        })
+    }
+
+    fn apply_enqueued(&mut self, ticket: Option<u64>, trials: &[AskedTrial]) -> Result<(), RecordError> {
+        self.check_numbers(trials)?;
+        match ticket {
+            Some(ticket) if self.tickets.contains(&ticket) => {
+                return Err(RecordError(format!("request {ticket} was taken twice")));
+            }
+            Some(ticket) => drop(self.tickets.insert(ticket)),
+            None if self.begun_count + trials.len() > self.rules.enqueued.len() => {
+                return Err(RecordError(format!(
+                    "the study begins with {} points, and more than these were taken",
+                    self.rules.enqueued.len()
+                )));
+            }
+            None => self.begun_count += trials.len(),
+        }
+        for asked in trials {
+            self.add_trial(None, false, asked);
+        }
+        self.enqueued_count += trials.len() as u64;
+        Ok(())
+    }
+
+    /// Notes how much is expected of a trial. What was predicted before there was anything to improve on, or not at all,
+    /// says nothing.
+    fn expect(&mut self, prediction: Option<Prediction>) {
+        let Some(little) = &self.rules.budget.expected_improvement else { return };
+        if let (Some(prediction), Some(best)) = (prediction, self.incumbent.least(0)) {
+            let is_little = prediction.expected_improvement(best) < little.below;
+            self.little_expected_count = if is_little { self.little_expected_count + 1 } else { 0 };
+        }
+    }
+
+    fn check_numbers(&self, trials: &[AskedTrial]) -> Result<(), RecordError> {
+        for (expected, asked) in (self.trials.len() as u64..).zip(trials) {
+            if asked.trial.0 != expected {
+                return Err(RecordError(format!(
+                    "trial {} was asked where trial {expected} follows",
+                    asked.trial
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    fn add_trial(&mut self, member: Option<usize>, is_by_fallback: bool, asked: &AskedTrial) {
+        if self.rules.duplicates == Duplicates::Resample {
+            self.seen.insert(point_key(&asked.point, asked.fidelity));
+        }
+        self.pending.push(asked.trial.0);
+        self.pending_flat.extend_from_slice(asked.point.flat());
+        self.trials.push(Trial {
+            id: asked.trial,
+            member,
+            point: asked.point.clone(),
+            tag: asked.tag,
+            fidelity: asked.fidelity,
+            prediction: asked.prediction,
+            attempt: 1,
+            lost_count: 0,
+            outcome: None,
+            duration: Duration::ZERO,
+            reused: None,
+            is_by_fallback,
+            curve: Curve::default(),
+            last_step: None,
+            early_stop: None,
+        });
     }
 
     fn apply_broke(&mut self, member: usize, remedy: Remedy) -> Result<(), RecordError> {
@@ -880,9 +837,11 @@ impl Study {
         Ok(())
     }
 
-    /// Who proposed a trial, as people see it: the member's label, and whether it was the fallback in its place.
+    /// Who proposed a trial, as people see it: the member's label, and whether it was the fallback in its place; or
+    /// `ENQUEUED`.
     pub fn proposer(&self, trial: &Trial) -> String {
-        let label = &self.rules.members[trial.member].label;
+        let Some(member) = trial.member else { return ENQUEUED.to_owned() };
+        let label = &self.rules.members[member].label;
         match trial.is_by_fallback {
             true => format!("{label}/fallback"),
             false => label.clone(),
@@ -917,7 +876,9 @@ impl Study {
                 self.completed_count += 1;
                 if let Some(losses) = counted_losses(&self.rules.problem, entry) {
                     let is_best = self.incumbent.consider(trial, &losses);
-                    self.members[entry.member].improvement_count += u64::from(is_best);
+                    if let Some(member) = entry.member {
+                        self.members[member].improvement_count += u64::from(is_best);
+                    }
                     counted = Some((losses, is_best));
                 }
             }
@@ -951,8 +912,7 @@ impl Study {
         let is_final = matches!(outcome, Outcome::Completed { .. } | Outcome::Infeasible { .. });
         if is_final && self.rules.duplicates == Duplicates::Reuse {
             let entry = &self.trials[trial.0 as usize];
-            let key = (entry.point.clone(), entry.fidelity.map(f64::to_bits));
-            self.finished_by_point.entry(key).or_insert(trial);
+            self.finished_by_point.entry(point_key(&entry.point, entry.fidelity)).or_insert(trial);
         }
         Ok(())
     }
@@ -991,6 +951,17 @@ impl Study {
     /// that proposed it: the others get `None` there.
     pub fn observation(&self, trial: TrialId) -> Option<Observation> {
         let trial = self.trial(trial)?;
+        Some(Observation {
+            trial: trial.id,
+            tag: Some(trial.tag),
+            point: trial.point.clone(),
+            fidelity: trial.fidelity,
+            curve: trial.curve.clone(),
+            result: self.result_of(trial.outcome.as_ref()?),
+        })
+    }
+
+    fn result_of(&self, outcome: &Outcome) -> ObservedResult {
         let problem = &self.rules.problem;
         let losses = |measurement: &Measurement| Losses {
             values: problem.losses(measurement),
@@ -1001,20 +972,12 @@ impl Study {
             },
             excesses: problem.excesses(measurement),
         };
-        let result = match trial.outcome.as_ref()? {
+        match outcome {
             Outcome::Completed { measurement } => ObservedResult::Completed(losses(measurement)),
             Outcome::Infeasible { .. } => ObservedResult::Infeasible,
             Outcome::Failed { .. } => ObservedResult::Failed,
             Outcome::Stopped { measurement, .. } => ObservedResult::Stopped(measurement.as_ref().map(losses)),
-        };
-        Some(Observation {
-            trial: trial.id,
-            tag: Some(trial.tag),
-            point: trial.point.clone(),
-            fidelity: trial.fidelity,
-            curve: trial.curve.clone(),
-            result,
-        })
+        }
     }
 }
 

@@ -295,3 +295,24 @@ fn a_report_may_be_answered_by_stop() {
     assert_eq!((&told["outcome"], &told["repeated"]), (&"stopped".into(), &true.into()));
     talk.leave();
 }
+
+#[test]
+fn a_program_may_enqueue_points_of_its_own() {
+    let scenario = scenario();
+    let mut talk = Talk::begin_with(&scenario, &MANIFEST.replace("trials = 10", "trials = 4"));
+    talk.say(r#"{"ask": 1}"#);
+    let enqueued = talk.say(r#"{"enqueue": {"x": 0.5, "kind": "b", "only_b": 3}}"#);
+    assert_eq!(enqueued, json!({"ok": true, "trial": 1}));
+    let asked = talk.say(r#"{"ask": 2}"#);
+    assert_eq!(asked["trials"][0]["trial"], 1);
+    assert_eq!(asked["trials"][0]["strategy"], "enqueued");
+    assert_eq!(asked["trials"][0]["parameters"], json!({"x": 0.5, "kind": "b", "only_b": 3}));
+    assert_eq!(asked["trials"][1]["trial"], 2);
+    let refused = talk.say(r#"{"enqueue": {"x": 0.5, "kind": "b"}}"#);
+    assert!(refused["error"].as_str().unwrap().contains("only_b is active"), "{refused}");
+    talk.say(r#"{"enqueue": {"x": 0.25, "kind": "a"}}"#);
+    let refused = talk.say(r#"{"enqueue": {"x": 0.125, "kind": "a"}}"#);
+    assert!(refused["error"].as_str().unwrap().contains("no room"), "{refused}");
+    let stored = StoredStudy::read(&scenario.journal(), None);
+    assert_eq!(stored.study.enqueued_count(), 2);
+}

@@ -220,7 +220,7 @@ budget = {{ trials = {trial_count} }}
     stored.expect_each_trial_once(trial_count as u64);
     assert!(stored.outcomes().iter().all(|(kind, _)| *kind == "completed"), "{:?}", stored.outcomes());
     for (member, name) in strategies.iter().enumerate() {
-        let share = stored.study.trials().iter().filter(|trial| trial.member == member).count();
+        let share = stored.study.trials().iter().filter(|trial| trial.member == Some(member)).count();
         assert_eq!(share, 6, "{name}\n{ended}");
     }
     ended

@@ -233,7 +233,7 @@ fn the_others_go_on_without_a_strategy_that_broke() {
         let stored = StoredStudy::read(&scenario.journal(), None);
         stored.expect_each_trial_once(8);
         let later = &stored.study.trials()[6..];
-        let has_another_chance = later.iter().any(|trial| trial.member == 0);
+        let has_another_chance = later.iter().any(|trial| trial.member == Some(0));
         assert_eq!(has_another_chance, is_broken, "{misdeed}: {later:?}");
     }
 }

@@ -153,7 +153,7 @@ fn two_hundred_trials_with_eight_slots_and_four_of_five_strategies_misbehaving()
         assert_eq!(remedies(&stored, 0), []);
         for member in 1..strategies.len() {
             assert_eq!(remedies(&stored, member), expected, "strategy {member}\n{ended}");
-            let of_member = stored.study.trials().iter().filter(|trial| trial.member == member).count();
+            let of_member = stored.study.trials().iter().filter(|trial| trial.member == Some(member)).count();
             assert_eq!(of_member, 200 / strategies.len(), "each keeps its share");
         }
         // and all of it again, from the journal

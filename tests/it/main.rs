@@ -23,6 +23,7 @@ mod kill;
 mod kubernetes;
 mod layering;
 mod mixed_builds;
+mod own_points;
 mod postgres;
 mod predictions;
 mod programs;

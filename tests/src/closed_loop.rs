@@ -65,6 +65,7 @@ pub fn regret(strategy: &str, function: &Function, trial_count: u64, seed: u64) 
         consecutive_failures_max: None,
         window: None,
         early_stopping: None,
+        enqueued: Vec::new(),
     });
     let mut regret = f64::INFINITY;
     while let Step::Ask { member, count } = study.next(1, Duration::ZERO) {

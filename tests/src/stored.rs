@@ -61,7 +61,7 @@ impl StoredStudy {
         let mut arrived: Vec<u64> = Vec::new();
         for record in self.records() {
             match record {
-                Record::Asked { trials, .. } => {
+                Record::Asked { trials, .. } | Record::Enqueued { trials, .. } => {
                     for trial in trials {
                         assert!(
                             !finished.contains_key(&trial.trial.0),
@@ -76,7 +76,8 @@ impl StoredStudy {
                     arrived.push(trial.0);
                 }
                 Record::Finished { trial, .. } => *finished.entry(trial.0).or_default() += 1,
-                Record::Broke { .. }
+                Record::Transferred { .. }
+                | Record::Broke { .. }
                 | Record::EarlyStoppingBroke { .. }
                 | Record::Reported { .. }
                 | Record::Retried { .. } => {}

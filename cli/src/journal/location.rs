@@ -9,7 +9,8 @@ use std::str::FromStr;
 pub const STORE_VARIABLE: &str = "ANSATZ_STORE";
 
 /// Where a store is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Location {
     /// A SQLite database.
     File(PathBuf),

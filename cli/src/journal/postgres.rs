@@ -11,8 +11,8 @@ use super::postgres_schema::{self as schema, Content};
 use super::schema::{APPLICATION_ID, SCHEMA_VERSION};
 use super::wire::{self, Kind};
 use super::{
-    Entries, Entry, Journal, JournalError, JournalErrorKind, KeptDigest, Stamped, Store, Stored, StudyEntry,
-    StudyHeader,
+    Entries, Entry, Journal, JournalError, JournalErrorKind, KeptDigest, Queued, Stamped, Store, Stored,
+    StudyEntry, StudyHeader, Waiting,
 };
 use crate::plan::{StudyPlan, Sync};
 use ansatz_core::Goal;
@@ -254,6 +254,20 @@ impl Store for PostgresStore {
         Ok(Box::new(self.journal(connect(&self.url, self.sync, true)?, study_id, header, None)?))
     }
 
+    fn enqueue(&self, study: &str, at: f64, points: &[Queued]) -> Result<(), JournalError> {
+        let (study_id, header) = self.find(study)?;
+        let space = &header.plan.rules.problem.space;
+        let texts: Result<Vec<String>, String> =
+            points.iter().map(|queued| wire::enqueued_text(&queued.point, space)).collect();
+        let texts = texts.map_err(|reason| JournalError::new(JournalErrorKind::Invalid, reason))?;
+        let tickets: Vec<i64> = points.iter().map(|queued| queued.ticket as i64).collect();
+        let sql = "INSERT INTO ansatz.enqueued (study_id, ticket, at, body)
+            SELECT $1, each.ticket, $2, each.body FROM unnest($3::bigint[], $4::text[]) WITH ORDINALITY
+                AS each (ticket, body, place) ORDER BY each.place";
+        let done = self.connect_to_write()?.execute(sql, &[&study_id, &at, &tickets, &texts]);
+        done.map(drop).map_err(|error| explain(&self.url, "be written", &error))
+    }
+
     fn integrity_check(&self) -> Result<Vec<String>, JournalError> {
         let mut problems = Vec::new();
         for study in self.studies()? {
@@ -339,6 +353,28 @@ impl Journal for PostgresJournal {
             body: row.get(2),
         };
         Ok(row.map(kept))
+    }
+
+    fn queue(&self) -> Result<Vec<Waiting>, JournalError> {
+        let sql = "SELECT ticket, body FROM ansatz.enqueued WHERE study_id = $1 ORDER BY number";
+        let rows = self.client.borrow_mut().query(sql, &[&self.study_id]);
+        let rows = rows.map_err(|error| explain(&self.url, "be read", &error))?;
+        let space = &self.header.plan.rules.problem.space;
+        let waiting = |row: postgres::Row| Waiting {
+            ticket: row.get::<_, i64>(0) as u64,
+            point: wire::enqueued(row.get(1), space),
+        };
+        Ok(rows.into_iter().map(waiting).collect())
+    }
+
+    fn dequeue(&mut self, tickets: &[u64]) -> Result<(), JournalError> {
+        if self.writing.is_none() {
+            return Err(only_for_reading(&self.url));
+        }
+        let tickets: Vec<i64> = tickets.iter().map(|ticket| *ticket as i64).collect();
+        let sql = "DELETE FROM ansatz.enqueued WHERE study_id = $1 AND ticket = ANY($2)";
+        let done = self.client.get_mut().execute(sql, &[&self.study_id, &tickets]);
+        done.map(drop).map_err(|error| explain(&self.url, "be written", &error))
     }
 
     fn close(self: Box<Self>) -> Result<(), JournalError> {

@@ -70,6 +70,17 @@ CREATE TABLE ansatz.digest (
     body        text NOT NULL
 );
 ",
+    // version 6: points that people enqueue, and the kinds `enqueued` and `transferred`
+    "
+CREATE TABLE ansatz.enqueued (
+    number   bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    study_id bigint NOT NULL REFERENCES ansatz.study ON DELETE CASCADE,
+    ticket   bigint NOT NULL,
+    at       double precision NOT NULL,
+    body     text NOT NULL,
+    UNIQUE (study_id, ticket)
+);
+",
 ];
 
 const _: () = assert!(
@@ -84,7 +95,7 @@ CREATE VIEW ansatz.trial AS
 SELECT
     study.name                                        AS study,
     asked.trial                                       AS trial,
-    member.label                                      AS strategy,
+    coalesce(member.label, 'enqueued')                AS strategy,
     coalesce(ended.body ->> 'outcome', 'pending')     AS state,
     asked.point                                       AS point,
     ended.body -> 'measurement'                       AS measurement,
@@ -103,7 +114,7 @@ FROM (
         each.value -> 'point' AS point,
         each.value ->> 'fidelity' AS fidelity
     FROM ansatz.record, json_array_elements(ansatz.object(record.body) -> 'trials') AS each
-    WHERE record.kind = 'asked'
+    WHERE record.kind IN ('asked', 'enqueued')
 ) AS asked
 JOIN ansatz.study ON study.study_id = asked.study_id
 LEFT JOIN ansatz.member ON member.study_id = asked.study_id AND member.number = asked.member

@@ -70,6 +70,20 @@ CREATE TRIGGER study_takes_its_digest_with_it AFTER DELETE ON study BEGIN
     DELETE FROM digest WHERE study_id = OLD.study_id;
 END;
 ",
+    // version 6: points that people enqueue, and the kinds `enqueued` and `transferred`
+    "
+CREATE TABLE enqueued (
+    number   INTEGER PRIMARY KEY,
+    study_id INTEGER NOT NULL,
+    ticket   INTEGER NOT NULL,
+    at       REAL NOT NULL,
+    body     TEXT NOT NULL,
+    UNIQUE (study_id, ticket)
+);
+CREATE TRIGGER study_takes_its_queue_with_it AFTER DELETE ON study BEGIN
+    DELETE FROM enqueued WHERE study_id = OLD.study_id;
+END;
+",
 ];
 
 /// Made anew after every migration. They are for people: the host reads none of them. What belongs to a
@@ -80,7 +94,7 @@ CREATE VIEW trial AS
 SELECT
     study.name                                       AS study,
     asked.trial                                      AS trial,
-    member.label                                     AS strategy,
+    coalesce(member.label, 'enqueued')               AS strategy,
     coalesce(json_extract(ended.body, '$.outcome'), 'pending') AS state,
     asked.point                                      AS point,
     json_extract(ended.body, '$.measurement')        AS measurement,
@@ -99,7 +113,7 @@ FROM (
         json_extract(each.value, '$.point')    AS point,
         json_extract(each.value, '$.fidelity') AS fidelity
     FROM record, json_each(record.body, '$.trials') AS each
-    WHERE record.kind = 'asked'
+    WHERE record.kind IN ('asked', 'enqueued')
 ) AS asked
 JOIN study ON study.study_id = asked.study_id
 LEFT JOIN member ON member.study_id = asked.study_id AND member.number = asked.member
@@ -166,7 +180,7 @@ SELECT study.name AS study, study.created_at AS created_at, study.seed AS seed,
 FROM study LEFT JOIN (
     SELECT study_id, count(*) AS entries, max(at) AS last_at,
         sum(kind = 'opened')   AS sessions,
-        sum(CASE kind WHEN 'asked' THEN json_array_length(body, '$.trials') ELSE 0 END) AS trials,
+        sum(CASE WHEN kind IN ('asked', 'enqueued') THEN json_array_length(body, '$.trials') ELSE 0 END) AS trials,
         sum(kind = 'finished') AS ended,
         sum(kind = 'finished' AND json_extract(body, '$.outcome') = 'completed')  AS completed,
         sum(kind = 'finished' AND json_extract(body, '$.outcome') = 'infeasible') AS infeasible,

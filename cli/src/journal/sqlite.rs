@@ -11,8 +11,8 @@ use super::pages::{PAGE_ROWS, Page, PageSource, Pages};
 use super::schema::{self, Content, MIGRATIONS, SCHEMA_VERSION};
 use super::wire::{self, Kind};
 use super::{
-    Entries, Entry, Journal, JournalError, JournalErrorKind, KeptDigest, Stamped, Store, Stored, StudyEntry,
-    StudyHeader,
+    Entries, Entry, Journal, JournalError, JournalErrorKind, KeptDigest, Queued, Stamped, Store, Stored,
+    StudyEntry, StudyHeader, Waiting,
 };
 use crate::plan::{StudyPlan, Sync};
 use ansatz_core::Space;
@@ -287,6 +287,26 @@ impl Store for SqliteStore {
         self.read_journal(name).map(|journal| Box::new(journal) as Box<dyn Journal>)
     }
 
+    fn enqueue(&self, study: &str, at: f64, points: &[Queued]) -> Result<(), JournalError> {
+        if self.access != Access::Write {
+            return Err(only_for_reading(&self.path));
+        }
+        let (study_id, header) = self.find(study)?;
+        let space = &header.plan.rules.problem.space;
+        let texts: Result<Vec<String>, String> =
+            points.iter().map(|queued| wire::enqueued_text(&queued.point, space)).collect();
+        let texts = texts.map_err(|reason| JournalError::new(JournalErrorKind::Invalid, reason))?;
+        let insert = || {
+            let transaction = self.connection.unchecked_transaction()?;
+            let sql = "INSERT INTO enqueued (study_id, ticket, at, body) VALUES (?1, ?2, ?3, ?4)";
+            for (queued, text) in points.iter().zip(&texts) {
+                transaction.execute(sql, params![study_id, queued.ticket as i64, at, text])?;
+            }
+            transaction.commit()
+        };
+        insert().map_err(|error| explain(&self.path, "be written", error))
+    }
+
     fn integrity_check(&self) -> Result<Vec<String>, JournalError> {
         Ok(self.check()?.problems().collect())
     }
@@ -356,6 +376,37 @@ impl Journal for SqliteJournal {
             Ok(KeptDigest { entry_count, at: row.get(1)?, body: row.get(2)? })
         });
         found.optional().map_err(|error| explain(&self.path, "be read", error))
+    }
+
+    fn queue(&self) -> Result<Vec<Waiting>, JournalError> {
+        let read = || {
+            let sql = "SELECT ticket, body FROM enqueued WHERE study_id = ?1 ORDER BY number";
+            let mut statement = self.connection.prepare_cached(sql)?;
+            let rows = statement.query_map([self.study_id], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            rows.collect::<rusqlite::Result<Vec<(i64, String)>>>()
+        };
+        let rows = read().map_err(|error| explain(&self.path, "be read", error))?;
+        let space = &self.header.plan.rules.problem.space;
+        let waiting = |(ticket, text): (i64, String)| Waiting {
+            ticket: ticket as u64,
+            point: wire::enqueued(&text, space),
+        };
+        Ok(rows.into_iter().map(waiting).collect())
+    }
+
+    fn dequeue(&mut self, tickets: &[u64]) -> Result<(), JournalError> {
+        if self.writing.is_none() {
+            return Err(only_for_reading(&self.path));
+        }
+        let delete = || {
+            let transaction = self.connection.unchecked_transaction()?;
+            let sql = "DELETE FROM enqueued WHERE study_id = ?1 AND ticket = ?2";
+            for ticket in tickets {
+                transaction.execute(sql, params![self.study_id, *ticket as i64])?;
+            }
+            transaction.commit()
+        };
+        delete().map_err(|error| explain(&self.path, "be written", error))
     }
 
     fn close(self: Box<Self>) -> Result<(), JournalError> {

@@ -113,11 +113,13 @@ pub(super) fn plan(name: &str) -> StudyPlan {
             consecutive_failures_max: None,
             window: None,
             early_stopping: Some("median".into()),
+            enqueued: Vec::new(),
         },
         objective: Some(choice("digits")),
         strategies: vec![choice("random"), choice("com.acme.cma")],
         is_automatic: false,
         early_stopping: Some(choice("median")),
+        transfers: Vec::new(),
         run: RunRules { slot_count: 4, trial_timeout: None, on_interrupt: OnInterrupt::Requeue },
         journal: JournalChoice { path: "ansatz.db".into(), server: None, sync: Sync::Off },
         plugin_folders: Vec::new(),
@@ -173,6 +175,15 @@ pub(super) fn life(seed: u64, step_count: usize) -> (Vec<Vec<Stamped>>, Study) {
             };
             let suggestions = (0..count).map(suggestion).collect();
             let trials = study.admit(count, suggestions).unwrap();
+            if dice.below(4) == 0 {
+                let point =
+                    |asked: AskedTrial| EnqueuedPoint { point: asked.point, fidelity: asked.fidelity };
+                let points: Vec<EnqueuedPoint> = trials.into_iter().map(point).collect();
+                batch.extend(study.take_enqueued(dice.bits() >> 12, &points).unwrap());
+                batches.push(batch.iter().cloned().map(Entry::Study).collect());
+                study.apply(&batch[0]).unwrap();
+                continue;
+            }
             let member = dice.below(2) as usize;
             batch.push(Record::Asked {
                 member,
@@ -219,6 +230,11 @@ pub(super) fn stored(batches: &[Vec<Stamped>]) -> Vec<Stored> {
 
 pub(super) fn all(journal: &dyn Journal) -> Vec<Stored> {
     journal.entries(0).collect::<Result<_, _>>().unwrap()
+}
+
+/// As it is read again.
+pub(super) fn waiting(queued: &Queued) -> Waiting {
+    Waiting { ticket: queued.ticket, point: Ok(queued.point.clone()) }
 }
 
 fn replay(entries: &[Stored]) -> Study {
@@ -692,7 +708,7 @@ fn views_say_what_the_study_says() {
         let mut times: HashMap<(u64, bool), f64> = HashMap::new();
         for stamped in batches.iter().flatten() {
             match &stamped.entry {
-                Entry::Study(Record::Asked { trials, .. }) => {
+                Entry::Study(Record::Asked { trials, .. } | Record::Enqueued { trials, .. }) => {
                     times.extend(trials.iter().map(|asked| ((asked.trial.0, false), stamped.at)));
                 }
                 Entry::Study(Record::Finished { trial, .. }) => {
@@ -724,7 +740,7 @@ fn views_say_what_the_study_says() {
                 other => other.and_then(Outcome::completed),
             };
             let expected = TrialRow {
-                strategy: study.rules().members[trial.member].label.clone(),
+                strategy: study.proposer(trial),
                 state: outcome.map_or("pending", Outcome::kind).into(),
                 point: problem.space.point_to_json(&trial.point),
                 measurement: measurement.map(|measurement| {

@@ -6,7 +6,7 @@
 
 use super::{Entry, Opened, PluginStamp};
 use crate::plan::StudyPlan;
-use ansatz_core::study::{AskedTrial, Record, Remedy};
+use ansatz_core::study::{AskedTrial, EnqueuedPoint, Record, Remedy, TransferredTrial};
 use ansatz_core::{Failure, Measurement, Outcome, Point, Prediction, Space, TrialId, Value};
 use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
 use serde::ser::{Error as _, SerializeMap, Serializer};
@@ -20,6 +20,8 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     Opened,
+    Transferred,
+    Enqueued,
     Asked,
     Broke,
     EarlyStoppingBroke,
@@ -31,8 +33,10 @@ pub enum Kind {
 }
 
 impl Kind {
-    pub const ALL: [Kind; 9] = [
+    pub const ALL: [Kind; 11] = [
         Kind::Opened,
+        Kind::Transferred,
+        Kind::Enqueued,
         Kind::Asked,
         Kind::Broke,
         Kind::EarlyStoppingBroke,
@@ -47,6 +51,8 @@ impl Kind {
     pub fn word(self) -> &'static str {
         match self {
             Kind::Opened => "opened",
+            Kind::Transferred => "transferred",
+            Kind::Enqueued => "enqueued",
             Kind::Asked => "asked",
             Kind::Broke => "broke",
             Kind::EarlyStoppingBroke => "early-stopping-broke",
@@ -79,6 +85,16 @@ pub fn encode(entry: &Entry, space: &Space, body: &mut Vec<u8>) -> Result<(Kind,
         Entry::Closed { reason, elapsed } => {
             write(body, &ClosedBody { reason: reason.into(), elapsed_ns: nanoseconds(*elapsed) })?;
             Ok((Kind::Closed, None))
+        }
+        Entry::Study(Record::Transferred { source, trials }) => {
+            let trials = trials.iter().map(|trial| WrittenTransfer::of(trial, space)).collect();
+            write(body, &TransferredBody { source: source.into(), trials })?;
+            Ok((Kind::Transferred, None))
+        }
+        Entry::Study(Record::Enqueued { ticket, trials }) => {
+            let trials = trials.iter().map(|asked| WrittenTrial::of(asked, space)).collect();
+            write(body, &EnqueuedBody { ticket: *ticket, trials })?;
+            Ok((Kind::Enqueued, None))
         }
         Entry::Study(Record::Asked { member, count, trials, is_exhausted }) => {
             let trials = trials.iter().map(|asked| WrittenTrial::of(asked, space)).collect();
@@ -124,7 +140,13 @@ pub fn trial_of(entry: &Entry) -> Option<u64> {
             | Record::Arrived { trial, .. }
             | Record::Finished { trial, .. },
         ) => Some(trial.0),
-        Entry::Study(Record::Asked { .. } | Record::Broke { .. } | Record::EarlyStoppingBroke { .. })
+        Entry::Study(
+            Record::Transferred { .. }
+            | Record::Enqueued { .. }
+            | Record::Asked { .. }
+            | Record::Broke { .. }
+            | Record::EarlyStoppingBroke { .. },
+        )
         | Entry::Opened(_)
         | Entry::Closed { .. } => None,
     }
@@ -152,6 +174,19 @@ pub fn decode(kind: Kind, body: &str, space: &Space) -> Result<Entry, String> {
             let body: ClosedBody<'_> = read(body)?;
             let elapsed = Duration::from_nanos(body.elapsed_ns);
             Entry::Closed { reason: body.reason.into_owned(), elapsed }
+        }
+        Kind::Transferred => {
+            let TransferredBody { source, trials } = read::<TransferredBody<'_, ReadTransfer<'_>>>(body)?;
+            let trials = trials.into_iter().map(|trial| trial.into_domain(space));
+            Entry::Study(Record::Transferred {
+                source: source.into_owned(),
+                trials: trials.collect::<Result<_, _>>()?,
+            })
+        }
+        Kind::Enqueued => {
+            let EnqueuedBody { ticket, trials } = read::<EnqueuedBody<ReadTrial<'_>>>(body)?;
+            let trials = trials.into_iter().map(|trial| trial.into_domain(space));
+            Entry::Study(Record::Enqueued { ticket, trials: trials.collect::<Result<_, _>>()? })
         }
         Kind::Asked => {
             let body: AskedBody<ReadTrial<'_>> = read(body)?;
@@ -199,6 +234,35 @@ pub fn decode(kind: Kind, body: &str, space: &Space) -> Result<Entry, String> {
     })
 }
 
+#[derive(Serialize)]
+struct WrittenEnqueued<'a> {
+    point: NamedValues<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fidelity: Option<Number>,
+}
+
+#[derive(Deserialize)]
+struct ReadEnqueued<'a> {
+    #[serde(borrow)]
+    point: ReadPoint<'a>,
+    #[serde(default)]
+    fidelity: Option<Number>,
+}
+
+/// A point in the queue as text; or why it cannot be stored.
+pub fn enqueued_text(enqueued: &EnqueuedPoint, space: &Space) -> Result<String, String> {
+    let EnqueuedPoint { point, fidelity } = enqueued;
+    let written = WrittenEnqueued { point: NamedValues { space, point }, fidelity: fidelity.map(Number) };
+    serde_json::to_string(&written).map_err(|error| error.to_string())
+}
+
+/// A point in the queue from its text; or what is wrong with it.
+pub fn enqueued(text: &str, space: &Space) -> Result<EnqueuedPoint, String> {
+    let read: ReadEnqueued<'_> = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    let fidelity = read.fidelity.map(|number| number.0);
+    Ok(EnqueuedPoint { point: read.point.into_domain(space)?, fidelity })
+}
+
 /// At most 584 years.
 fn nanoseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
@@ -241,6 +305,38 @@ struct AskedBody<T> {
     trials: Vec<T>,
     #[serde(default, skip_serializing_if = "is_false")]
     exhausted: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+struct EnqueuedBody<T> {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ticket: Option<u64>,
+    trials: Vec<T>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct TransferredBody<'a, T> {
+    source: Cow<'a, str>,
+    trials: Vec<T>,
+}
+
+#[derive(Serialize)]
+struct WrittenTransfer<'a> {
+    point: NamedValues<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fidelity: Option<Number>,
+    /// As it ended there, with its number there.
+    ended: FinishedBody<'a>,
+}
+
+#[derive(Deserialize)]
+struct ReadTransfer<'a> {
+    #[serde(borrow)]
+    point: ReadPoint<'a>,
+    #[serde(default)]
+    fidelity: Option<Number>,
+    #[serde(borrow)]
+    ended: FinishedBody<'a>,
 }
 
 fn is_false(truth: &bool) -> bool {
@@ -453,6 +549,32 @@ impl<'a> OpenedBody<'a> {
     }
 }
 
+impl<'a> WrittenTransfer<'a> {
+    fn of(trial: &'a TransferredTrial, space: &'a Space) -> Self {
+        Self {
+            point: NamedValues { space, point: &trial.point },
+            fidelity: trial.fidelity.map(Number),
+            ended: FinishedBody::of(trial.original, &trial.outcome, Duration::ZERO, None),
+        }
+    }
+}
+
+impl ReadTransfer<'_> {
+    fn into_domain(self, space: &Space) -> Result<TransferredTrial, String> {
+        let Ended { trial, outcome, .. } = self.ended.into_domain()?;
+        let point = self
+            .point
+            .into_domain(space)
+            .map_err(|reason| format!("the point of transferred trial {trial} does not fit: {reason}"))?;
+        Ok(TransferredTrial {
+            original: trial,
+            point,
+            fidelity: self.fidelity.map(|number| number.0),
+            outcome,
+        })
+    }
+}
+
 impl<'a> WrittenTrial<'a> {
     fn of(asked: &'a AskedTrial, space: &'a Space) -> Self {
         Self {
@@ -471,11 +593,11 @@ impl<'a> WrittenTrial<'a> {
 
 impl ReadTrial<'_> {
     fn into_domain(self, space: &Space) -> Result<AskedTrial, String> {
-        let (names, values): (Vec<Cow<'_, str>>, Vec<Value>) = self.point.0.into_iter().unzip();
-        let point = space.point_from_values(names.iter().map(|name| &**name).zip(values));
         Ok(AskedTrial {
             trial: TrialId(self.trial),
-            point: point
+            point: self
+                .point
+                .into_domain(space)
                 .map_err(|reason| format!("the point of trial {} does not fit: {reason}", self.trial))?,
             tag: self.tag,
             fidelity: self.fidelity.map(|number| number.0),
@@ -566,6 +688,13 @@ impl Serialize for NamedValues<'_> {
 
 /// The same as it is read, straight from the text: there may be millions.
 struct ReadPoint<'a>(Vec<(Cow<'a, str>, Value)>);
+
+impl ReadPoint<'_> {
+    fn into_domain(self, space: &Space) -> Result<Point, String> {
+        let (names, values): (Vec<Cow<'_, str>>, Vec<Value>) = self.0.into_iter().unzip();
+        space.point_from_values(names.iter().map(|name| &**name).zip(values))
+    }
+}
 
 /// A name that is borrowed from the text, unless something in it is escaped.
 #[derive(Deserialize)]

@@ -9,10 +9,10 @@ use super::structure::is_name;
 use super::tree::{Entry, Kind, Node};
 use super::{duration, size};
 use crate::automatic::{self, AUTOMATIC, Mixture};
-use crate::journal::ServerUrl;
+use crate::journal::{Location, ServerUrl};
 use crate::plan::{
     FaultRules, Isolation, IsolationRules, JournalChoice, OnInterrupt, PluginChoice, RunRules, StudyPlan,
-    Sync,
+    Sync, Transfer,
 };
 use ansatz_core::metric::{Goal, Metric, OutcomeConstraint, Side};
 use ansatz_core::problem::{FidelityRange, Problem};
@@ -21,8 +21,11 @@ use ansatz_core::space::{
     Condition, Constraint, Domain, INTEGER_MAGNITUDE_MAX, Parameter, Place, Scale, Space, SpaceError, Test,
     Value,
 };
-use ansatz_core::study::{Budget, CostLimit, Member, Mix, Plateau, StudyRules};
+use ansatz_core::study::{
+    Budget, CostLimit, EnqueuedPoint, LittleExpected, Member, Mix, Plateau, StudyRules,
+};
 use serde::de::DeserializeOwned;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -65,6 +68,8 @@ pub(super) fn plan(root: &Node, source: &PlanSource<'_>, found: &mut Vec<Diagnos
     let budget = checker.budget(&metrics);
     let objective = checker.get(&["objective"]).and_then(plugin_choice);
     let early_stopping = checker.get(&["early_stopping"]).and_then(plugin_choice);
+    let enqueued = space.as_ref().map_or_else(Vec::new, |space| checker.enqueued(space));
+    let transfers = checker.transfers(space.as_ref(), folder);
     let server = checker.server();
     let run = checker.get(&["run"]);
     let number = |key| run.and_then(|run| run.get(key)).and_then(Node::int);
@@ -127,11 +132,13 @@ pub(super) fn plan(root: &Node, source: &PlanSource<'_>, found: &mut Vec<Diagnos
             consecutive_failures_max,
             window,
             early_stopping: early_stopping.as_ref().map(|choice: &PluginChoice| choice.plugin.clone()),
+            enqueued,
         },
         objective,
         strategies,
         is_automatic: root.get("strategy").is_none(),
         early_stopping,
+        transfers,
         run: RunRules {
             slot_count,
             trial_timeout: checker.duration(&["run", "trial_timeout"]),
@@ -346,6 +353,70 @@ impl<'a> Checker<'a> {
         }
     }
 
+    /// Points that the study begins with.
+    fn enqueued(&mut self, space: &Space) -> Vec<EnqueuedPoint> {
+        let mut points = Vec::new();
+        for table in self.root.get("enqueue").map_or(&[][..], Node::items) {
+            let before = self.found.len();
+            let mut values = Vec::new();
+            for Entry { key, key_at, value: node } in table.entries() {
+                let Some(value) = value(node) else { continue };
+                if let Err(reason) = space.point_from_values([(key.as_str(), value.clone())]) {
+                    let at = if space.index_of(key).is_none() { key_at } else { &node.at };
+                    self.report(advice(at, "enqueue: ", &reason));
+                }
+                values.push((key.as_str(), value));
+            }
+            if self.found.len() > before {
+                continue;
+            }
+            let Ok(point) = space.point_from_values(values) else { continue };
+            match space.check(&point) {
+                Ok(()) => points.push(EnqueuedPoint { point, fidelity: None }),
+                Err(reason) => {
+                    let help = "a point has a value for every active parameter, and for no other";
+                    self.report(Diagnostic::at(&table.at, format!("enqueue: {reason}")).help(help));
+                }
+            }
+        }
+        points
+    }
+
+    fn transfers(&mut self, space: Option<&Space>, folder: &Path) -> Vec<Transfer> {
+        let mut transfers = Vec::new();
+        for table in self.root.get("transfer").map_or(&[][..], Node::items) {
+            let Some(study) = table.get("study").and_then(Node::text) else { continue };
+            let store = match table.get("store").and_then(Node::text).map(str::parse) {
+                None => None,
+                Some(Ok(Location::File(path))) => Some(Location::File(folder.join(path))),
+                Some(Ok(server)) => Some(server),
+                Some(Err(reason)) => {
+                    // not at its place: what is wrong with it may be a password
+                    self.report(Diagnostic::nowhere(format!("transfer: {reason}")));
+                    continue;
+                }
+            };
+            let mut defaults = BTreeMap::new();
+            for Entry { key, key_at, value: node } in table.get("defaults").map_or(&[][..], Node::entries) {
+                let (Some(value), Some(space)) = (value(node), space) else { continue };
+                if let Err(reason) = space.point_from_values([(key.as_str(), value.clone())]) {
+                    let at = if space.index_of(key).is_none() { key_at } else { &node.at };
+                    self.report(advice(at, "transfer: ", &reason));
+                }
+                defaults.insert(key.clone(), value);
+            }
+            let repeat = table.get("repeat").and_then(count).and_then(|count| usize::try_from(count).ok());
+            let results = table.get("results").and_then(Node::truth).unwrap_or(true);
+            let repeat_count = repeat.unwrap_or(1);
+            if !results && repeat_count == 0 {
+                let message = "the transfer has no effect: it tells no results and repeats no points";
+                self.report(Diagnostic::at(&table.at, message));
+            }
+            transfers.push(Transfer { study: study.to_owned(), store, results, repeat_count, defaults });
+        }
+        transfers
+    }
+
     fn budget(&mut self, metrics: &[Metric]) -> Budget {
         let section = self.root.get("budget");
         let strategies = self.root.get("strategy").map_or(&[][..], Node::items);
@@ -388,7 +459,20 @@ impl<'a> Checker<'a> {
             }
             Some(Plateau { trial_count: count(plateau.get("trials")?)?, min_delta: min_delta.unwrap_or(0.0) })
         });
+        let little = section.get("expected_improvement").and_then(|node| {
+            if section.entries().len() == 1 && !strategies_end {
+                let message = "budget.expected_improvement alone may never end the study: strategies without a model expect nothing";
+                self.report(Diagnostic::at(&node.at, message).help("add another limit, such as trials = 200"));
+            }
+            if metrics.len() > 1 {
+                let message = "budget.expected_improvement is for one metric; predictions are of the first alone";
+                self.report(Diagnostic::at(&node.at, message).help("use plateau, which counts trials that join the front"));
+            }
+            let below = node.number().or_else(|| node.get("below")?.number())?;
+            Some(LittleExpected { below, trial_count: node.get("trials").and_then(count).unwrap_or(5) })
+        });
         Budget {
+            expected_improvement: little,
             trial_count: section.get("trials").and_then(count),
             wall_time: self.duration(&["budget", "wall_time"]),
             target: section.get("target").and_then(Node::number),

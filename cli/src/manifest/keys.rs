@@ -121,6 +121,8 @@ pub(crate) static MANIFEST: Keys = Keys {
         key("objective", Form::Table(&OBJECTIVE), Optional, "Who evaluates. Only studies driven by another program (ask and tell) go without.", "[objective]\nplugin = \"digits\""),
         key("strategy", Form::Tables(&STRATEGY), Optional, "Who proposes points; one table for each strategy, all of which hear every result. Default: what fits most problems (docs/manifest.md).", "[[strategy]]\nplugin = \"random\"").also(&["strategies", "sampler", "algorithm"]),
         key("early_stopping", Form::Table(&EARLY_STOPPING), Optional, "Who ends trials before they are done, by what they report on their way. Without it, all run to their end.", "[early_stopping]\nplugin = \"median\"").also(&["early-stopping", "pruner", "pruning", "stopper", "stopping", "scheduler"]),
+        key("enqueue", Form::List(&Form::Named(&Form::Value)), Optional, "Points to evaluate before any strategy is asked, each a value for every active parameter. Later ones: `ansatz enqueue`.", "[[enqueue]]\nlearning_rate = 1e-3").also(&["points_to_evaluate", "initial_points", "first_points", "points", "enqueue_trial", "warm_start"]),
+        key("transfer", Form::Tables(&TRANSFER), Optional, "Earlier studies to start from: strategies hear their results, and their best points are evaluated again first.", "[[transfer]]\nstudy = \"first\"").also(&["transfers", "previous", "prior", "continue_from"]),
         key("budget", Form::Table(&BUDGET), Optional, "What the study may spend. The first limit reached ends it; running trials are finished. At least one limit is needed, unless every strategy has `trials`.", "[budget]\ntrials = 50"),
         key("run", Form::Table(&RUN), Optional, "How trials are run.", "[run]\nslots = 2"),
         key("journal", Form::Table(&JOURNAL), Optional, "Where the study is kept.", "[journal]\npath = \"ansatz.db\""),
@@ -334,6 +336,26 @@ static EARLY_STOPPING: Keys = Keys {
     one_of: &[],
 };
 
+static LITTLE_EXPECTED: Keys = Keys {
+    keys: &[
+        key(
+            "below",
+            Form::Positive,
+            Required,
+            "A trial is expected to be better than the best by less than this, on average, in the unit of the metric.",
+            "below = 0.001",
+        ),
+        key(
+            "trials",
+            Form::Whole(1, i64::MAX),
+            Default("5"),
+            "So many trials in a row, of those that a model predicted.",
+            "trials = 5",
+        ),
+    ],
+    one_of: &[],
+};
+
 static BUDGET: Keys = Keys {
     keys: &[
         key("trials", Form::Whole(1, i64::MAX), Optional, "Trials, however they end.", "trials = 50")
@@ -369,6 +391,14 @@ static BUDGET: Keys = Keys {
             "completed = 50",
         )
         .also(&["completed_trials", "n_completed"]),
+        key(
+            "expected_improvement",
+            Form::OneOf(&[Form::Positive, Form::Table(&LITTLE_EXPECTED)]),
+            Optional,
+            "A number, in the unit of the metric: the study ends when strategies with a model have expected less than this of five trials in a row.",
+            "expected_improvement = 0.001",
+        )
+        .also(&["expected_regret", "min_improvement"]),
         key(
             "plateau",
             Form::Table(&PLATEAU),
@@ -432,6 +462,11 @@ static ON_INTERRUPT: &[Word] =
 static DUPLICATES: &[Word] = &[
     word("replicate", "Evaluate it again: right for noisy objectives.", &[]),
     word("reuse", "Take over the outcome of the earlier trial.", &[]),
+    word(
+        "resample",
+        "Evaluate another point instead, near it and not asked for before: no evaluation is spent twice.",
+        &["replace", "skip"],
+    ),
 ];
 
 static RUN: Keys = Keys {
@@ -498,6 +533,17 @@ static SYNC: &[Word] = &[
     word("full", "A record counts as written when it is on the disk: survives a power cut.", &[]),
     word("off", "When the operating system has it: survives a crash of the host, not of the machine.", &[]),
 ];
+
+static TRANSFER: Keys = Keys {
+    keys: &[
+        key("study", Form::Name, Required, "Its name.", "study = \"first\"").also(&["name"]),
+        key("store", Form::Text, Optional, "Where it is kept: a SQLite database, relative to the folder of the manifest, or postgres://user@host/database. Default: where this study is kept.", "store = \"ansatz.db\"").also(&["journal", "path", "storage"]),
+        key("results", Form::Truth, Default("true"), "Whether strategies hear its results, as if this study had them: right where the same is measured, on the same data.", "results = true").also(&["observations", "tell"]),
+        key("repeat", Form::Whole(0, 10_000), Default("1"), "How many of its best points are evaluated again, before any strategy is asked.", "repeat = 1").also(&["best", "top", "points", "re_ask"]),
+        key("defaults", Form::Named(&Form::Value), Optional, "What value parameters had that it did not know.", "defaults = { dropout = 0.0 }").also(&["default", "given", "fixed"]),
+    ],
+    one_of: &[],
+};
 
 static JOURNAL: Keys = Keys {
     keys: &[

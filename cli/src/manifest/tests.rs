@@ -363,7 +363,7 @@ error: budget has no key \"trails\"
 8 | trails = 5
   | ^^^^^^ did you mean \"trials\"?
   |
-  = help: allowed: trials, wall_time, target, cost, completed, plateau, until_exhausted
+  = help: allowed: trials, wall_time, target, cost, completed, expected_improvement, plateau, until_exhausted
 ";
     assert_eq!(diagnostics.render(false), expected);
     assert!(diagnostics.render(true).contains("\u{1b}["), "no colour");
@@ -373,7 +373,7 @@ error: budget has no key \"trails\"
         json!([{
             "file": "/studies/a study.toml", "override": null, "line": 8, "column": 1,
             "message": "budget has no key \"trails\"", "label": "did you mean \"trials\"?",
-            "help": "allowed: trials, wall_time, target, cost, completed, plateau, until_exhausted",
+            "help": "allowed: trials, wall_time, target, cost, completed, expected_improvement, plateau, until_exhausted",
         }])
     );
 }

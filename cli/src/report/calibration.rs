@@ -76,7 +76,7 @@ impl Calibration {
     /// Of one member; `None` if nothing that it predicted has come out yet. Trials that a fallback proposed in its
     /// place are not its own.
     pub fn of(study: &Study, member: usize) -> Option<Self> {
-        let own = study.trials().iter().filter(|trial| trial.member == member && !trial.is_by_fallback);
+        let own = study.trials().iter().filter(|trial| trial.member == Some(member) && !trial.is_by_fallback);
         let compared: Vec<Comparison> = own.filter_map(|trial| Comparison::of(study, trial)).collect();
         let within = |deviations| compared.iter().filter(|one| one.is_within(deviations)).count();
         let densities: Vec<f64> = compared.iter().filter_map(Comparison::log_density).collect();

@@ -154,6 +154,9 @@ impl Explanation<'_> {
 
     fn prediction_text(&self) -> String {
         let Some(Prediction { mean, deviation, acquisition }) = in_own_units(self.study, self.trial) else {
+            if self.trial.member.is_none() {
+                return "none: somebody enqueued it".to_owned();
+            }
             let proposer = self.study.proposer(self.trial);
             return format!("none: {proposer} said nothing of what it expected here");
         };

@@ -28,6 +28,7 @@ fn empty(goal: Goal) -> Study {
         consecutive_failures_max: None,
         window: None,
         early_stopping: None,
+        enqueued: Vec::new(),
     })
 }
 

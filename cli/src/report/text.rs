@@ -5,7 +5,7 @@ use super::front;
 use super::plot;
 use super::savings::{self, Savings};
 use crate::run::SessionEnd;
-use ansatz_core::study::{Mix, Study, Trial};
+use ansatz_core::study::{ENQUEUED, Mix, Study, Trial};
 use ansatz_core::{Goal, Measurement, Outcome, TrialId};
 use std::fmt::Write;
 use std::time::Duration;
@@ -219,7 +219,8 @@ fn proposer_width(study: &Study) -> usize {
     let width = members.map(|(member, state)| {
         member.label.len() + if state.fallback_since.is_some() { "/fallback".len() } else { 0 }
     });
-    width.max().unwrap_or(0)
+    let enqueued = (study.enqueued_count() > 0).then_some(ENQUEUED.len());
+    width.chain(enqueued).max().unwrap_or(0)
 }
 
 /// What each strategy contributed.
@@ -232,7 +233,7 @@ pub fn contributions(study: &Study) -> String {
         head.into_iter().chain(shares.as_ref().map(|_| "next share")).map(str::to_owned).collect::<Vec<_>>(),
     ];
     for (index, (member, state)) in study.rules().members.iter().zip(study.members()).enumerate() {
-        let own = || study.trials().iter().filter(move |trial| trial.member == index);
+        let own = || study.trials().iter().filter(move |trial| trial.member == Some(index));
         let failed = own().filter(|trial| matches!(trial.outcome, Some(Outcome::Failed { .. }))).count();
         let best = single.and_then(|metric| {
             let losses =
@@ -249,7 +250,28 @@ pub fn contributions(study: &Study) -> String {
         row.extend(shares.as_ref().map(|shares| format!("{:.0} %", 100.0 * shares[index])));
         rows.push(row);
     }
+    let enqueued = || study.trials().iter().filter(|trial| trial.member.is_none());
+    if study.enqueued_count() > 0 {
+        let failed = enqueued().filter(|trial| matches!(trial.outcome, Some(Outcome::Failed { .. }))).count();
+        let best = single.and_then(|metric| {
+            let losses =
+                enqueued().filter_map(|trial| Some(problem.losses(trial.outcome.as_ref()?.completed()?)[0]));
+            losses.reduce(f64::min).map(|loss| number(metric.goal.loss(loss)))
+        });
+        let mut row = vec![
+            format!("({ENQUEUED})"),
+            study.enqueued_count().to_string(),
+            String::new(),
+            failed.to_string(),
+            best.unwrap_or_else(|| "-".into()),
+        ];
+        row.extend(shares.as_ref().map(|_| String::new()));
+        rows.push(row);
+    }
     let mut text = columns(&rows);
+    for (source, count) in study.sources() {
+        let _ = writeln!(text, "they have heard {count} results of {source}");
+    }
     for (member, state) in study.rules().members.iter().zip(study.members()) {
         let (label, count) = (&member.label, state.fault_count);
         let faults = if count == 1 { "1 fault".to_owned() } else { format!("{count} faults") };

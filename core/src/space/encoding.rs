@@ -8,6 +8,8 @@
 use super::Space;
 use super::parameter::{Domain, Scale};
 use super::point::Point;
+use crate::rng::Rng;
+use rand::RngExt;
 
 /// How a categorical or bool parameter becomes columns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -176,6 +178,33 @@ impl Domain {
         // as a convex sum: both ends are met exactly, and a range of 1e308 does not overflow
         let position = lower * (1.0 - unit) + upper * unit;
         self.snap(if self.scale() == Scale::Log { libm::exp(position) } else { position })
+    }
+
+    /// Another coordinate, at most `reach` (0 to 1) of the unit interval away where it has an order, and at least the next
+    /// value; any other value where it has none. The same where there is only one.
+    pub(super) fn moved(&self, coordinate: f64, reach: f64, rng: &mut Rng) -> f64 {
+        let is_ordered = !matches!(self, Domain::Categorical { .. } | Domain::Bool);
+        let Some(count) = self.value_count() else {
+            return self.from_unit(self.to_unit(coordinate) + reach * rng.random_range(-1.0..=1.0));
+        };
+        if count <= 1 {
+            return coordinate;
+        }
+        let level = self.level(coordinate);
+        if !is_ordered {
+            let other = rng.random_range(0..count - 1);
+            return self.nth(if other >= level { other + 1 } else { other });
+        }
+        let far = ((reach * count as f64) as u64).clamp(1, count - 1);
+        let distance = rng.random_range(1..=far);
+        let (down, up) = (level.checked_sub(distance), level.checked_add(distance).filter(|to| *to < count));
+        let is_up = rng.random::<bool>();
+        self.nth(if is_up { up.or(down) } else { down.or(up) }.unwrap_or(level))
+    }
+
+    /// Which of a finite number of values it is, from 0.
+    fn level(&self, coordinate: f64) -> u64 {
+        ((coordinate - self.lower()) / self.level_distance()).round().max(0.0) as u64
     }
 
     fn scale(&self) -> Scale {

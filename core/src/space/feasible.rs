@@ -11,6 +11,8 @@ const REJECTION_MAX: usize = 100;
 const REPAIR_START_MAX: usize = 50;
 /// Violated rules that one repair mends before it gives up.
 const REPAIR_ROUND_MAX: usize = 200;
+/// Points near another one that `sample_unseen_near` tries.
+const NEAR_COUNT_MAX: usize = 100;
 /// Draws before `sample_unseen` walks through a finite space.
 const DRAW_COUNT_MAX: usize = 200;
 /// Combinations of the largest space that it walks through.
@@ -49,6 +51,34 @@ impl Space {
         (0..count)
             .map(|offset| self.combination((first + offset) % count))
             .find(|point| self.is_feasible(point) && !is_seen(point))
+    }
+
+    /// A feasible point that was not seen, near another one of the space: one parameter of it is moved, then more and
+    /// further. Where chance finds none it is any point that was not seen; `None` if the space is used up.
+    pub fn sample_unseen_near(
+        &self,
+        point: &Point,
+        is_seen: impl Fn(&Point) -> bool,
+        rng: &mut Rng,
+    ) -> Option<Point> {
+        let active: Vec<usize> = (0..self.parameter_count()).filter(|i| point.is_active(*i)).collect();
+        for round in 1..=NEAR_COUNT_MAX {
+            // a change may activate what was inactive, so everything needs a value
+            let mut coordinates = self.draw_coordinates(rng);
+            for (coordinate, known) in coordinates.iter_mut().zip(point.coordinates()) {
+                *coordinate = known.unwrap_or(*coordinate);
+            }
+            let reach = round as f64 / NEAR_COUNT_MAX as f64;
+            for _ in 0..1 + round * 3 / NEAR_COUNT_MAX {
+                let Some(index) = active.get(rng.random_range(0..active.len().max(1))) else { break };
+                coordinates[*index] = self.parameters()[*index].domain.moved(coordinates[*index], reach, rng);
+            }
+            let found = self.repair(&self.assemble(coordinates), rng);
+            if let Some(found) = found.filter(|found| !is_seen(found)) {
+                return Some(found);
+            }
+        }
+        self.sample_unseen(is_seen, rng)
     }
 
     /// A feasible point, uniform in the unit cube where that is possible: by rejection first, and where

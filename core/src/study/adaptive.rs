@@ -62,8 +62,8 @@ impl Credit {
         Self { members, recent: VecDeque::new(), cost_mean: 0.0, cost_count: 0.0 }
     }
 
-    /// A trial of a member has ended.
-    pub(super) fn finished(&mut self, member: usize, gained: Yield<'_>) {
+    /// A trial of a member has ended, or of nobody: then others are compared with it, and that is all.
+    pub(super) fn finished(&mut self, member: Option<usize>, gained: Yield<'_>) {
         let reward = gained.losses.map_or(0.0, |losses| {
             let beaten = self.beaten_share(losses);
             0.5 * beaten * beaten + f64::from(gained.is_best)
@@ -73,12 +73,14 @@ impl Credit {
             self.cost_mean += (cost - self.cost_mean) / self.cost_count;
             if self.cost_mean > 0.0 { cost / self.cost_mean } else { 1.0 }
         });
-        for account in &mut self.members {
-            account.reward *= FADE;
-            account.cost *= FADE;
+        if let Some(member) = member {
+            for account in &mut self.members {
+                account.reward *= FADE;
+                account.cost *= FADE;
+            }
+            self.members[member].reward += reward;
+            self.members[member].cost += cost;
         }
-        self.members[member].reward += reward;
-        self.members[member].cost += cost;
         if let Some(losses) = gained.losses {
             self.recent.push_back(losses.to_vec());
             if self.recent.len() > RECENT_COUNT {
@@ -171,7 +173,7 @@ mod tests {
             credit.asked(member, 1, &shares);
             let loss = loss(member, turn, rng.random());
             let losses = [loss];
-            credit.finished(member, Yield { losses: Some(&losses), is_best: loss < best, cost: None });
+            credit.finished(Some(member), Yield { losses: Some(&losses), is_best: loss < best, cost: None });
             best = best.min(loss);
             turns.push(member);
         }
@@ -216,7 +218,7 @@ mod tests {
         for turn in 0..40 {
             let losses = [f64::from(turn % 7)];
             let cost = Some(if turn % 2 == 0 { 10.0 } else { 1.0 });
-            credit.finished(turn as usize % 2, Yield { losses: Some(&losses), is_best: false, cost });
+            credit.finished(Some(turn as usize % 2), Yield { losses: Some(&losses), is_best: false, cost });
         }
         let shares = credit.shares(|_| true);
         assert!(shares[1] > 0.6, "{shares:?}");
@@ -228,7 +230,7 @@ mod tests {
         for turn in 0..60 {
             let losses = [1.0 / f64::from(turn + 1)];
             let losses = (turn % 3 != 0).then_some(&losses[..]);
-            credit.finished(turn as usize % 3, Yield { losses, is_best: losses.is_some(), cost: None });
+            credit.finished(Some(turn as usize % 3), Yield { losses, is_best: losses.is_some(), cost: None });
         }
         let shares = credit.shares(|_| true);
         assert!(shares[0] < 0.07 && shares[1] > 0.4 && shares[2] > 0.4, "{shares:?}");
@@ -241,7 +243,7 @@ mod tests {
     fn of_several_losses_mixed_ones_count_half() {
         let mut credit = Credit::new(1);
         for losses in [[1.0, 0.0], [0.0, 1.0], [2.0, 2.0], [0.5, 0.5]] {
-            credit.finished(0, Yield { losses: Some(&losses), is_best: false, cost: None });
+            credit.finished(Some(0), Yield { losses: Some(&losses), is_best: false, cost: None });
         }
         assert_eq!(credit.beaten_share(&[0.5, 0.5]), (0.5 + 0.5 + 1.0 + 0.0) / 4.0);
     }

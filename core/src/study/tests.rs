@@ -19,6 +19,7 @@ fn rules(members: usize, mix: Mix, trial_count: u64) -> StudyRules {
         consecutive_failures_max: None,
         window: None,
         early_stopping: None,
+        enqueued: Vec::new(),
     }
 }
 
@@ -55,6 +56,7 @@ fn drive(mut study: Study, slots: usize) -> (Study, Vec<usize>, StopReason) {
                 ask(&mut study, member, count, &xs);
                 asked.extend(vec![member; count]);
             }
+            Step::Enqueue { .. } => panic!("nothing was enqueued"),
             Step::Wait => {
                 let trial = pending[rng.random_range(0..pending.len())];
                 finish(&mut study, trial, completed(rng.random()));
@@ -102,9 +104,10 @@ fn drive_adaptive(slots: usize, budget: u64) -> (Study, Vec<Record>, Vec<usize>)
                 study.apply(&record).unwrap();
                 records.push(record);
             }
+            Step::Enqueue { .. } => panic!("nothing was enqueued"),
             Step::Wait => {
                 let (trial, _) = study.pending().iter().next().unwrap();
-                let least = if study.trial(trial).unwrap().member == 1 { 0.5 } else { 0.0 };
+                let least = if study.trial(trial).unwrap().member == Some(1) { 0.5 } else { 0.0 };
                 let outcome = completed(rng.random_range(least..1.0));
                 let record = study.conclude(trial, outcome, Duration::ZERO);
                 study.apply(&record).unwrap();
@@ -436,7 +439,10 @@ fn windowed(window: u64) -> Study {
 /// Asks and counts, in their order, of a study whose trials end in the order that the dice like, on so many slots.
 fn events(window: u64, slots: usize, seed: u64) -> Vec<(&'static str, u64)> {
     let mut dice = Rng::new(seed);
-    let mut study = windowed(window);
+    let mut study = Study::new(StudyRules {
+        enqueued: (0..8).map(|x| enqueued(f64::from(x))).collect(),
+        ..windowed(window).rules().clone()
+    });
     let mut events = Vec::new();
     let end = |study: &mut Study, events: &mut Vec<(&'static str, u64)>, record: Record| {
         let Record::Finished { trial, outcome, duration, reused } = record else { panic!("no end") };
@@ -454,6 +460,12 @@ fn events(window: u64, slots: usize, seed: u64) -> Vec<(&'static str, u64)> {
                 for trial in ask(&mut study, member, count, &vec![x as f64; count]) {
                     events.push(("asked", trial.0));
                 }
+            }
+            Step::Enqueue { count } => {
+                let record = study.begin(count).unwrap();
+                let Record::Enqueued { trials, .. } = &record else { panic!("{record:?}") };
+                events.extend(trials.iter().map(|asked| ("asked", asked.trial.0)));
+                study.apply(&record).unwrap();
             }
             Step::Wait => match study.due().cloned() {
                 Some(record) => end(&mut study, &mut events, record),
@@ -592,4 +604,157 @@ fn a_rule_that_breaks_is_counted_and_has_no_fallback() {
     study.apply(&broke(Remedy::Renew)).unwrap();
     let state = study.early_stopping();
     assert_eq!((state.fault_count, state.renewal_count, state.is_left_out), (0, 2, false));
+}
+
+fn enqueued(x: f64) -> EnqueuedPoint {
+    EnqueuedPoint { point: point(x), fidelity: None }
+}
+
+fn xs(study: &Study) -> Vec<f64> {
+    study.trials().iter().map(|trial| trial.point.get(0).unwrap()).collect()
+}
+
+#[test]
+fn a_study_begins_with_the_points_that_people_want() {
+    for window in [None, Some(2)] {
+        let mut rules = rules(1, Mix::InTurn, 5);
+        (rules.window, rules.enqueued) = (window, vec![enqueued(7.0), enqueued(3.0), enqueued(5.0)]);
+        let mut study = Study::new(rules);
+        assert_eq!(study.next(2, Duration::ZERO), Step::Enqueue { count: 2 });
+        study.apply(&study.begin(2).unwrap()).unwrap();
+        assert_eq!(study.next(0, Duration::ZERO), Step::Wait);
+        if window.is_some() {
+            // what comes next does not depend on whether this one counts
+            assert!(!study.has_to_wait(TrialId(0), Duration::ZERO));
+        }
+        finish(&mut study, TrialId(0), completed(0.5));
+        assert_eq!(study.next(1, Duration::ZERO), Step::Enqueue { count: 1 });
+        if window.is_some() {
+            assert!(study.has_to_wait(TrialId(1), Duration::ZERO), "an ask comes first");
+        }
+        study.apply(&study.begin(9).unwrap()).unwrap();
+        finish(&mut study, TrialId(1), completed(0.25));
+        finish(&mut study, TrialId(2), completed(0.75));
+        assert_eq!(study.next(9, Duration::ZERO), Step::Ask { member: 0, count: 2 });
+        assert_eq!((xs(&study), study.enqueued_count()), (vec![7.0, 3.0, 5.0], 3));
+        assert_eq!(study.incumbent().first(), Some(TrialId(2)));
+        assert_eq!(study.members()[0].improvement_count, 0);
+        assert_eq!(study.proposer(&study.trials()[2]), ENQUEUED);
+        let surplus = Record::Enqueued { ticket: None, trials: vec![asked_trial(3, 1.0)] };
+        assert!(study.apply(&surplus).unwrap_err().0.contains("begins with 3 points"));
+    }
+}
+
+fn asked_trial(number: u64, x: f64) -> AskedTrial {
+    AskedTrial { trial: TrialId(number), point: point(x), tag: 0, fidelity: None, prediction: None }
+}
+
+#[test]
+fn a_request_is_taken_once_and_only_as_far_as_the_budget_goes() {
+    let mut study = Study::new(rules(1, Mix::Adaptive, 3));
+    ask(&mut study, 0, 1, &[1.0]);
+    let record = study.take_enqueued(8, &[enqueued(2.0)]).unwrap().unwrap();
+    study.apply(&record).unwrap();
+    assert_eq!(study.take_enqueued(8, &[enqueued(2.0)]), Ok(None));
+    let again = Record::Enqueued { ticket: Some(8), trials: vec![asked_trial(2, 2.0)] };
+    assert!(study.apply(&again).unwrap_err().0.contains("taken twice"));
+    assert_eq!(study.room_for_more(9, Duration::ZERO), 1);
+    let record = study.take_enqueued(9, &[enqueued(3.0)]).unwrap().unwrap();
+    study.apply(&record).unwrap();
+    assert_eq!(study.room_for_more(9, Duration::ZERO), 0);
+    for trial in [2, 1, 0] {
+        finish(&mut study, TrialId(trial), completed(0.5));
+    }
+    assert_eq!(study.next(9, Duration::ZERO), Step::Stop(StopReason::TrialCount));
+    let tags: Vec<_> = study.trials().iter().map(|trial| trial.member).collect();
+    assert_eq!(tags, [Some(0), None, None]);
+    assert!(study.take_enqueued(10, &[enqueued(0.5)]).unwrap_err().contains("x = 0.5"));
+}
+
+/// In a small space as well as in an endless one: nothing is asked for twice, and a used up space is used up.
+#[test]
+fn a_study_that_resamples_asks_for_no_point_twice() {
+    let spaces = [
+        Space::of(vec![Parameter::int("a", 0, 3), Parameter::categorical("b", ["x", "y", "z"])]).unwrap(),
+        Space::of(vec![Parameter::float("a", 0.0, 1.0)]).unwrap(),
+    ];
+    for (space, count) in spaces.into_iter().zip([12, 200]) {
+        let mut rules = rules(1, Mix::InTurn, 1000);
+        rules.problem.space = space.clone();
+        rules.duplicates = Duplicates::Resample;
+        let mut study = Study::new(rules);
+        let stubborn = space.sample(&mut Rng::new(3)).unwrap();
+        let mut distances = Vec::new();
+        while study.trials().len() < count {
+            let suggestions = vec![Suggestion::new(stubborn.clone()); 2];
+            let trials = study.admit(2, suggestions).unwrap();
+            assert_eq!(
+                study.admit(2, vec![Suggestion::new(stubborn.clone()); 2]),
+                Ok(trials.clone()),
+                "repeats"
+            );
+            assert_eq!(trials.len(), 2);
+            distances.extend(trials.iter().map(|asked| {
+                let moved = asked.point.coordinates().zip(stubborn.coordinates()).filter(|(a, b)| a != b);
+                moved.count()
+            }));
+            study.apply(&Record::Asked { member: 0, count: 2, trials, is_exhausted: false }).unwrap();
+        }
+        let points: HashSet<_> = study.trials().iter().map(|trial| trial.point.clone()).collect();
+        assert_eq!(points.len(), count);
+        assert_eq!(distances[..3], [0, 1, 1], "near the one that was suggested");
+        if count == 12 {
+            assert_eq!(study.admit(2, vec![Suggestion::new(stubborn.clone())]), Ok(Vec::new()));
+        }
+    }
+}
+
+#[test]
+fn transferred_results_are_heard_and_nothing_else() {
+    let mut study = Study::new(rules(1, Mix::InTurn, 5));
+    let trial = |number, x, outcome| TransferredTrial {
+        original: TrialId(number),
+        point: point(x),
+        fidelity: None,
+        outcome,
+    };
+    let infeasible = || Outcome::Infeasible { reason: "no".into() };
+    let record = |trials| Record::Transferred { source: "old".into(), trials };
+    study.apply(&record(vec![trial(4, 1.0, completed(0.9)), trial(6, 2.0, infeasible())])).unwrap();
+    let heard: Vec<Observation> = study.transferred_observations().collect();
+    assert_eq!(heard.iter().map(|one| one.loss()).collect::<Vec<_>>(), [Some(-0.9), None]);
+    assert_eq!(heard[1].result, ObservedResult::Infeasible);
+    assert!(heard[0].trial < heard[1].trial && heard[0].trial.0 > u64::from(u32::MAX));
+    assert_eq!(heard[0].trial.0 as f64 as u64, heard[0].trial.0);
+    assert!(heard.iter().all(|one| one.tag.is_none()));
+    assert_eq!((study.trials().len(), study.incumbent().first()), (0, None));
+    assert_eq!(study.sources(), [("old".to_owned(), 2)]);
+    for wrong in [trial(1, 0.5, completed(0.1)), trial(1, 5.0, completed(f64::NAN))] {
+        study.apply(&record(vec![wrong])).unwrap_err();
+    }
+    let failed = Outcome::Failed { failure: Failure::Objective, reason: String::new() };
+    assert!(study.apply(&record(vec![trial(1, 5.0, failed)])).unwrap_err().0.contains("failed"));
+    ask(&mut study, 0, 1, &[1.0]);
+    assert!(study.apply(&record(vec![])).unwrap_err().0.contains("begun"));
+}
+
+#[test]
+fn a_study_ends_when_little_is_expected_of_it() {
+    let mut rules = rules(1, Mix::InTurn, 100);
+    rules.budget.expected_improvement = Some(LittleExpected { below: 0.01, trial_count: 2 });
+    let mut study = Study::new(rules);
+    let mut next = |mean: Option<f64>| {
+        let prediction = mean.map(|mean| Prediction::new(mean, 0.001));
+        let suggestion = Suggestion { prediction, ..Suggestion::new(point(1.0)) };
+        let trials = study.admit(1, vec![suggestion]).unwrap();
+        let trial = trials[0].trial;
+        study.apply(&Record::Asked { member: 0, count: 1, trials, is_exhausted: false }).unwrap();
+        finish(&mut study, trial, completed(0.5));
+        study.next(1, Duration::ZERO)
+    };
+    // the loss of 0.5 is -0.5
+    for mean in [Some(-0.4), None, Some(-0.4), Some(-0.6), Some(-0.4), None] {
+        assert!(matches!(next(mean), Step::Ask { .. }), "{mean:?}");
+    }
+    assert_eq!(next(Some(-0.505)), Step::Stop(StopReason::ExpectedImprovement));
 }

@@ -174,7 +174,7 @@ class Optuna(Strategy):
             trial = self.study.ask()
             x = self.suggest(trial)
             if self.space.is_feasible(x):
-                self.open[trial.number] = trial
+                self.open[trial.number] = trial, x
                 return Suggestion(x, tag=trial.number)
             # failed: no sampler learns from it, nor counts it among its random first trials
             self.study.tell(trial, state=self.optuna.trial.TrialState.FAIL)
@@ -186,15 +186,19 @@ class Optuna(Strategy):
         self.study.enqueue_trial(self.parameters_of(repaired))
         trial = self.study.ask()
         x = self.suggest(trial)
-        self.open[trial.number] = trial
+        self.open[trial.number] = trial, x
         return Suggestion(x, tag=trial.number)
 
     def tell(self, observations):
         for seen in observations:
             if seen.own and seen.tag in self.open:
-                self.tell_own(self.open.pop(seen.tag), seen)
-            else:
-                self.study.add_trial(self.stranger(seen))
+                trial, x = self.open.pop(seen.tag)
+                if seen.x == x:
+                    self.tell_own(trial, seen)
+                    continue
+                # the study took another point in its place, because this one had been asked for before
+                self.study.tell(trial, state=self.optuna.trial.TrialState.FAIL)
+            self.study.add_trial(self.stranger(seen))
 
     def state_of(self, seen):
         states = self.optuna.trial.TrialState

@@ -100,10 +100,18 @@ impl Chain {
         Ok(self.pending.clone())
     }
 
-    /// What came of the point it waits for: its loss, or `None` where there is none to compare.
-    /// Nothing happens if it does not wait.
-    pub(crate) fn tell(&mut self, loss: Option<f64>, around: &Surroundings<'_>) -> Result<(), StrategyError> {
-        let Some(point) = self.pending.take() else { return Ok(()) };
+    /// What came of the point it waits for, or of the one that the study took in its place: its loss, or `None` where there
+    /// is none to compare. Nothing happens if it does not wait.
+    pub(crate) fn tell(
+        &mut self,
+        point: &Point,
+        loss: Option<f64>,
+        around: &Surroundings<'_>,
+    ) -> Result<(), StrategyError> {
+        if self.pending.take().is_none() {
+            return Ok(());
+        }
+        let point = point.clone();
         match &mut self.phase {
             Phase::Starting { best } => {
                 if let Some(loss) = loss

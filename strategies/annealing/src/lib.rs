@@ -117,7 +117,7 @@ impl Strategy for Annealing {
                 loss_scale: self.loss_scale.get(),
                 best: self.best.as_ref(),
             };
-            chain.tell(loss, &around)?;
+            chain.tell(&observation.point, loss, &around)?;
         }
         Ok(())
     }

@@ -160,7 +160,7 @@ impl Search {
         let layout = &setting.layout;
         let standing = Standing::of(observation, setting.full_fidelity);
         let activity = layout.activity(&observation.point);
-        let Some((tag, sample)) =
+        let Some((tag, mut sample)) =
             observation.tag.and_then(|tag| self.out.remove(&tag).map(|sample| (tag, sample)))
         else {
             if standing.loss().is_some() {
@@ -174,7 +174,12 @@ impl Search {
         if sample.descent_number != self.descent_number {
             return;
         }
-        let is_drawn = !sample.is_repaired && sample.generation == descent.generation();
+        // the study may have taken another point in its place
+        let is_as_drawn = layout.point(&sample.place) == observation.point;
+        if !is_as_drawn {
+            layout.move_to(&mut sample.place, &observation.point);
+        }
+        let is_drawn = is_as_drawn && !sample.is_repaired && sample.generation == descent.generation();
         let told = Told { place: sample.place, activity, standing, is_drawn, order: tag };
         let rates = rates.get_or_insert_with(|| descent.rates());
         let end = descent.tell(layout, rates, setting.options.tolerance, told, &mut self.elsewhere);

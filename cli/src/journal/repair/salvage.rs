@@ -123,6 +123,7 @@ fn salvage(damaged: &Connection, new: &mut Connection) -> rusqlite::Result<Count
     studies.dedup();
     let mut count =
         Count { studies: studies.len(), entries: 0, quarantined: salvage_quarantine(damaged, &transaction)? };
+    salvage_queues(damaged, &transaction)?;
     for study_id in studies {
         count.entries += salvage_entries(damaged, &transaction, study_id)?;
     }
@@ -163,6 +164,23 @@ fn salvage_quarantine(damaged: &Connection, new: &Connection) -> rusqlite::Resul
         }
     }
     Ok(count)
+}
+
+/// Points that people have enqueued, from the front and from the back.
+fn salvage_queues(damaged: &Connection, new: &Connection) -> rusqlite::Result<()> {
+    for order in ["", "DESC"] {
+        let sql = format!("SELECT number, study_id, ticket, at, body FROM enqueued ORDER BY number {order}");
+        let insert =
+            "INSERT OR IGNORE INTO enqueued (number, study_id, ticket, at, body) VALUES (?1, ?2, ?3, ?4, ?5)";
+        let (rows, is_whole) = readable(damaged, &sql, &[], 5);
+        for values in rows {
+            new.execute(insert, rusqlite::params_from_iter(&values))?;
+        }
+        if is_whole {
+            break;
+        }
+    }
+    Ok(())
 }
 
 const COLUMNS: &str = "study_id, number, at, kind, trial, body";

@@ -443,3 +443,47 @@ fn what_does_not_fit_together_is_found_by_the_check() {
         });
     }
 }
+
+#[test]
+fn a_queue_keeps_its_order_and_is_seen_by_whoever_runs_the_study() {
+    on_each_store(|kept| {
+        kept.with_study("kept", 5, 20);
+        kept.with_study("other", 6, 20);
+        let space = plan("any").rules.problem.space;
+        let mut rng = Rng::new(1);
+        let mut queued = |ticket, fidelity| {
+            let point = EnqueuedPoint { point: space.sample(&mut rng).unwrap(), fidelity };
+            Queued { ticket, point }
+        };
+        // tickets are no order
+        let first = [queued(9, None), queued(3, Some(2.5)), queued((1 << 53) - 1, None)];
+        let later = [queued(1, None)];
+        let mut journal = kept.store().open("kept").unwrap();
+        assert_eq!(journal.queue().unwrap(), []);
+        kept.store().enqueue("kept", 1e9, &first).unwrap();
+        kept.store().enqueue("kept", 2e9, &later).unwrap();
+        kept.store().enqueue("other", 2e9, &first[..1]).unwrap();
+        let expected: Vec<Waiting> = first.iter().chain(&later).map(waiting).collect();
+        assert_eq!(journal.queue().unwrap(), expected);
+        let reading = kept.reader().unwrap().read("kept").unwrap();
+        assert_eq!(reading.queue().unwrap(), expected);
+        journal.dequeue(&[9, 1, 4711]).unwrap();
+        assert_eq!(journal.queue().unwrap(), expected[1..3]);
+        assert_eq!(kept.reader().unwrap().read("other").unwrap().queue().unwrap(), expected[..1]);
+
+        // all of a request or nothing
+        let twice = [queued(2, None), queued(3, None)];
+        kept.store().enqueue("kept", 3e9, &twice).unwrap_err();
+        assert_eq!(journal.queue().unwrap(), expected[1..3]);
+        let kind = |result: Result<(), JournalError>| result.unwrap_err().kind;
+        let mut reading = kept.reader().unwrap().read("kept").unwrap();
+        assert_eq!(kind(reading.dequeue(&[3])), JournalErrorKind::Access);
+        assert_eq!(kind(kept.reader().unwrap().enqueue("kept", 0.0, &first)), JournalErrorKind::Access);
+        assert_eq!(kind(kept.store().enqueue("missing", 0.0, &first)), JournalErrorKind::Missing);
+        kept.sql("UPDATE enqueued SET body = '{\"point\":{\"nobody\":1}}'");
+        assert!(journal.queue().unwrap().iter().all(|waiting| waiting.point.is_err()));
+        drop((journal, reading));
+        kept.sql("DELETE FROM study WHERE name = 'kept'");
+        assert_eq!(kept.reader().unwrap().read("other").unwrap().queue().unwrap().len(), 1);
+    });
+}

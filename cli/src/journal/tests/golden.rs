@@ -66,3 +66,37 @@ fn a_journal_of_version_4_is_brought_forward_and_may_keep_a_digest() {
     let kept = reader_at(&path).unwrap().read("golden").unwrap().digest().unwrap().unwrap();
     assert_eq!((kept.entry_count, kept.body.as_str()), (journal.entry_count().unwrap(), "in short"));
 }
+
+/// Six trials of two strategies, as a host of schema version 5 wrote them.
+const VERSION_5: &str = include_str!("../../../../tests/golden/journal-5.sql");
+
+#[test]
+fn a_journal_of_version_5_is_brought_forward_and_has_a_queue() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("ansatz.db");
+    Connection::open(&path).unwrap().execute_batch(VERSION_5).unwrap();
+    assert!(reader_at(&path).err().unwrap().message.contains("version 5"));
+
+    let store = store_at(&path);
+    assert_eq!(store.integrity_check().unwrap(), [] as [String; 0]);
+    let read = crate::session::read_one(&store, "golden", |_, _| {}).unwrap();
+    let StudyRules { enqueued, problem, .. } = &read.plan.rules;
+    assert_eq!((enqueued.len(), read.plan.transfers.len(), read.study.sources()), (0, 0, &[][..]));
+    let proposers: Vec<_> = read.study.trials().iter().map(|trial| trial.member).collect();
+    assert_eq!(proposers, [0, 1, 0, 1, 0, 1].map(Some));
+
+    let mut journal = store.open("golden").unwrap();
+    assert_eq!(journal.queue().unwrap(), []);
+    let point = EnqueuedPoint { point: problem.space.sample(&mut Rng::new(0)).unwrap(), fidelity: None };
+    let queued = Queued { ticket: 77, point };
+    store.enqueue("golden", 2e9, std::slice::from_ref(&queued)).unwrap();
+    assert_eq!(journal.queue().unwrap(), [waiting(&queued)]);
+    let taken = read.study.take_enqueued(77, &[queued.point]).unwrap().unwrap();
+    journal.append(&[Stamped { at: 2e9, entry: Entry::Study(taken) }]).unwrap();
+    journal.dequeue(&[77]).unwrap();
+    assert_eq!(journal.queue().unwrap(), []);
+    let stock = Connection::open(&path).unwrap();
+    let last = "SELECT strategy FROM trial ORDER BY trial DESC LIMIT 1";
+    let strategy: String = stock.query_row(last, [], |row| row.get(0)).unwrap();
+    assert_eq!(strategy, "enqueued");
+}

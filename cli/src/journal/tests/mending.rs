@@ -334,8 +334,9 @@ fn a_file_that_cannot_be_read_everywhere_is_saved_as_far_as_it_can_be() {
         if round % 4 == 0 {
             bytes.truncate(bytes.len() - dice.below(whole.len() as u64 / 2) as usize);
         } else {
-            // not the first page: without it a database is none
-            let start = 4096 + dice.below(whole.len() as u64 - 4096 - 5000) as usize;
+            // not the first pages, which hold the schema: without it a database is none
+            let first = 12 * 4096;
+            let start = first + dice.below((whole.len() - first) as u64 - 5000) as usize;
             bytes[start..start + 5000].fill(dice.bits() as u8);
         }
         fs::write(&broken, &bytes).unwrap();
@@ -361,9 +362,17 @@ fn a_file_that_cannot_be_read_everywhere_is_saved_as_far_as_it_can_be() {
 }
 
 #[test]
-fn what_an_earlier_repair_took_out_is_saved_as_well() {
+fn what_an_earlier_repair_took_out_is_saved_as_well_and_what_is_enqueued() {
     let (_folder, path, ..) = kept(25, 1200);
-    sql(&path, "INSERT OR REPLACE INTO record VALUES (1, 3, 0, 'finished', 0, 'torn')");
+    let point = plan("any").rules.problem.space.sample(&mut Rng::new(0)).unwrap();
+    let queued =
+        [3, 1].map(|ticket| Queued { ticket, point: EnqueuedPoint { point: point.clone(), fidelity: None } });
+    store_at(&path).enqueue("kept", 1e9, &queued).unwrap();
+    sql(
+        &path,
+        "INSERT OR REPLACE INTO record
+         SELECT study_id, number, at, kind, trial, 'torn' FROM record WHERE kind = 'reported' LIMIT 1",
+    );
     assert_eq!(repair_at(&path).after.quarantined_count, 1);
     let torn = bodies(&path, "quarantine");
     let mut bytes = fs::read(&path).unwrap();
@@ -374,6 +383,10 @@ fn what_an_earlier_repair_took_out_is_saved_as_well() {
     assert!(repairs.done[0].starts_with("saved 1 studies"), "{repairs:?}");
     assert!(repairs.done[0].contains("tables that are not of ansatz"), "{repairs:?}");
     assert_eq!(bodies(&path, "quarantine").iter().filter(|body| **body == torn[0]).count(), 1);
+    assert_eq!(
+        reader_at(&path).unwrap().read("kept").unwrap().queue().unwrap(),
+        queued.each_ref().map(waiting)
+    );
 }
 
 #[test]

@@ -119,12 +119,39 @@ fn the_format_is_what_it_was() {
     };
     let failure = Failure::Timeout;
     let measurement = Measurement::new().with("loss", 0.25).with_error("accuracy", 1.0, 0.5);
-    let golden: [(Entry, Kind, Option<u64>, &str); 14] = [
+    let transferred = TransferredTrial {
+        original: TrialId(7),
+        point: asked.point.clone(),
+        fidelity: Some(2.0),
+        outcome: Outcome::Completed { measurement: Measurement::new().with("loss", 0.25) },
+    };
+    let golden: [(Entry, Kind, Option<u64>, &str); 17] = [
         (
             Entry::Opened(session),
             Kind::Opened,
             None,
             r#"{"host_version":"0.1.0","process_id":4711,"elapsed_before_ns":1000000000,"plugins":[{"component":"random","role":"strategy","path":"/opt/ansatz/librandom.so","package":"ansatz-strategy-random","version":"0.1.0","abi":"1.0.0","sha256":"ab"}]}"#,
+        ),
+        (
+            Entry::Study(Record::Transferred {
+                source: "study old in a.db".into(),
+                trials: vec![transferred],
+            }),
+            Kind::Transferred,
+            None,
+            r#"{"source":"study old in a.db","trials":[{"point":{"rate \"log\"":0.001,"x.step":0.0,"units":64,"optimiser":"sgd","size":1,"nesterov":true},"fidelity":2.0,"ended":{"trial":7,"outcome":"completed","measurement":{"loss":0.25},"duration_ns":0}}]}"#,
+        ),
+        (
+            Entry::Study(Record::Enqueued { ticket: Some(5), trials: vec![bare.clone()] }),
+            Kind::Enqueued,
+            None,
+            r#"{"ticket":5,"trials":[{"trial":4,"point":{"rate \"log\"":0.001,"x.step":0.0,"units":64,"optimiser":"sgd","size":1,"nesterov":true},"tag":0}]}"#,
+        ),
+        (
+            Entry::Study(Record::Enqueued { ticket: None, trials: vec![bare.clone()] }),
+            Kind::Enqueued,
+            None,
+            r#"{"trials":[{"trial":4,"point":{"rate \"log\"":0.001,"x.step":0.0,"units":64,"optimiser":"sgd","size":1,"nesterov":true},"tag":0}]}"#,
         ),
         (
             Entry::Study(Record::Asked {
@@ -241,6 +268,8 @@ fn the_format_is_what_it_was() {
     }
     let words = [
         "opened",
+        "transferred",
+        "enqueued",
         "asked",
         "broke",
         "early-stopping-broke",
