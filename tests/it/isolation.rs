@@ -196,9 +196,10 @@ run = {{ slots = 3, trial_timeout = "300ms" }}
 #[test]
 fn isolated_or_not_a_study_is_the_same_bit_for_bit() {
     let with = |isolation: &str| {
-        let strategies: Vec<String> = ["bayesian", "annealing", "cmaes", "evolution", "sobol", "tpe"]
-            .map(|name| format!("{{ plugin = \"{name}\", isolation = \"{isolation}\" }}"))
-            .to_vec();
+        let strategies: Vec<String> =
+            ["bayesian", "annealing", "cmaes", "evolution", "sobol", "tpe", "local"]
+                .map(|name| format!("{{ plugin = \"{name}\", isolation = \"{isolation}\" }}"))
+                .to_vec();
         let (scenario, ended) = run(&manifest(&strategies, 54, 1, ""));
         assert_eq!(ended.expect(0).stderr, "");
         let stored = StoredStudy::read(&scenario.journal(), None);

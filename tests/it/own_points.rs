@@ -239,7 +239,7 @@ fn a_transfer_may_repeat_points_and_tell_nothing() {
 fn every_strategy_sees_each_point_of_a_small_space_once_where_duplicates_are_resampled() {
     let scenario = scenario();
     let space = "x1 = { int = [-5, 0] }, x2 = { int = [0, 3] }";
-    for strategy in ["random", "sobol", "annealing", "cmaes", "evolution", "tpe", "bayesian"] {
+    for strategy in ["random", "sobol", "annealing", "cmaes", "evolution", "tpe", "local", "bayesian"] {
         let rest = format!(
             "strategy = [{{ plugin = \"{strategy}\" }}]\nbudget = {{ trials = 100 }}\nrun = {{ duplicates = \"resample\", slots = 2 }}"
         );

@@ -91,6 +91,12 @@ fn a_population_comes_closer_than_random_search() {
 }
 
 #[test]
+fn a_region_that_closes_in_comes_closer_than_random_search() {
+    let valley = Function { name: "rosenbrock", bounds: vec![(-5.0, 10.0); 4] };
+    beats_random_without_a_model("local", 300, [(branin(), 1e6), (hartmann6(), 5.0), (valley, 1e3)]);
+}
+
+#[test]
 fn densities_come_closer_than_random_search() {
     beats_random_by(8.0, "tpe", &branin(), 11);
     beats_random_by(3.0, "tpe", &hartmann6(), 11);

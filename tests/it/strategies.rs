@@ -5,8 +5,8 @@ use ansatz_core::study::Study;
 use ansatz_tests::StoredStudy;
 use std::path::Path;
 
-const STRATEGIES: [&str; 8] =
-    ["grid", "random", "sobol", "annealing", "bayesian", "cmaes", "evolution", "tpe"];
+const STRATEGIES: [&str; 9] =
+    ["grid", "random", "sobol", "annealing", "bayesian", "cmaes", "evolution", "tpe", "local"];
 
 /// A study on Branin's function, with two slots.
 fn branin(strategy: &str, seed: u64, trials: u64) -> String {

@@ -5,12 +5,13 @@ use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
 use std::path::PathBuf;
 
 /// The packages whose plugins ship with Ansatz.
-pub const SHIPPED: [&str; 15] = [
+pub const SHIPPED: [&str; 16] = [
     "ansatz-strategy-annealing",
     "ansatz-strategy-bayesian",
     "ansatz-strategy-cmaes",
     "ansatz-strategy-evolution",
     "ansatz-strategy-grid",
+    "ansatz-strategy-local",
     "ansatz-strategy-random",
     "ansatz-strategy-sobol",
     "ansatz-strategy-tpe",

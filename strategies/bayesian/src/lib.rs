@@ -42,9 +42,6 @@ const LOSS_COUNT_MIN: usize = 3;
 /// Up to this many observations hyperparameters are fitted after each; beyond, when a fiftieth has come in.
 const REFIT_ALWAYS_COUNT_MAX: usize = 100;
 const REFIT_SHARE: usize = 50;
-/// Rows of the initial design that may be infeasible or seen before chance takes over.
-const DESIGN_SKIP_MAX: usize = 1000;
-
 /// The strategy `bayesian`.
 #[derive(Debug)]
 pub struct Bayesian {
@@ -79,17 +76,13 @@ impl Bayesian {
     /// The next new feasible row of the initial design, or anything new.
     fn design_point(&mut self, seen: &Seen) -> Option<Point> {
         let encoding = self.representation.encoding();
-        let mut row = vec![0.0; encoding.column_count()];
-        let sequence = Sobol::new(row.len(), self.state.design_seed);
-        for _ in 0..DESIGN_SKIP_MAX {
-            sequence.fill(self.state.design_next, &mut row);
-            self.state.design_next += 1;
-            let point = encoding.decode(&row);
-            if encoding.space().is_feasible(&point) && !seen.contains(&point) {
-                return Some(point);
-            }
-        }
-        encoding.space().sample_unseen(|point| seen.contains(point), &mut self.state.rng)
+        let sequence = Sobol::new(encoding.column_count(), self.state.design_seed);
+        let new = |row: &[f64]| {
+            let point = Some(encoding.decode(row));
+            point.filter(|point| encoding.space().is_feasible(point) && !seen.contains(point))
+        };
+        let found = sequence.first_of(&mut self.state.design_next, new);
+        found.or_else(|| encoding.space().sample_unseen(|point| seen.contains(point), &mut self.state.rng))
     }
 
     /// Brings the models up to date with what was told. A fit that fails leaves none, and the design goes on.

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 
 use ansatz_core::Point;
 use ansatz_core::rng::Rng;
-use ansatz_sampling::Sobol;
+use ansatz_sampling::{Sobol, standard_normal};
 use ansatz_surrogate::{Descent, OptimiseOptions};
 use rand::RngExt;
 
@@ -208,18 +208,12 @@ impl Maximiser<'_> {
                     }
                 }
                 ansatz_core::space::ColumnKind::Discrete { level_count } => {
-                    row[column] += scale.max(1.0 / level_count as f64) * self.normal();
+                    row[column] += scale.max(1.0 / level_count as f64) * standard_normal(&mut self.rng);
                 }
-                _ => row[column] += scale * self.normal(),
+                _ => row[column] += scale * standard_normal(&mut self.rng),
             }
         }
         encoding.decode(&row)
-    }
-
-    /// Standard normal (Box and Muller 1958).
-    fn normal(&mut self) -> f64 {
-        let radius = (-2.0 * libm::log(1.0 - self.rng.random::<f64>())).sqrt();
-        radius * libm::cos(2.0 * std::f64::consts::PI * self.rng.random::<f64>())
     }
 
     /// Where to climb from: the best candidates at some distance from each other, others by chance with a bias to

@@ -16,8 +16,6 @@ use rand::RngExt;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashSet};
 
-/// Rows of the initial design that may be infeasible or seen before chance takes over.
-const DESIGN_SKIP_MAX: usize = 1000;
 /// Children that may be infeasible beyond repair or seen before chance takes over.
 const CHILD_COUNT_MAX: usize = 24;
 /// As many children are mutated no more than their method says; each further lot is mutated more.
@@ -234,17 +232,12 @@ impl Search {
     /// The next new row of the design that keeps the constraints.
     fn design(&mut self, setting: &Setting, seen: &Seen<'_>) -> Option<(Point, Child)> {
         let genome = &setting.genome;
-        let mut row = vec![0.0; genome.len()];
-        let sequence = Sobol::new(row.len(), self.design_seed);
-        for _ in 0..DESIGN_SKIP_MAX {
-            sequence.fill(self.design_next, &mut row);
-            self.design_next = self.design_next.wrapping_add(1);
-            let point = genome.decode(&row);
-            if genome.space().is_feasible(&point) && !seen.contains(&point) {
-                return Some((point, Child { row, descent: None }));
-            }
-        }
-        None
+        let sequence = Sobol::new(genome.len(), self.design_seed);
+        sequence.first_of(&mut self.design_next, |row| {
+            let point = genome.decode(row);
+            let is_new = genome.space().is_feasible(&point) && !seen.contains(&point);
+            is_new.then(|| (point, Child { row: row.to_vec(), descent: None }))
+        })
     }
 
     /// A new child of the population. Where children are all known, they are mutated more and more.

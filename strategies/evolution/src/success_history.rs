@@ -4,6 +4,7 @@
 //! "Improving the Search Performance of SHADE Using Linear Population Size Reduction" (L-SHADE), section II.
 
 use ansatz_core::rng::Rng;
+use ansatz_sampling::standard_normal;
 use rand::RngExt;
 use serde::{Deserialize, Serialize};
 use std::f64::consts::PI;
@@ -50,7 +51,7 @@ impl SuccessHistory {
     pub(crate) fn draw(&self, rng: &mut Rng) -> Rates {
         let entry = rng.random_range(0..MEMORY_LENGTH);
         let crossover = match self.crossovers[entry] {
-            Some(centre) => (centre + SPREAD * normal(rng)).clamp(0.0, 1.0),
+            Some(centre) => (centre + SPREAD * standard_normal(rng)).clamp(0.0, 1.0),
             None => 0.0,
         };
         let scale = loop {
@@ -117,12 +118,6 @@ impl Rates {
     pub(crate) fn is_sound(&self) -> bool {
         self.scale > 0.0 && self.scale <= 1.0 && (0.0..=1.0).contains(&self.crossover)
     }
-}
-
-/// A standard normal number, by Box and Muller 1958, with functions of `libm` alone: the same bits on every machine.
-fn normal(rng: &mut Rng) -> f64 {
-    let radius = (-2.0 * libm::log(1.0 - rng.random::<f64>())).sqrt();
-    radius * libm::cos(2.0 * PI * rng.random::<f64>())
 }
 
 #[cfg(test)]

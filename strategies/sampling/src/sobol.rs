@@ -10,6 +10,9 @@ pub const SEQUENCE_LENGTH: u64 = 1 << 16;
 /// of dimensions from different groups are as random points are.
 pub const DIMENSION_MAX: usize = NUM_DIMENSIONS as usize;
 
+/// Rows that [`Sobol::first_of`] looks at.
+const SKIP_MAX: usize = 1000;
+
 /// A scrambled Sobol sequence: the `index`-th row is a function of index and seed alone.
 ///
 /// Of every aligned block of 2^k rows (k up to 16), each of the 2^k equal intervals of every dimension holds
@@ -57,6 +60,20 @@ impl Sobol {
                 *column = f64::from(sample(place, dimension, seed));
             }
         }
+    }
+
+    /// What `accept` makes of the first row, from `next` on, of which it makes something; `next` is then the row after it.
+    /// `None` if it makes nothing of a thousand rows. For initial designs in which points may be infeasible or known.
+    pub fn first_of<T>(&self, next: &mut u64, mut accept: impl FnMut(&[f64]) -> Option<T>) -> Option<T> {
+        let mut row = vec![0.0; self.dimension_count];
+        for _ in 0..SKIP_MAX {
+            self.fill(*next, &mut row);
+            *next = next.wrapping_add(1);
+            if let Some(found) = accept(&row) {
+                return Some(found);
+            }
+        }
+        None
     }
 
     /// The rows from `first` on, without end.

@@ -42,9 +42,6 @@ use memory::Memory;
 use model::Densities;
 use proposal::{Search, Seen};
 
-/// Rows of the initial design that may be infeasible or seen before chance takes over.
-const DESIGN_SKIP_MAX: usize = 1000;
-
 /// The strategy `tpe`.
 #[derive(Debug)]
 pub struct Tpe {
@@ -111,17 +108,11 @@ impl Tpe {
     /// The next new feasible row of the initial design, or anything new.
     fn design_point(&mut self, unfinished: &Unfinished) -> Option<Point> {
         let seen = Seen { told: &self.memory.points, unfinished: &unfinished.points };
-        let mut row = vec![0.0; self.encoding.column_count()];
-        let sequence = Sobol::new(row.len(), self.state.design_seed);
-        for _ in 0..DESIGN_SKIP_MAX {
-            sequence.fill(self.state.design_next, &mut row);
-            self.state.design_next = self.state.design_next.wrapping_add(1);
-            let point = self.encoding.decode(&row);
-            if seen.leaves(&self.encoding, &point) {
-                return Some(point);
-            }
-        }
-        seen.draw(self.encoding.space(), &mut self.state.rng)
+        let sequence = Sobol::new(self.encoding.column_count(), self.state.design_seed);
+        let new =
+            |row: &[f64]| Some(self.encoding.decode(row)).filter(|point| seen.leaves(&self.encoding, point));
+        let found = sequence.first_of(&mut self.state.design_next, new);
+        found.or_else(|| seen.draw(self.encoding.space(), &mut self.state.rng))
     }
 
     fn densities(&self, index: usize, group: &Group, unfinished: &Unfinished) -> Densities {
