@@ -417,6 +417,12 @@ impl Engine {
             return self.take(Record::Arrived { trial, outcome, duration, reused });
         }
         self.take(Record::Finished { trial, outcome, duration, reused })?;
+        if let Some((then, now)) = self.study.changed_since_transfer(trial) {
+            self.notices.push(format!(
+                "trial {trial} repeats a point of an earlier study and measures {now}, where that had {then}: if the same \
+                 is not measured any more, what was transferred misleads; begin again with results = false"
+            ));
+        }
         self.tell(trial)?;
         self.settle().map(drop)
     }

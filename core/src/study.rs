@@ -731,6 +731,22 @@ impl Study {
         &self.sources
     }
 
+    /// Where an enqueued trial repeats one that was transferred and measured something else by the first metric: then and
+    /// now. Differences below a fifth of the standard deviation of what was transferred may be noise.
+    pub fn changed_since_transfer(&self, trial: TrialId) -> Option<(f64, f64)> {
+        let trial = self.trial(trial).filter(|trial| trial.member.is_none())?;
+        let metric = &self.rules.problem.metrics[0].name;
+        let value = |outcome: &Outcome| outcome.completed()?.value(metric);
+        let now = value(trial.outcome.as_ref()?)?;
+        let is_same = |one: &&TransferredTrial| one.point == trial.point && one.fidelity == trial.fidelity;
+        let then = self.transferred.iter().filter(is_same).find_map(|one| value(&one.outcome))?;
+        let values: Vec<f64> = self.transferred.iter().filter_map(|one| value(&one.outcome)).collect();
+        let mean = values.iter().sum::<f64>() / values.len() as f64;
+        let variance =
+            values.iter().map(|value| (value - mean) * (value - mean)).sum::<f64>() / values.len() as f64;
+        ((now - then).abs() > 0.2 * variance.sqrt()).then_some((then, now))
+    }
+
     /// The same as strategies hear them: as somebody else's, under numbers that no trial of the study has.
     pub fn transferred_observations(&self) -> impl Iterator<Item = Observation> + '_ {
         let numbers = (TRANSFERRED_FIRST..).map(TrialId);

@@ -215,6 +215,20 @@ fn what_an_earlier_study_found_is_where_a_new_one_begins() {
     assert!(!checked.stdout.contains("damaged"), "{checked}");
 }
 
+/// What was measured before is not what is measured now.
+#[test]
+fn results_that_do_not_hold_any_more_are_warned_of() {
+    let scenario = scenario();
+    let moved = |manifest: String| manifest.replace("\"branin\"", "\"branin\", instance = 3");
+    let sobol = "strategy = [{ plugin = \"sobol\" }]\nbudget = { trials = 20 }";
+    scenario.run(&manifest("old", PLAIN, 0, sobol)).expect(0);
+    let rest = "budget = { trials = 4 }\n[[transfer]]\nstudy = \"old\"";
+    let same = scenario.run(&manifest("same", PLAIN, 0, rest)).expect(0);
+    assert!(!same.stderr.contains("misleads"), "{same}");
+    let other = scenario.run(&moved(manifest("other", PLAIN, 0, rest))).expect(0);
+    assert!(other.stderr.contains("misleads"), "{other}");
+}
+
 /// Points only, from a store of its own; and a study that is not there.
 #[test]
 fn a_transfer_may_repeat_points_and_tell_nothing() {

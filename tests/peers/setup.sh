@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Makes the Python environments of the peers: one for all, and one for HEBO, which needs numpy 1. About 7 GB, because
+# Makes the Python environments of the peers: one for all, one for HEBO, which needs numpy 1, and one for Rustuna. About 7 GB, because
 # the wheel of torch brings its CUDA libraries along.
-#   ANSATZ_PEERS_VENV   where; default .venv beside this file. HEBO's is beside it, with -hebo after its name
+#   ANSATZ_PEERS_VENV   where; default .venv beside this file. the others are beside it, with -hebo and -rustuna after its name
 #   PYTHON              which interpreter; the pinned versions are for 3.11
 #   HEBO=0              without HEBO
+#   ONLY=rustuna        nothing but Rustuna, which is small
 set -euo pipefail
 cd "$(dirname "$0")"
 venv=${ANSATZ_PEERS_VENV:-$PWD/.venv}
@@ -22,6 +23,8 @@ make() {
     cp "$list" "$folder/requirements.txt"
 }
 
+make "$venv-rustuna" requirements-rustuna.txt
+[ "${ONLY:-}" != rustuna ] || exit 0
 make "$venv" requirements.txt
 if [ "${HEBO:-1}" != 0 ]; then
     make "$venv-hebo" requirements-hebo.txt --no-deps

@@ -732,6 +732,15 @@ fn transferred_results_are_heard_and_nothing_else() {
     for wrong in [trial(1, 0.5, completed(0.1)), trial(1, 5.0, completed(f64::NAN))] {
         study.apply(&record(vec![wrong])).unwrap_err();
     }
+    for (number, x, value, expected) in
+        [(0, 1.0, 0.9, None), (1, 1.0, 0.5, Some((0.9, 0.5))), (2, 7.0, 0.5, None)]
+    {
+        let mut again = study.clone();
+        again.apply(&record(vec![trial(7, 3.0, completed(0.5)), trial(8, 4.0, completed(0.1))])).unwrap();
+        again.apply(&again.take_enqueued(number, &[enqueued(x)]).unwrap().unwrap()).unwrap();
+        finish(&mut again, TrialId(0), completed(value));
+        assert_eq!(again.changed_since_transfer(TrialId(0)), expected, "{x} {value}");
+    }
     let failed = Outcome::Failed { failure: Failure::Objective, reason: String::new() };
     assert!(study.apply(&record(vec![trial(1, 5.0, failed)])).unwrap_err().0.contains("failed"));
     ask(&mut study, 0, 1, &[1.0]);
