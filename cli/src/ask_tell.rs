@@ -208,8 +208,13 @@ fn respond(
                 Err(reason) => Err(reason),
             };
             let trial = trial.map_err(Refusal::Request)?;
-            again.push(trial); // given out first
-            Ok(json!({"ok": true, "trial": trial}))
+            let mut answer = json!({"ok": true, "trial": trial});
+            match outcome_of(engine, trial) {
+                // another trial's, where duplicates are reused
+                Some(outcome) => answer["outcome"] = outcome.kind().into(),
+                None => again.insert(0, trial),
+            }
+            Ok(answer)
         }
         _ => Err(Refusal::Request(
             "a request has exactly one of ask, tell, report, enqueue, best and status".into(),

@@ -304,7 +304,10 @@ impl Engine {
     /// start, after `commit`, and why no more. With a window they may be more than there are free slots.
     pub fn fill(&mut self, free_slot_count: usize) -> Result<(Vec<TrialId>, Step), Error> {
         let mut starts: Vec<TrialId> = Vec::new();
-        self.look_into_queue()?;
+        let now = self.clock.elapsed();
+        if self.queue_seen_at.is_none_or(|seen| now >= seen + QUEUE_DISTANCE) {
+            self.look_into_queue()?;
+        }
         loop {
             let free = free_slot_count.saturating_sub(starts.len());
             let elapsed = self.clock.elapsed();
@@ -331,6 +334,14 @@ impl Engine {
                         Step::Ask { member, count } => self.ask(member, count)?,
                         // with a window: what waited for this ask, and then what that leaves room for
                         _ if self.settle()? => continue,
+                        // the last look may be a while ago
+                        Step::Stop(_) if self.queue_seen_at != Some(elapsed) && starts.is_empty() => {
+                            self.look_into_queue()?;
+                            if self.queue.is_empty() || self.study.room_for_more(free, elapsed) == 0 {
+                                return Ok((starts, step));
+                            }
+                            continue;
+                        }
                         _ => return Ok((starts, step)),
                     },
                 },
@@ -343,14 +354,13 @@ impl Engine {
         }
     }
 
-    /// Sees, every now and then, whether somebody has enqueued points.
+    /// Sees whether somebody has enqueued points, once those that are known are trials.
     fn look_into_queue(&mut self) -> Result<(), Error> {
-        let now = self.clock.elapsed();
-        if self.queue_seen_at.is_none_or(|seen| now >= seen + QUEUE_DISTANCE) {
-            self.queue_seen_at = Some(now);
+        self.queue_seen_at = Some(self.clock.elapsed());
+        if self.queue.is_empty() {
             // those that were taken are still there until that is written
             let queue = self.journal.queue()?.into_iter();
-            self.queue = queue.filter(|queued| !self.taken.contains(&queued.ticket)).collect();
+            self.queue = queue.filter(|waiting| !self.taken.contains(&waiting.ticket)).collect();
         }
         Ok(())
     }
@@ -363,6 +373,8 @@ impl Engine {
     }
 
     /// Makes a trial of a point at once; or says why it cannot be one, or not now.
+    ///
+    /// The trial may have ended by that, where duplicates are reused.
     pub fn enqueue_now(&mut self, point: EnqueuedPoint) -> Result<Result<TrialId, String>, Error> {
         if self.study.room_for_more(usize::MAX, self.clock.elapsed()) == 0 {
             return Ok(Err(
@@ -375,7 +387,13 @@ impl Engine {
         let ticket = (1 << 52) + self.study.trials().len() as u64;
         Ok(match self.study.take_enqueued(ticket, &[point]) {
             Ok(None) => Err("it has been taken already".to_owned()),
-            Ok(Some(record)) => self.enqueue(record)?.first().copied().ok_or_else(String::new),
+            Ok(Some(record)) => {
+                let trial = self.enqueue(record)?.first().copied();
+                if let Some(trial) = trial {
+                    self.reuse(trial)?;
+                }
+                trial.ok_or_else(String::new)
+            }
             Err(reason) => Err(reason),
         })
     }
@@ -417,12 +435,6 @@ impl Engine {
             return self.take(Record::Arrived { trial, outcome, duration, reused });
         }
         self.take(Record::Finished { trial, outcome, duration, reused })?;
-        if let Some((then, now)) = self.study.changed_since_transfer(trial) {
-            self.notices.push(format!(
-                "trial {trial} repeats a point of an earlier study and measures {now}, where that had {then}: if the same \
-                 is not measured any more, what was transferred misleads; begin again with results = false"
-            ));
-        }
         self.tell(trial)?;
         self.settle().map(drop)
     }
@@ -589,6 +601,12 @@ impl Engine {
 
     /// Every strategy hears of it, its own trial or not.
     fn tell(&mut self, trial: TrialId) -> Result<(), Error> {
+        if let Some((then, now)) = self.study.changed_since_transfer(trial) {
+            self.notices.push(format!(
+                "trial {trial} repeats a point of an earlier study and measures {now}, where that had {then}: if the same \
+                 is not measured any more, what was transferred misleads; begin again with results = false"
+            ));
+        }
         for (member, fault) in self.tell_members(trial) {
             self.mend(member, fault.to_string())?;
         }

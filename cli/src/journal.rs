@@ -32,7 +32,7 @@ pub use repair::{RepairRules, Repairs, repair};
 pub use schema::SCHEMA_VERSION;
 pub use sqlite::SqliteStore;
 
-use crate::plan::{JournalChoice, StudyPlan};
+use crate::plan::{JournalChoice, StudyPlan, Sync};
 use ansatz_core::study::{EnqueuedPoint, Record, RecordError};
 use std::fmt;
 use std::path::PathBuf;
@@ -44,6 +44,23 @@ pub fn open(choice: &JournalChoice) -> Result<Box<dyn Store>, JournalError> {
         Some(url) => Box::new(PostgresStore::open(url, choice.sync)?),
         None => Box::new(SqliteStore::open(&choice.path, choice.sync, NetworkFolder::Refuse)?),
     })
+}
+
+/// Brings an existing store up to date whose schema is an older one; does nothing where there is none, or to one that is not.
+pub fn bring_up_to_date(location: &Location) -> Result<(), JournalError> {
+    if location.is_missing() {
+        return Ok(());
+    }
+    match (open_read_only(location), location) {
+        (Err(error), Location::Server(url)) if error.kind == JournalErrorKind::Older => {
+            PostgresStore::open(url, Sync::Full).map(drop)
+        }
+        (Err(error), Location::File(path)) if error.kind == JournalErrorKind::Older => {
+            SqliteStore::open(path, Sync::Full, NetworkFolder::Refuse).map(drop)
+        }
+        // whatever else is wrong is for the next one to say
+        _ => Ok(()),
+    }
 }
 
 /// An existing store, only to read from. Works while another process writes.
@@ -271,6 +288,8 @@ pub enum JournalErrorKind {
     Conflict,
     /// Written by a later version: use a newer host.
     Newer,
+    /// Written by an earlier version, and opened only for reading: open it for writing.
+    Older,
     /// The file belongs to something else: choose another path.
     Foreign,
     /// The folder is on a network: choose a local one.

@@ -27,6 +27,9 @@ pub struct StudyPlan {
     /// Earlier studies from which it starts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub transfers: Vec<Transfer>,
+    /// How many of the points that it begins with are theirs: the first of `rules.enqueued`.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub repeated_count: usize,
     /// How trials are run.
     pub run: RunRules,
     /// Where the study is kept.
@@ -45,6 +48,11 @@ pub struct StudyPlan {
     /// What was set on the command line, as `key=value`.
     #[serde(default)]
     pub overrides: Vec<String>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 /// An earlier study from which another one starts.

@@ -8,11 +8,11 @@ use crate::journal::{
     self, Entry, Journal, JournalErrorKind, Location, Opened, PluginStamp, Store, StudyHeader,
 };
 use crate::manifest::Manifest;
-use crate::plan::StudyPlan;
+use crate::plan::{StudyPlan, Transfer};
 use crate::plugins::{LoadedEarlyStopping, LoadedStrategy, Locking, PluginSet, PluginUse};
 use crate::transfer::{self, Transferred};
 use ansatz_core::TrialId;
-use ansatz_core::study::{Record, Study};
+use ansatz_core::study::{Duplicates, Record, Study};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -105,8 +105,10 @@ impl Staff {
 /// Begins a new study.
 pub fn create(manifest: &Manifest, plan: StudyPlan, locking: Locking) -> Result<Session, Error> {
     let plugins = PluginSet::load(&plan, Some(manifest), locking, PluginUse::Study)?;
+    journal::bring_up_to_date(&plan.journal.location())?;
     let (transferred, repeated) = transfer::of_plan(&plan)?;
     let mut plan = plan;
+    plan.repeated_count = repeated.len();
     plan.rules.enqueued.splice(0..0, repeated);
     let store = journal::open(&plan.journal)?;
     let clock = Clock::start(Duration::ZERO);
@@ -124,14 +126,20 @@ pub fn create(manifest: &Manifest, plan: StudyPlan, locking: Locking) -> Result<
         engine.warn(notice);
     }
     engine.note(opened(plugins.stamps, Duration::ZERO, None));
+    take_over(&mut engine, transferred)?;
+    let objective = plugins.objective.map(|objective| objective as Arc<dyn Evaluate>);
+    Ok(Session { plan, engine, objective, again: Vec::new() })
+}
+
+/// Strategies hear what earlier studies found, and it is on record before anything else happens.
+fn take_over(engine: &mut Engine, transferred: Vec<Transferred>) -> Result<(), Error> {
     for Transferred { source, trials, notice } in transferred {
         engine.warn(notice);
         if !trials.is_empty() {
             engine.transfer(source, trials)?;
         }
     }
-    let objective = plugins.objective.map(|objective| objective as Arc<dyn Evaluate>);
-    Ok(Session { plan, engine, objective, again: Vec::new() })
+    engine.commit()
 }
 
 /// Goes on with a study. Without a name the journal must hold one study only. `set` changes budget and
@@ -143,6 +151,7 @@ pub fn resume(
     locking: Locking,
     running: Running,
 ) -> Result<Session, Error> {
+    journal::bring_up_to_date(journal)?;
     let (name, stored) = current_plan(journal, name)?;
     let (manifest, plan) = match set {
         [] => (None, stored.clone()),
@@ -162,6 +171,7 @@ pub fn create_or_resume(
     running: Running,
 ) -> Result<Session, Error> {
     let location = plan.journal.location();
+    journal::bring_up_to_date(&location)?;
     if !has_study(&location, &plan.name)? {
         return create(manifest, plan, locking);
     }
@@ -207,6 +217,11 @@ fn reopen(
     engine.restart_clock(elapsed);
     let changed = (*stored != plan).then(|| Box::new(plan.clone()));
     engine.note(opened(stamps, elapsed, changed));
+    // the host that began it may have died before anything was on record
+    if engine.study().trials().is_empty() && engine.study().sources().is_empty() && !plan.transfers.is_empty()
+    {
+        take_over(&mut engine, transfer::of_plan(&plan)?.0)?;
+    }
     let orphans = match running {
         Running::InHost => Orphans::Lost(plan.run.on_interrupt),
         Running::OnBoard => Orphans::MayRun,
@@ -423,9 +438,13 @@ fn changed_plan(
 /// named any, the study keeps those that it began with.
 fn keep_choices(stored: &StudyPlan, plan: &mut StudyPlan) {
     plan.rules.problem.trial_count = stored.rules.problem.trial_count;
-    // what was transferred when it began comes first, and is not chosen again
-    if plan.transfers == stored.transfers && stored.rules.enqueued.ends_with(&plan.rules.enqueued) {
-        plan.rules.enqueued.clone_from(&stored.rules.enqueued);
+    // what was repeated when it began comes first, and is not chosen again; where the earlier study is now does not matter
+    let what = |transfer: &Transfer| Transfer { store: None, ..transfer.clone() };
+    if plan.transfers.iter().map(what).eq(stored.transfers.iter().map(what)) {
+        plan.transfers.clone_from(&stored.transfers);
+        plan.repeated_count = stored.repeated_count;
+        let repeated = stored.rules.enqueued.iter().take(stored.repeated_count).cloned();
+        plan.rules.enqueued.splice(0..0, repeated);
     }
     if stored.is_automatic && plan.is_automatic {
         plan.rules.mix = stored.rules.mix;
@@ -440,7 +459,11 @@ fn only_budget_and_run_differ(stored: &StudyPlan, plan: &StudyPlan) -> Result<()
     same.rules.budget = stored.rules.budget.clone();
     same.rules.attempts_max = stored.rules.attempts_max;
     same.rules.consecutive_failures_max = stored.rules.consecutive_failures_max;
-    same.rules.duplicates = stored.rules.duplicates;
+    // with resampling the same suggestions come to other trials
+    let is_resampled = |plan: &StudyPlan| plan.rules.duplicates == Duplicates::Resample;
+    if !is_resampled(stored) && !is_resampled(plan) {
+        same.rules.duplicates = stored.rules.duplicates;
+    }
     same.run = stored.run.clone();
     same.journal = stored.journal.clone();
     same.plugin_folders = stored.plugin_folders.clone();
@@ -471,6 +494,10 @@ fn only_budget_and_run_differ(stored: &StudyPlan, plan: &StudyPlan) -> Result<()
                 }
             }));
         }
+        () if same.rules.duplicates != stored.rules.duplicates => {
+            "run.duplicates differs, which may change neither to nor from \"resample\""
+        }
+        () if same.transfers != stored.transfers => "what is transferred to it differs",
         () if same.rules.enqueued != stored.rules.enqueued => {
             return Err(Error::Usage(format!(
                 "the points in [[enqueue]] are evaluated when a study begins, and those of study {0} differ from these; \
@@ -478,7 +505,6 @@ fn only_budget_and_run_differ(stored: &StudyPlan, plan: &StudyPlan) -> Result<()
                 plan.name
             )));
         }
-        () if same.transfers != stored.transfers => "what is transferred to it differs",
         () if same.objective != stored.objective => "the objective differs",
         () if same.early_stopping != stored.early_stopping => "the early stopping differs",
         () => "the strategies differ",

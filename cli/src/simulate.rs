@@ -148,6 +148,8 @@ fn check(plan: &StudyPlan) -> Result<(), Error> {
     let budget = &plan.rules.budget;
     let refused = if plan.early_stopping.is_some() {
         "has [early_stopping], and how far a trial has come is not simulated; leave that section out"
+    } else if !plan.transfers.is_empty() {
+        "has [[transfer]], and nothing is transferred here; leave that section out"
     } else if budget.wall_time.is_some() {
         "has budget.wall_time, and time is virtual here; set budget.trials instead"
     } else {

@@ -134,6 +134,13 @@ fn fit_trial(
     // a default is no value where its parameter is inactive
     let flat: Vec<f64> = coordinates.iter().map(|coordinate| coordinate.unwrap_or(f64::NAN)).collect();
     let point = problem.space.assemble(flat);
+    // where it was not known, it is not made up
+    let made_up = problem.space.parameters().iter().zip(&coordinates).enumerate();
+    if let Some((_, (parameter, _))) =
+        made_up.into_iter().find(|(index, (_, coordinate))| coordinate.is_none() && point.is_active(*index))
+    {
+        return Err(format!("{} was inactive and is active now", parameter.name));
+    }
     problem.space.check(&point)?;
     Ok(TransferredTrial { original: trial.id, point, fidelity, outcome })
 }
@@ -182,4 +189,117 @@ fn best(trials: &[TransferredTrial], problem: &Problem, count: usize) -> Vec<Poi
         }
     }
     points
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ansatz_core::metric::{Goal, Measurement, Metric};
+    use ansatz_core::space::{Condition, Parameter, Space};
+    use ansatz_core::{Curve, TrialId};
+    use std::time::Duration;
+
+    fn problem(parameters: Vec<Parameter>) -> Problem {
+        let space = Space::of(parameters).unwrap();
+        Problem::new(space, vec![Metric { name: "loss".into(), goal: Goal::Minimise }])
+    }
+
+    fn trial(number: u64, point: Point, outcome: Option<Outcome>) -> Trial {
+        Trial {
+            id: TrialId(number),
+            member: Some(0),
+            point,
+            tag: 0,
+            fidelity: None,
+            prediction: None,
+            attempt: 1,
+            lost_count: 0,
+            outcome,
+            duration: Duration::ZERO,
+            reused: None,
+            is_by_fallback: false,
+            curve: Curve::default(),
+            last_step: None,
+            early_stop: None,
+        }
+    }
+
+    fn completed(loss: f64) -> Option<Outcome> {
+        Some(Outcome::Completed { measurement: Measurement::new().with("loss", loss) })
+    }
+
+    fn into(
+        point: Point,
+        before: &Problem,
+        after: &Problem,
+        defaults: &[(&str, f64)],
+    ) -> Result<Point, String> {
+        let defaults =
+            defaults.iter().map(|(name, value)| ((*name).to_owned(), Value::Float(*value))).collect();
+        fit_trial(&trial(3, point, completed(1.0)), before, after, &defaults).map(|trial| trial.point)
+    }
+
+    #[test]
+    fn values_are_kept_or_the_trial_is_left_out() {
+        let kind = || Parameter::categorical("kind", ["a", "b"]);
+        let before = problem(vec![
+            kind(),
+            Parameter::float("x", 0.0, 1.0),
+            Parameter::float("only_b", 0.0, 1.0).when(Condition::equals("kind", "b")),
+        ]);
+        let a = || Point::new([Some(0.0), Some(0.5), None]);
+        let b = || Point::new([Some(1.0), Some(0.5), Some(0.25)]);
+        // the same space, in another order and wider
+        let wider =
+            problem(vec![Parameter::float("x", -1.0, 2.0), Parameter::categorical("kind", ["c", "b", "a"])]);
+        assert_eq!(into(b(), &before, &wider, &[]), Ok(Point::new([Some(0.5), Some(1.0)])));
+        assert_eq!(into(a(), &before, &wider, &[]), Ok(Point::new([Some(0.5), Some(2.0)])));
+        // narrower, and another kind of number
+        let narrower = problem(vec![Parameter::int("x", 0, 1)]);
+        assert_eq!(into(b(), &before, &narrower, &[]), Err("x has no such value any more".to_owned()));
+        // what was inactive has no value, unless one is given
+        let always =
+            problem(vec![kind(), Parameter::float("x", 0.0, 1.0), Parameter::float("only_b", 0.0, 1.0)]);
+        assert_eq!(into(b(), &before, &always, &[]), Ok(Point::new([Some(1.0), Some(0.5), Some(0.25)])));
+        assert_eq!(into(a(), &before, &always, &[]), Err("only_b was inactive and is active now".to_owned()));
+        assert_eq!(
+            into(a(), &before, &always, &[("only_b", 0.75)]),
+            Ok(Point::new([Some(0.0), Some(0.5), Some(0.75)]))
+        );
+        // a default is none where its parameter is inactive
+        assert_eq!(into(a(), &before, &before, &[("only_b", 0.75)]), Ok(a()));
+    }
+
+    #[test]
+    fn only_what_says_something_is_taken_over() {
+        let one = problem(vec![Parameter::float("x", 0.0, 1.0)]);
+        let point = || Point::new([Some(0.5)]);
+        let fit = |outcome| fit_trial(&trial(0, point(), outcome), &one, &one, &BTreeMap::new());
+        assert!(fit(completed(1.0)).is_ok());
+        assert!(fit(Some(Outcome::Infeasible { reason: String::new() })).is_ok());
+        assert_eq!(fit(None), Err("not ended".to_owned()));
+        let stopped = Outcome::Stopped { reason: String::new(), measurement: None };
+        assert_eq!(fit(Some(stopped)), Err("stopped".to_owned()));
+        let other = Outcome::Completed { measurement: Measurement::new().with("accuracy", 1.0) };
+        assert!(fit(Some(other)).unwrap_err().contains("loss was not reported"));
+    }
+
+    #[test]
+    fn the_best_points_come_first_and_each_once() {
+        let one = problem(vec![Parameter::float("x", 0.0, 1.0)]);
+        let transferred: Vec<TransferredTrial> = [(0.1, 3.0), (0.2, 1.0), (0.3, 2.0), (0.2, 1.5)]
+            .iter()
+            .zip(0..)
+            .map(|((x, loss), number)| TransferredTrial {
+                original: TrialId(number),
+                point: Point::new([Some(*x)]),
+                fidelity: None,
+                outcome: completed(*loss).unwrap(),
+            })
+            .collect();
+        let xs = |count| {
+            best(&transferred, &one, count).iter().map(|point| point.get(0).unwrap()).collect::<Vec<_>>()
+        };
+        assert_eq!((xs(2), xs(9), xs(0)), (vec![0.2, 0.3], vec![0.2, 0.3, 0.1], vec![]));
+    }
 }

@@ -35,9 +35,6 @@ use std::time::Duration;
 const LOST_MAX: u32 = 20;
 /// Suggestions in a row that were evaluated before, after which there is nothing new to expect.
 const REUSED_IN_A_ROW_MAX: u64 = 10_000;
-/// The trial number by which strategies know the first transferred trial: far above every number of the study's own,
-/// and still exact where numbers are floating-point ones.
-const TRANSFERRED_FIRST: u64 = 1 << 52;
 
 /// One trial with what became of it.
 #[derive(Clone, Debug, PartialEq)]
@@ -749,7 +746,7 @@ impl Study {
 
     /// The same as strategies hear them: as somebody else's, under numbers that no trial of the study has.
     pub fn transferred_observations(&self) -> impl Iterator<Item = Observation> + '_ {
-        let numbers = (TRANSFERRED_FIRST..).map(TrialId);
+        let numbers = (TrialId::TRANSFERRED_FIRST.0..).map(TrialId);
         numbers.zip(&self.transferred).map(|(number, trial)| Observation {
             trial: number,
             tag: None,

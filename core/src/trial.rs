@@ -9,6 +9,17 @@ use std::fmt;
 #[serde(transparent)]
 pub struct TrialId(pub u64);
 
+impl TrialId {
+    /// The number by which strategies know the first trial of an earlier study: far above every number of the study's own,
+    /// and still exact where numbers are floating-point ones.
+    pub const TRANSFERRED_FIRST: TrialId = TrialId(1 << 52);
+
+    /// Whether it is a trial of an earlier study, which this one has not spent anything on.
+    pub fn is_transferred(self) -> bool {
+        self >= Self::TRANSFERRED_FIRST
+    }
+}
+
 impl fmt::Display for TrialId {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{}", self.0)

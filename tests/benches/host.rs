@@ -73,6 +73,7 @@ fn plan(
         is_automatic: false,
         early_stopping: None,
         transfers: Vec::new(),
+        repeated_count: 0,
         run: RunRules { slot_count, trial_timeout: None, on_interrupt: OnInterrupt::Requeue },
         journal: JournalChoice { path: folder.join(format!("{name}.db")), server: None, sync },
         plugin_folders: Vec::new(),

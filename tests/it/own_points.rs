@@ -1,7 +1,7 @@
 //! Points of people, results of earlier studies, and points that were asked for before.
 
 use crate::scenario;
-use ansatz_cli::session;
+use ansatz_cli::{journal, session};
 use ansatz_core::TrialId;
 use ansatz_core::study::Record;
 use ansatz_tests::scenario::finish;
@@ -115,6 +115,10 @@ fn a_point_that_is_enqueued_while_a_study_runs_comes_next() {
     assert_eq!(coordinates(&StoredStudy::read(&scenario.journal(), None), 60)[0], 8.5);
     let waiting = scenario.ansatz(&["enqueue", "study"]).expect(0);
     assert!(waiting.stdout.contains("no point waits"), "{waiting}");
+    let explained = scenario.ansatz(&["explain", "60"]).expect(0);
+    assert!(!explained.stdout.contains("no trial had completed"), "{explained}");
+    let shown = scenario.ansatz(&["show", "--json"]).expect(0).json();
+    assert_eq!(shown["study"]["enqueued"].as_u64().or(shown["enqueued"].as_u64()), Some(4), "{shown}");
 }
 
 /// Hosts die between the record and the queue, among others.
@@ -215,6 +219,72 @@ fn what_an_earlier_study_found_is_where_a_new_one_begins() {
     assert!(!checked.stdout.contains("damaged"), "{checked}");
 }
 
+/// A host may die right after a study was created: nothing is on record, and the results of the earlier one are still meant.
+#[test]
+fn a_study_that_died_at_birth_still_hears_the_earlier_one() {
+    let scenario = scenario();
+    let sobol = "strategy = [{ plugin = \"sobol\" }]\nbudget = { trials = 20 }";
+    scenario.run(&manifest("old", PLAIN, 0, sobol)).expect(0);
+    let rest = "budget = { trials = 4 }\n[[transfer]]\nstudy = \"old\"";
+    scenario.run(&manifest("new", PLAIN, 0, rest)).expect(0);
+    let reader = journal::open_read_only(&scenario.journal()).unwrap();
+    let mut header = reader.read("new").unwrap().header().clone();
+    "again".clone_into(&mut header.plan.name);
+    header.plan.journal.path = scenario.journal();
+    drop(journal::open(&header.plan.journal).unwrap().create(header.clone()).unwrap());
+    scenario.ansatz(&["resume", "again", "--quiet"]).expect(0);
+    let (new, again) = (
+        StoredStudy::read(&scenario.journal(), Some("new")),
+        StoredStudy::read(&scenario.journal(), Some("again")),
+    );
+    assert_eq!((new.study.sources(), new.study.trials().len()), (again.study.sources(), 4));
+    let points = |stored: &StoredStudy| -> Vec<_> {
+        stored.study.trials().iter().map(|trial| trial.point.clone()).collect()
+    };
+    assert_eq!(points(&new), points(&again));
+
+    // what a study begins with, and what becomes of duplicates, is fixed
+    scenario.write(
+        "study.toml",
+        &manifest("new", PLAIN, 0, &rest.replace("study = \"old\"", "study = \"old\"\nresults = false")),
+    );
+    let refused = scenario.ansatz(&["run", "study.toml", "--resume"]).expect(2);
+    assert!(refused.stderr.contains("what is transferred to it differs"), "{refused}");
+    let refused = scenario.ansatz(&["resume", "new", "--set", "run.duplicates=\"resample\""]).expect(2);
+    assert!(refused.stderr.contains("run.duplicates differs"), "{refused}");
+    scenario
+        .ansatz(&[
+            "resume",
+            "new",
+            "--quiet",
+            "--set",
+            "run.duplicates=\"reuse\"",
+            "--set",
+            "budget.trials=5",
+        ])
+        .expect(0);
+}
+
+/// Whoever goes on with a study of an earlier version brings its store up to date; who only reads says how.
+#[test]
+fn a_store_of_an_earlier_version_is_brought_up_to_date_by_whoever_writes() {
+    let golden = include_str!("../golden/journal-5.sql");
+    for command in [
+        &["resume", "golden", "--quiet", "--set", "budget.trials=8"][..],
+        &["enqueue", "golden", "x1=1", "x2=2"],
+    ] {
+        let scenario = scenario();
+        scenario.write("golden.sql", golden);
+        let path = scenario.journal();
+        rusqlite::Connection::open(&path).unwrap().execute_batch(golden).unwrap();
+        let refused = scenario.ansatz(&["show", "golden"]);
+        assert!(refused.stderr.contains("ansatz resume, run and enqueue bring it up to date"), "{refused}");
+        scenario.ansatz(command).expect(0);
+        let shown = scenario.ansatz(&["show", "golden"]).expect(0);
+        assert!(shown.stdout.contains("sobol"), "{shown}");
+    }
+}
+
 /// What was measured before is not what is measured now.
 #[test]
 fn results_that_do_not_hold_any_more_are_warned_of() {
@@ -243,6 +313,8 @@ fn a_transfer_may_repeat_points_and_tell_nothing() {
     assert_eq!(proposers(&stored)[..3], ["enqueued"; 3]);
     assert_eq!(stored.study.sources(), []);
     assert_eq!(count_of(&scenario, |record| matches!(record, Record::Transferred { .. })), 0);
+    let simulated = scenario.ansatz(&["simulate", "study.toml"]).expect(2);
+    assert!(simulated.stderr.contains("nothing is transferred here"), "{simulated}");
     let missing = rest.replace("study = \"old\"", "study = \"odl\"");
     let refused = scenario.run(&manifest("third", PLAIN, 0, &missing)).expect(7);
     assert!(refused.stderr.contains("did you mean"), "{refused}");

@@ -234,7 +234,7 @@ fn a_study_that_names_no_strategy_keeps_those_it_began_with() {
     scenario.ansatz(&more).expect(0);
     let stored = StoredStudy::read(&scenario.journal(), None);
     let labels: Vec<&str> = stored.study.rules().members.iter().map(|member| member.label.as_str()).collect();
-    assert_eq!(labels, ["bayesian", "cmaes", "tpe"]);
+    assert_eq!(labels, ["bayesian", "local", "cmaes", "tpe"]);
     assert!((5..8).contains(&stored.study.trials().len()));
     scenario.ansatz(&["replay", "branin"]).expect(0);
     let checked = scenario.ansatz(&["check", "study.toml"]).expect(0);

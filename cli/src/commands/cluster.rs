@@ -8,6 +8,7 @@ use crate::board::{
 use crate::error::{Error, Exit};
 use crate::interrupt::Interrupt;
 use crate::journal::{self, JournalErrorKind, Location};
+use crate::plan::Transfer;
 use crate::run::{SessionEnd, run_in};
 use crate::session::Session;
 use crate::watch::{Detail, Watch};
@@ -183,6 +184,12 @@ pub fn kubernetes(arguments: &KubernetesArgs) -> Result<Exit, Error> {
     let (manifest, plan) = super::read_plan(&arguments.manifest, &[], arguments.journal.location()?)?;
     if plan.objective.is_none() {
         return Err(no_objective());
+    }
+    let is_file = |transfer: &&Transfer| matches!(transfer.store, Some(Location::File(_)));
+    if let Some(Transfer { study, .. }) = plan.transfers.iter().find(is_file) {
+        return Err(Error::Usage(format!(
+            "[[transfer]] of study {study} is from a file, which no pod has: copy that study to the server, or begin the new one here"
+        )));
     }
     let deployment = board::Deployment {
         manifest: manifest.source(),

@@ -17,6 +17,7 @@ use std::time::Duration;
 /// Puts points into the queue of a study, or prints those that wait there.
 pub fn execute(arguments: &EnqueueArgs) -> Result<Exit, Error> {
     let location = arguments.journal.location()?;
+    journal::bring_up_to_date(&location)?;
     let store = session::open_existing(&location)?;
     let name = session::choose(&location, store.as_ref(), Some(&arguments.study))?;
     let journal = store.read(&name)?;
@@ -40,6 +41,9 @@ pub fn execute(arguments: &EnqueueArgs) -> Result<Exit, Error> {
     let fidelity = arguments.fidelity;
     let points: Vec<EnqueuedPoint> =
         points.into_iter().map(|point| EnqueuedPoint { point, fidelity }).collect();
+    if let (Some(_), None) = (fidelity, &plan.rules.problem.fidelity) {
+        return Err(Error::Usage(format!("study {name} has no fidelity: leave --fidelity out")));
+    }
     check(&plan.rules, &points)?;
     // unique in the study for all times, and exact where numbers are floating-point ones
     let mut dice = rand::rng();
@@ -50,14 +54,17 @@ pub fn execute(arguments: &EnqueueArgs) -> Result<Exit, Error> {
     journal::open(&plan.journal)?.enqueue(&name, now, &queued)?;
     let is_closed = store.studies()?.into_iter().any(|study| study.name == name && study.is_closed);
     if arguments.json {
-        return print_json(&json!({ "study": name, "enqueued": queued.len(), "running": !is_closed }));
+        return print_json(&json!({ "study": name, "enqueued": queued.len(), "closed": is_closed }));
     }
     let what = if queued.len() == 1 { "1 point".to_owned() } else { format!("{} points", queued.len()) };
     let when = match is_closed {
         true => format!(
             "ansatz resume {name} evaluates what waits, with --set budget.trials=... where the budget is used up"
         ),
-        false => "evaluated as soon as a slot is free, before anything else is".to_owned(),
+        false => format!(
+            "evaluated as soon as a slot is free, before anything else is; should nobody run the study any more, by ansatz \
+             resume {name}"
+        ),
     };
     print(&format!("enqueued for study {name}: {what}; {when}\n"))
 }

@@ -86,10 +86,10 @@ impl PostgresStore {
                 format!("the database {url} holds no journal: no study was ever begun in it"),
             )),
             Content::Journals(version) if version < SCHEMA_VERSION => Err(JournalError::new(
-                JournalErrorKind::Access,
+                JournalErrorKind::Older,
                 format!(
                     "the journal {url} has version {version} of the schema, this host reads version {SCHEMA_VERSION}; \
-                     open it for writing once to bring it up to date, or use an older ansatz"
+                     ansatz resume, run and enqueue bring it up to date; or use an older ansatz"
                 ),
             )),
             other => check_content(url, other),

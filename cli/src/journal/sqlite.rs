@@ -107,10 +107,10 @@ impl SqliteStore {
         let (store, version) = Self::open_to_check(path, network)?;
         if version < SCHEMA_VERSION {
             return Err(JournalError::new(
-                JournalErrorKind::Access,
+                JournalErrorKind::Older,
                 format!(
                     "the journal {} has version {version} of the schema, this host reads version {SCHEMA_VERSION}; \
-                     open it for writing once to bring it up to date, or use an older ansatz",
+                     ansatz resume, run and enqueue bring it up to date; or use an older ansatz",
                     store.path.display()
                 ),
             ));

@@ -120,6 +120,7 @@ pub(super) fn plan(name: &str) -> StudyPlan {
         is_automatic: false,
         early_stopping: Some(choice("median")),
         transfers: Vec::new(),
+        repeated_count: 0,
         run: RunRules { slot_count: 4, trial_timeout: None, on_interrupt: OnInterrupt::Requeue },
         journal: JournalChoice { path: "ansatz.db".into(), server: None, sync: Sync::Off },
         plugin_folders: Vec::new(),

@@ -139,6 +139,7 @@ pub(super) fn plan(root: &Node, source: &PlanSource<'_>, found: &mut Vec<Diagnos
         is_automatic: root.get("strategy").is_none(),
         early_stopping,
         transfers,
+        repeated_count: 0,
         run: RunRules {
             slot_count,
             trial_timeout: checker.duration(&["run", "trial_timeout"]),

@@ -44,7 +44,9 @@ impl Witness {
     /// Takes the study as it is right after a record.
     pub fn see(&mut self, study: &Study, record: &Record) {
         match record {
-            Record::Asked { trials, .. } if trials.iter().any(|asked| asked.trial == self.trial) => {
+            Record::Asked { trials, .. } | Record::Enqueued { trials, .. }
+                if trials.iter().any(|asked| asked.trial == self.trial) =>
+            {
                 let is_completed =
                     |trial: &&Trial| trial.outcome.as_ref().and_then(Outcome::completed).is_some();
                 self.when_asked = Known {

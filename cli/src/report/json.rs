@@ -120,6 +120,8 @@ pub fn overview(name: &str, study: &Study, elapsed: Duration) -> Value {
         "best": best(study),
         "front_coverage": front::coverage(study).last(),
         "strategies": members.collect::<Value>(),
+        "enqueued": study.enqueued_count(),
+        "transferred": study.sources().iter().map(|(source, count)| json!({"source": source, "trials": count})).collect::<Value>(),
         "early_stopping": Savings::json(study),
     })
 }

@@ -19,8 +19,11 @@ const RECENT_COUNT: usize = 50;
 const PRIOR_WEIGHT: f64 = 2.0;
 /// Rewards that differ by so much make shares differ e-fold.
 const TEMPERATURE: f64 = 0.05;
-/// What is shared out equally.
-const EQUAL_SHARE: f64 = 0.1;
+/// What is shared out equally: at least so much, and most of all in the end, where nobody finds anything better for long.
+const EQUAL_SHARE_MIN: f64 = 0.1;
+const EQUAL_SHARE_MAX: f64 = 0.7;
+/// Trials without a new best after which it is half way between the two.
+const IDLE_COUNT: f64 = 300.0;
 /// No member is ever further behind or ahead: who could not be asked for long must not have all turns afterwards.
 const BEHIND_MAX: f64 = 2.0;
 
@@ -30,6 +33,8 @@ pub(super) struct Credit {
     members: Vec<Account>,
     /// Losses of the latest completed trials, oldest first.
     recent: VecDeque<Vec<f64>>,
+    /// Trials with losses since the last new best.
+    idle_count: u64,
     /// Mean cost of a trial so far, and of how many; 0 and 0 without a cost.
     cost_mean: f64,
     cost_count: f64,
@@ -59,7 +64,7 @@ pub(super) struct Yield<'a> {
 impl Credit {
     pub(super) fn new(member_count: usize) -> Self {
         let members = vec![Account::default(); member_count];
-        Self { members, recent: VecDeque::new(), cost_mean: 0.0, cost_count: 0.0 }
+        Self { members, recent: VecDeque::new(), idle_count: 0, cost_mean: 0.0, cost_count: 0.0 }
     }
 
     /// A trial of a member has ended, or of nobody: then others are compared with it, and that is all.
@@ -82,6 +87,7 @@ impl Credit {
             self.members[member].cost += cost;
         }
         if let Some(losses) = gained.losses {
+            self.idle_count = if gained.is_best { 0 } else { self.idle_count + 1 };
             self.recent.push_back(losses.to_vec());
             if self.recent.len() > RECENT_COUNT {
                 self.recent.pop_front();
@@ -127,9 +133,12 @@ impl Credit {
             .map(|(member, mean)| if is_open(member) { libm::exp((mean - top) / TEMPERATURE) } else { 0.0 })
             .collect();
         let total: f64 = weights.iter().sum();
-        let equal = EQUAL_SHARE / open_count as f64;
+        let idle_count = self.idle_count as f64;
+        let equal_share =
+            EQUAL_SHARE_MIN + (EQUAL_SHARE_MAX - EQUAL_SHARE_MIN) * idle_count / (idle_count + IDLE_COUNT);
+        let equal = equal_share / open_count as f64;
         let share = |(member, weight): (usize, &f64)| match is_open(member) {
-            true => equal + (1.0 - EQUAL_SHARE) * weight / total,
+            true => equal + (1.0 - equal_share) * weight / total,
             false => 0.0,
         };
         weights.iter().enumerate().map(share).collect()

@@ -101,6 +101,7 @@ impl Differential {
     /// Takes in a result; `descent` if it is that of a child.
     pub(crate) fn tell(
         &mut self,
+        genome: &Genome,
         population: &mut Population,
         units: &ExcessUnits,
         newcomer: Newcomer,
@@ -125,10 +126,16 @@ impl Differential {
         } else if !population.has(&newcomer.point) {
             if population.len() < capacity {
                 population.push(newcomer);
-            } else if let Some(worst) = population.worst(units)
-                && newcomer.merit.compare(&population.members()[worst].merit, units).is_lt()
-            {
-                population.replace(worst, newcomer);
+            } else {
+                // who has no loss gives way first. Then the nearest: the worst would be replaced by one after the other of
+                // somebody who comes closer and closer to one point
+                let worst = population.worst(units);
+                let lossless = worst.filter(|worst| population.members()[*worst].merit.losses().is_none());
+                if let Some(place) = lossless.or_else(|| population.nearest(genome, &newcomer.row))
+                    && newcomer.merit.compare(&population.members()[place].merit, units).is_lt()
+                {
+                    population.replace(place, newcomer);
+                }
             }
         }
     }

@@ -1,6 +1,6 @@
 //! Who is in the population.
 
-use crate::genome::Genome;
+use crate::genome::{Gene, Genome};
 use crate::merit::{ExcessUnits, Merit};
 use ansatz_core::Point;
 use ansatz_core::rng::Rng;
@@ -98,6 +98,22 @@ impl Population {
     /// The last of `order`.
     pub(crate) fn worst(&self, units: &ExcessUnits) -> Option<usize> {
         self.order(units).pop()
+    }
+
+    /// The member whose genes are nearest to these: by the sum of squares, where two choices are 1 apart.
+    pub(crate) fn nearest(&self, genome: &Genome, row: &[f64]) -> Option<usize> {
+        let distance = |member: &Member| -> f64 {
+            let gene = |&index: &usize| {
+                let (a, b) = (member.row[index], row[index]);
+                match genome.genes()[index] {
+                    Gene::Choice(_) => f64::from(u8::from(!genome.is_same(index, a, b))),
+                    _ => (a - b) * (a - b),
+                }
+            };
+            genome.free().iter().map(gene).sum()
+        };
+        let distances = self.members.iter().map(distance).enumerate();
+        distances.min_by(|a, b| a.1.total_cmp(&b.1)).map(|(index, _)| index)
     }
 
     /// Whether all members differ by less than `tolerance` in every gene that can differ.

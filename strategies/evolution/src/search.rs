@@ -149,6 +149,9 @@ pub(crate) struct Search {
     /// How many were finished when the present population began.
     begun_at: usize,
     tag_next: u64,
+    /// How many of those that were told are of an earlier study.
+    #[serde(default)]
+    transferred_count: usize,
     /// Own suggestions without a result, by tag.
     outstanding: BTreeMap<u64, Child>,
     units: ExcessUnits,
@@ -191,6 +194,7 @@ impl Search {
             told: Vec::new(),
             begun_at: 0,
             tag_next: 0,
+            transferred_count: 0,
             outstanding: BTreeMap::new(),
             units: ExcessUnits::default(),
             population: Population::default(),
@@ -280,6 +284,7 @@ impl Search {
         let point = observation.point.clone();
         let merit = Merit::of(observation, setting.full_fidelity);
         self.told.push(point.clone());
+        self.transferred_count += usize::from(observation.trial.is_transferred());
         if merit.losses().is_some_and(|losses| losses.len() != setting.metric_count) {
             return;
         }
@@ -295,7 +300,7 @@ impl Search {
             self.genetic.tell(population, units, setting.niching(), newcomer, capacity, rng);
             return;
         }
-        self.differential.tell(population, units, newcomer, descent, capacity);
+        self.differential.tell(&setting.genome, population, units, newcomer, descent, capacity);
         let is_generation = self.differential.settle(population, units, capacity, setting.archive_share, rng);
         if is_generation && population.is_within(&setting.genome, setting.tolerance) {
             population.clear();
@@ -312,12 +317,15 @@ impl Search {
         else {
             return size;
         };
-        if self.begun_at as u64 >= trial_count {
+        // what an earlier study spent is no part of the budget
+        let own = |told: usize| told.saturating_sub(self.transferred_count);
+        let (begun_at, told) = (own(self.begun_at), own(self.told.len()));
+        if begun_at as u64 >= trial_count {
             // the study was given more trials than it began with, and nobody knows how many
             return size;
         }
-        let left_at_begin = trial_count as f64 - self.begun_at as f64;
-        let left = (trial_count as f64 - self.told.len() as f64).max(0.0);
+        let left_at_begin = trial_count as f64 - begun_at as f64;
+        let left = (trial_count as f64 - told as f64).max(0.0);
         // a population that begins late is smaller by as much as one of that budget would be
         let share = (left_at_begin / trial_count as f64).sqrt();
         let first = (share * size as f64).round();

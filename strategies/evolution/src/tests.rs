@@ -494,3 +494,27 @@ fn what_it_cannot_do_is_said_with_what_can() {
     let error = evolution(&problem, usual, 1).ask(1, &Pending::NONE).unwrap_err().to_string();
     assert!(error.contains("drop or widen one of them"), "{error}");
 }
+
+/// Results of an earlier study, as many as the whole budget, leave the population as large as it would be without them.
+#[test]
+fn an_earlier_study_is_no_part_of_the_budget() {
+    let mut problem = cube(3, 1);
+    problem.trial_count = Some(400);
+    let mut rng = Rng::new(2);
+    let mut strategy = evolution(&problem, Options::default(), 1);
+    for number in 0..400 {
+        let point = problem.space.draw(&mut rng);
+        let values = vec![point.get(0).unwrap()];
+        let told = foreign(TrialId::TRANSFERRED_FIRST.0 + number, point, values);
+        strategy.tell(&[told]).unwrap();
+    }
+    let before = strategy.search.population().len();
+    let mut alone = evolution(&problem, Options::default(), 1);
+    for number in 0..40 {
+        let suggestion = alone.ask(1, &Pending::NONE).unwrap().remove(0);
+        let values = vec![suggestion.point.get(0).unwrap()];
+        alone.tell(&[observation(number, &suggestion, completed(values))]).unwrap();
+    }
+    let size = alone.search.population().len();
+    assert!(size > 4 && before >= size, "{before} {size}");
+}
