@@ -165,7 +165,7 @@ pub(crate) static MIX: &[Word] = &[
     word("phases", "One after the other, in the order of the file; `trials` is the length of a phase.", &[]),
     word(
         "adaptive",
-        "Whose trials have been better gets more of them; a tenth is shared out equally.",
+        "Whose trials have been better gets more of them; a tenth is shared out equally, and more where nobody finds anything.",
         &["bandit"],
     ),
 ];

@@ -6,7 +6,8 @@
 //! a study converges and would say that everybody has become useless. Rewards are averaged with weights that fade by
 //! three hundredths with each trial of the study, per unit of cost where the budget counts one; a member that has not been
 //! tried for long drifts back to the average of all, and is tried again. Shares are nine tenths by a softmax of these
-//! averages and one tenth equal for all, so that none starves. Turns follow the shares evenly: the member that is furthest
+//! averages and one tenth equal for all, so that none starves. The longer nobody finds a new best, the more is equal: whoever
+//! comes back to a known minimum beats most of what others try, and that says less and less. Turns follow the shares evenly: the member that is furthest
 //! behind what was due to it is next. A bandit with discounted rewards (Garivier and Moulines 2011) without chance.
 
 use std::collections::VecDeque;
