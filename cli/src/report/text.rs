@@ -232,41 +232,28 @@ pub fn contributions(study: &Study) -> String {
     let mut rows = vec![
         head.into_iter().chain(shares.as_ref().map(|_| "next share")).map(str::to_owned).collect::<Vec<_>>(),
     ];
-    for (index, (member, state)) in study.rules().members.iter().zip(study.members()).enumerate() {
-        let own = || study.trials().iter().filter(move |trial| trial.member == Some(index));
+    let mut add = |label: String, proposer: Option<usize>, counts: [String; 2], share: String| {
+        let own = || study.trials().iter().filter(move |trial| trial.member == proposer);
         let failed = own().filter(|trial| matches!(trial.outcome, Some(Outcome::Failed { .. }))).count();
         let best = single.and_then(|metric| {
             let losses =
                 own().filter_map(|trial| Some(problem.losses(trial.outcome.as_ref()?.completed()?)[0]));
             losses.reduce(f64::min).map(|loss| number(metric.goal.loss(loss)))
         });
-        let mut row = vec![
-            member.label.clone(),
-            state.trial_count.to_string(),
-            state.improvement_count.to_string(),
-            failed.to_string(),
-            best.unwrap_or_else(|| "-".into()),
-        ];
-        row.extend(shares.as_ref().map(|shares| format!("{:.0} %", 100.0 * shares[index])));
+        let [trials, improved] = counts;
+        let mut row = vec![label, trials, improved, failed.to_string(), best.unwrap_or_else(|| "-".into())];
+        row.extend(shares.as_ref().map(|_| share));
         rows.push(row);
+    };
+    for (index, (member, state)) in study.rules().members.iter().zip(study.members()).enumerate() {
+        let counts = [state.trial_count, state.improvement_count].map(|count| count.to_string());
+        let share =
+            shares.as_ref().map_or_else(String::new, |shares| format!("{:.0} %", 100.0 * shares[index]));
+        add(member.label.clone(), Some(index), counts, share);
     }
-    let enqueued = || study.trials().iter().filter(|trial| trial.member.is_none());
     if study.enqueued_count() > 0 {
-        let failed = enqueued().filter(|trial| matches!(trial.outcome, Some(Outcome::Failed { .. }))).count();
-        let best = single.and_then(|metric| {
-            let losses =
-                enqueued().filter_map(|trial| Some(problem.losses(trial.outcome.as_ref()?.completed()?)[0]));
-            losses.reduce(f64::min).map(|loss| number(metric.goal.loss(loss)))
-        });
-        let mut row = vec![
-            format!("({ENQUEUED})"),
-            study.enqueued_count().to_string(),
-            String::new(),
-            failed.to_string(),
-            best.unwrap_or_else(|| "-".into()),
-        ];
-        row.extend(shares.as_ref().map(|_| String::new()));
-        rows.push(row);
+        let counts = [study.enqueued_count().to_string(), String::new()];
+        add(format!("({ENQUEUED})"), None, counts, String::new());
     }
     let mut text = columns(&rows);
     for (source, count) in study.sources() {
