@@ -395,7 +395,8 @@ fn more_workers_and_fewer_are_had_while_a_study_runs_and_it_is_cancelled_from_el
                 std::thread::sleep(Duration::from_millis(20));
             }
         };
-        place.wait_for_records(4);
+        // more than are asked for before there is a worker
+        place.wait_for_records(20);
         let said = place.ansatz(&["scale", STUDY, "3"]).expect(0).stdout;
         assert!(said.contains("wanted 3 workers, present 1; the others are started"), "{said}");
         expect(4);

@@ -145,8 +145,9 @@ fn who_comes_later_has_no_turn_before() {
     rules.members[2].after_count = 20;
     let (study, asked, _) = drive(Study::new(rules.clone()), 3);
     assert_eq!(asked.len(), 60);
+    // of forty turns at least its part of the tenth that is shared out equally
     assert!(
-        !asked[..20].contains(&2) && asked[20..].iter().filter(|member| **member == 2).count() >= 5,
+        !asked[..20].contains(&2) && asked[20..].iter().filter(|member| **member == 2).count() >= 2,
         "{asked:?}"
     );
     assert_eq!(study.shares().iter().filter(|share| **share > 0.0).count(), 3);

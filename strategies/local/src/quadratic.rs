@@ -11,7 +11,7 @@ use ansatz_surrogate::linear_algebra::{Cholesky, LowerTriangle, dot};
 use ansatz_surrogate::{OptimiseOptions, minimise};
 
 /// From losses without noise to losses that are nothing but noise, for losses with deviation 1.
-const NOISES: [f64; 5] = [1e-12, 1e-8, 1e-5, 1e-2, 1.0];
+const NOISES: [f64; 5] = [1e-10, 1e-7, 1e-4, 1e-2, 1.0];
 /// Added to `PᵀK⁻¹P`, in units of its largest diagonal entry: few points say nothing of some directions.
 const RIDGE: f64 = 1e-10;
 
@@ -176,9 +176,9 @@ mod tests {
         (0..count).map(|_| (0..dimension).map(|_| rng.random_range(-1.0..1.0)).collect()).collect()
     }
 
-    /// Any quadratic, from as many points as it has coefficients.
+    /// Any quadratic, from hardly more points than it has coefficients, to a thousandth of the deviation of its values.
     #[test]
-    fn a_quadratic_is_found_exactly_from_enough_points() {
+    fn a_quadratic_is_found_from_enough_points() {
         let mut rng = Rng::new(1);
         for dimension in 1..7 {
             let (half, slope) =
@@ -191,9 +191,11 @@ mod tests {
             let known = points(count, dimension, &mut rng);
             let losses: Vec<f64> = known.iter().map(|z| truth(z)).collect();
             let model = Quadratic::fit(&known, &losses).unwrap();
+            let mean = losses.iter().sum::<f64>() / count as f64;
+            let variance = losses.iter().map(|loss| (loss - mean).powi(2)).sum::<f64>() / count as f64;
             for z in points(20, dimension, &mut rng) {
                 assert!(
-                    (model.value(&z) - truth(&z)).abs() < 1.0,
+                    (model.value(&z) - truth(&z)).abs() < 1e-3 * variance.sqrt(),
                     "{dimension}: {} {}",
                     model.value(&z),
                     truth(&z)
