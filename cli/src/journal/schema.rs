@@ -206,13 +206,22 @@ pub enum Content {
 /// What the database is. Also the first look at the file, so errors of reading it come from here.
 pub fn content(connection: &Connection) -> rusqlite::Result<Content> {
     let number = |pragma| connection.query_row(pragma, [], |row| row.get::<_, i64>(0));
-    let version = number("PRAGMA user_version")?;
-    let application = number("PRAGMA application_id")?;
+    // in this order: whoever has made the tables since the first was read has set both
+    let marks = || {
+        let application = number("PRAGMA application_id")?;
+        Ok::<_, rusqlite::Error>((number("PRAGMA user_version")?, application))
+    };
+    let ours = |version| u32::try_from(version).map_or(Content::Foreign, Content::Journals);
+    let (version, application) = marks()?;
     if application == i64::from(APPLICATION_ID) {
-        return Ok(u32::try_from(version).map_or(Content::Foreign, Content::Journals));
+        return Ok(ours(version));
     }
-    let is_empty = number("SELECT count(*) FROM sqlite_schema")? == 0;
-    Ok(if application == 0 && version == 0 && is_empty { Content::Empty } else { Content::Foreign })
+    if application == 0 && version == 0 && number("SELECT count(*) FROM sqlite_schema")? == 0 {
+        return Ok(Content::Empty);
+    }
+    // another host may have made the tables since the marks were read, with their marks in one transaction
+    let (version, application) = marks()?;
+    Ok(if application == i64::from(APPLICATION_ID) { ours(version) } else { Content::Foreign })
 }
 
 /// Takes the database as far as the migrations go, in one transaction; does nothing where it is there
