@@ -343,7 +343,6 @@ impl Search {
         self.told.push(Told { point: observation.point.clone(), merit });
         let is_best =
             merit.is_judged() && self.best.is_none_or(|best| merit.compare(self.told[best].merit).is_lt());
-        let before = self.best;
         if is_best {
             self.best = Some(trial);
         }
@@ -369,8 +368,7 @@ impl Search {
                 }
             }
             _ if is_best => {
-                let from = before.map_or(region.centre, |_| region.centre);
-                let distance = furthest(&memory.rows[from], &memory.rows[trial]);
+                let distance = furthest(&memory.rows[region.centre], &memory.rows[trial]);
                 region.move_to(trial, distance, setting.options.first_radius);
                 self.directions.clear();
             }
@@ -415,8 +413,6 @@ struct Surroundings<'a> {
     free: Vec<usize>,
     /// Active ones in which it has not: choices, and levels that are further apart than the region is wide.
     coarse: Vec<usize>,
-    /// Whether a column is active at the centre.
-    activity: Vec<bool>,
 }
 
 impl<'a> Surroundings<'a> {
@@ -434,7 +430,7 @@ impl<'a> Surroundings<'a> {
                 _ => coarse.push(index),
             }
         }
-        Self { point, centre: &memory.rows[region.centre], radius: region.radius, free, coarse, activity }
+        Self { point, centre: &memory.rows[region.centre], radius: region.radius, free, coarse }
     }
 
     /// A row in units of the region, its free columns only.
@@ -481,7 +477,6 @@ impl<'a> Surroundings<'a> {
         near.sort_by(|a, b| a.0.total_cmp(&b.0).then(b.1.cmp(&a.1)));
         let enough = (self.free.len() + 1) * (self.free.len() + 2) / 2 + 3;
         near.truncate(enough.min(MODEL_POINT_MAX));
-        debug_assert!(self.activity.len() == self.centre.len());
         near.into_iter().map(|(_, index)| index).collect()
     }
 }
