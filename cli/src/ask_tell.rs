@@ -121,6 +121,33 @@ pub fn serve(
     Ok(())
 }
 
+/// What a request wants.
+enum Verb {
+    Ask(usize),
+    Tell(Told),
+    Report(Reported),
+    Enqueue(Value),
+    Best,
+    Status,
+}
+
+impl Request {
+    /// `None` where it has none, or several.
+    fn verb(self) -> Option<Verb> {
+        let Self { id: _, ask, tell, report, enqueue, best, status } = self;
+        let verbs = [
+            ask.map(Verb::Ask),
+            tell.map(Verb::Tell),
+            report.map(Verb::Report),
+            enqueue.map(Verb::Enqueue),
+            best.map(|_| Verb::Best),
+            status.map(|_| Verb::Status),
+        ];
+        let mut verbs = verbs.into_iter().flatten();
+        verbs.next().filter(|_| verbs.next().is_none())
+    }
+}
+
 enum Refusal {
     /// The request makes no sense; the session goes on.
     Request(String),
@@ -140,34 +167,13 @@ fn respond(
     again: &mut Vec<TrialId>,
     request: Request,
 ) -> Result<Value, Refusal> {
-    match request {
-        Request {
-            ask: Some(count),
-            tell: None,
-            report: None,
-            best: None,
-            enqueue: None,
-            status: None,
-            ..
-        } => ask(engine, again, count),
-        Request {
-            ask: None,
-            tell: Some(told),
-            report: None,
-            best: None,
-            enqueue: None,
-            status: None,
-            ..
-        } => tell(engine, again, told),
-        Request {
-            ask: None,
-            tell: None,
-            report: Some(reported),
-            best: None,
-            enqueue: None,
-            status: None,
-            ..
-        } => {
+    match request.verb() {
+        None => Err(Refusal::Request(
+            "a request has exactly one of ask, tell, report, enqueue, best and status".into(),
+        )),
+        Some(Verb::Ask(count)) => ask(engine, again, count),
+        Some(Verb::Tell(told)) => tell(engine, again, told),
+        Some(Verb::Report(reported)) => {
             let trial = TrialId(reported.trial);
             known_pending(engine, trial)?;
             let verdict = engine.report(
@@ -187,24 +193,12 @@ fn respond(
             }
             Ok(answer)
         }
-        Request {
-            ask: None, tell: None, report: None, best: Some(_), enqueue: None, status: None, ..
-        } => Ok(json!({"best": json::best(engine.study())})),
-        Request {
-            ask: None, tell: None, report: None, best: None, enqueue: None, status: Some(_), ..
-        } => Ok(json!({"status": json::overview(name, engine.study(), engine.elapsed())})),
-        Request {
-            ask: None,
-            tell: None,
-            report: None,
-            best: None,
-            enqueue: Some(point),
-            status: None,
-            ..
-        } => {
+        Some(Verb::Best) => Ok(json!({"best": json::best(engine.study())})),
+        Some(Verb::Status) => Ok(json!({"status": json::overview(name, engine.study(), engine.elapsed())})),
+        Some(Verb::Enqueue(point)) => {
             let point = engine.study().rules().problem.space.point_from_json(&point);
             let trial = match point {
-                Ok(point) => engine.enqueue_now(EnqueuedPoint { point, fidelity: None })?,
+                Ok(point) => engine.enqueue_now(&EnqueuedPoint { point, fidelity: None })?,
                 Err(reason) => Err(reason),
             };
             let trial = trial.map_err(Refusal::Request)?;
@@ -216,9 +210,6 @@ fn respond(
             }
             Ok(answer)
         }
-        _ => Err(Refusal::Request(
-            "a request has exactly one of ask, tell, report, enqueue, best and status".into(),
-        )),
     }
 }
 

@@ -311,40 +311,23 @@ impl Engine {
         loop {
             let free = free_slot_count.saturating_sub(starts.len());
             let elapsed = self.clock.elapsed();
-            let trials = match self.study.next(free, elapsed) {
-                Step::Enqueue { count } => {
-                    let record = self.study.begin(count);
-                    self.enqueue(record.map_err(|reason| Error::Usage(format!("[[enqueue]]: {reason}")))?)?
-                }
-                step => match self.queue.pop_front_if(|_| self.study.room_for_more(free, elapsed) > 0) {
-                    Some(Waiting { ticket, point }) => {
-                        self.taken.push(ticket);
-                        match point.and_then(|point| self.study.take_enqueued(ticket, &[point])) {
-                            Ok(Some(record)) => self.enqueue(record)?,
-                            // it was taken, and the host died before it was out of the queue
-                            Ok(None) => continue,
-                            // written by somebody else than we
-                            Err(reason) => {
-                                self.notices.push(format!("a point in the queue is passed over: {reason}"));
-                                continue;
-                            }
-                        }
-                    }
-                    None => match step {
-                        Step::Ask { member, count } => self.ask(member, count)?,
-                        // with a window: what waited for this ask, and then what that leaves room for
-                        _ if self.settle()? => continue,
-                        // the last look may be a while ago
-                        Step::Stop(_) if self.queue_seen_at != Some(elapsed) && starts.is_empty() => {
-                            self.look_into_queue()?;
-                            if self.queue.is_empty() || self.study.room_for_more(free, elapsed) == 0 {
-                                return Ok((starts, step));
-                            }
-                            continue;
-                        }
-                        _ => return Ok((starts, step)),
-                    },
-                },
+            let step = self.study.next(free, elapsed);
+            let trials = if let Step::Enqueue { count } = step {
+                let record = self.study.begin(count);
+                self.enqueue(record.map_err(|reason| Error::Usage(format!("[[enqueue]]: {reason}")))?)?
+            } else if self.study.room_for_more(free, elapsed) > 0
+                && let Some(waiting) = self.queue.pop_front()
+            {
+                self.take_waiting(waiting)?
+            } else if let Step::Ask { member, count } = step {
+                self.ask(member, count)?
+            } else if self.settle()? {
+                // with a window: what waited for this ask, and then what that leaves room for
+                continue;
+            } else if matches!(step, Step::Stop(_)) && starts.is_empty() && self.is_more_waiting(free)? {
+                continue;
+            } else {
+                return Ok((starts, step));
             };
             for trial in trials {
                 if !self.reuse(trial)? {
@@ -365,6 +348,29 @@ impl Engine {
         Ok(())
     }
 
+    /// Whether the queue has a point for which there is room, right before a study ends: the last look may be a while ago.
+    fn is_more_waiting(&mut self, free_slot_count: usize) -> Result<bool, Error> {
+        self.look_into_queue()?;
+        let room = self.study.room_for_more(free_slot_count, self.clock.elapsed());
+        Ok(room > 0 && !self.queue.is_empty())
+    }
+
+    /// Makes a trial of a point of the queue. None of one that is a trial already, because a host died before it was out of
+    /// the queue, nor of one that makes no sense.
+    fn take_waiting(&mut self, waiting: Waiting) -> Result<Vec<TrialId>, Error> {
+        let Waiting { ticket, point } = waiting;
+        self.taken.push(ticket);
+        match point.and_then(|point| self.study.take_enqueued(ticket, &point)) {
+            Ok(Some(record)) => self.enqueue(record),
+            Ok(None) => Ok(Vec::new()),
+            // written by somebody else than we
+            Err(reason) => {
+                self.notices.push(format!("a point in the queue is passed over: {reason}"));
+                Ok(Vec::new())
+            }
+        }
+    }
+
     /// Makes trials of points that people enqueued.
     fn enqueue(&mut self, record: Record) -> Result<Vec<TrialId>, Error> {
         let first = self.study.trials().len();
@@ -375,27 +381,22 @@ impl Engine {
     /// Makes a trial of a point at once; or says why it cannot be one, or not now.
     ///
     /// The trial may have ended by that, where duplicates are reused.
-    pub fn enqueue_now(&mut self, point: EnqueuedPoint) -> Result<Result<TrialId, String>, Error> {
+    pub fn enqueue_now(&mut self, point: &EnqueuedPoint) -> Result<Result<TrialId, String>, Error> {
+        let no_room = "there is no room for another trial: a limit of the budget is reached, or the window of \
+                       run.deterministic is full";
         if self.study.room_for_more(usize::MAX, self.clock.elapsed()) == 0 {
-            return Ok(Err(
-                "there is no room for another trial: a limit of the budget is reached, or the window of \
-                           run.deterministic is full"
-                    .to_owned(),
-            ));
+            return Ok(Err(no_room.to_owned()));
         }
+        let trial = TrialId(self.study.trials().len() as u64);
         // above those of queues, and no two trials have the same
-        let ticket = (1 << 52) + self.study.trials().len() as u64;
-        Ok(match self.study.take_enqueued(ticket, &[point]) {
-            Ok(None) => Err("it has been taken already".to_owned()),
-            Ok(Some(record)) => {
-                let trial = self.enqueue(record)?.first().copied();
-                if let Some(trial) = trial {
-                    self.reuse(trial)?;
-                }
-                trial.ok_or_else(String::new)
-            }
-            Err(reason) => Err(reason),
-        })
+        let record = match self.study.take_enqueued((1 << 52) + trial.0, point) {
+            Ok(Some(record)) => record,
+            Ok(None) => return Ok(Err(format!("trial {trial} has been enqueued already"))),
+            Err(reason) => return Ok(Err(reason)),
+        };
+        self.take(record)?;
+        self.reuse(trial)?;
+        Ok(Ok(trial))
     }
 
     /// Takes results of an earlier study, before anything is asked.

@@ -103,11 +103,10 @@ impl Staff {
 }
 
 /// Begins a new study.
-pub fn create(manifest: &Manifest, plan: StudyPlan, locking: Locking) -> Result<Session, Error> {
+pub fn create(manifest: &Manifest, mut plan: StudyPlan, locking: Locking) -> Result<Session, Error> {
     let plugins = PluginSet::load(&plan, Some(manifest), locking, PluginUse::Study)?;
     journal::bring_up_to_date(&plan.journal.location())?;
     let (transferred, repeated) = transfer::of_plan(&plan)?;
-    let mut plan = plan;
     plan.repeated_count = repeated.len();
     plan.rules.enqueued.splice(0..0, repeated);
     let store = journal::open(&plan.journal)?;

@@ -552,13 +552,14 @@ impl Study {
         Ok(Record::Enqueued { ticket: None, trials: self.admit_enqueued(next)? })
     }
 
-    /// The record by which the points of a request become trials. `None` if it has been taken before; the error says
-    /// which cannot and why.
-    pub fn take_enqueued(&self, ticket: u64, points: &[EnqueuedPoint]) -> Result<Option<Record>, String> {
-        if points.is_empty() || self.tickets.contains(&ticket) {
+    /// The record by which the point of a request becomes a trial. `None` if it has been taken before; the error says why it
+    /// cannot.
+    pub fn take_enqueued(&self, ticket: u64, point: &EnqueuedPoint) -> Result<Option<Record>, String> {
+        if self.tickets.contains(&ticket) {
             return Ok(None);
         }
-        Ok(Some(Record::Enqueued { ticket: Some(ticket), trials: self.admit_enqueued(points.iter())? }))
+        let trials = self.admit_enqueued(std::iter::once(point))?;
+        Ok(Some(Record::Enqueued { ticket: Some(ticket), trials }))
     }
 
     fn admit_enqueued<'a>(

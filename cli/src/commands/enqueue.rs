@@ -72,8 +72,11 @@ pub fn execute(arguments: &EnqueueArgs) -> Result<Exit, Error> {
 /// Refuses what could never become a trial.
 fn check(rules: &StudyRules, points: &[EnqueuedPoint]) -> Result<(), Error> {
     let study = Study::new(rules.clone());
-    let checked = study.take_enqueued(0, points);
-    checked.map(drop).map_err(|reason| Error::Usage(format!("this point cannot be evaluated: {reason}")))
+    for point in points {
+        let checked = study.take_enqueued(0, point);
+        checked.map_err(|reason| Error::Usage(format!("this point cannot be evaluated: {reason}")))?;
+    }
+    Ok(())
 }
 
 fn of_values(values: &[(String, String)], space: &Space) -> Result<Point, String> {

@@ -177,10 +177,8 @@ pub(super) fn life(seed: u64, step_count: usize) -> (Vec<Vec<Stamped>>, Study) {
             let suggestions = (0..count).map(suggestion).collect();
             let trials = study.admit(count, suggestions).unwrap();
             if dice.below(4) == 0 {
-                let point =
-                    |asked: AskedTrial| EnqueuedPoint { point: asked.point, fidelity: asked.fidelity };
-                let points: Vec<EnqueuedPoint> = trials.into_iter().map(point).collect();
-                batch.extend(study.take_enqueued(dice.bits() >> 12, &points).unwrap());
+                let point = EnqueuedPoint { point: trials[0].point.clone(), fidelity: trials[0].fidelity };
+                batch.extend(study.take_enqueued(dice.bits() >> 12, &point).unwrap());
                 batches.push(batch.iter().cloned().map(Entry::Study).collect());
                 study.apply(&batch[0]).unwrap();
                 continue;

@@ -654,13 +654,13 @@ fn asked_trial(number: u64, x: f64) -> AskedTrial {
 fn a_request_is_taken_once_and_only_as_far_as_the_budget_goes() {
     let mut study = Study::new(rules(1, Mix::Adaptive, 3));
     ask(&mut study, 0, 1, &[1.0]);
-    let record = study.take_enqueued(8, &[enqueued(2.0)]).unwrap().unwrap();
+    let record = study.take_enqueued(8, &enqueued(2.0)).unwrap().unwrap();
     study.apply(&record).unwrap();
-    assert_eq!(study.take_enqueued(8, &[enqueued(2.0)]), Ok(None));
+    assert_eq!(study.take_enqueued(8, &enqueued(2.0)), Ok(None));
     let again = Record::Enqueued { ticket: Some(8), trials: vec![asked_trial(2, 2.0)] };
     assert!(study.apply(&again).unwrap_err().0.contains("taken twice"));
     assert_eq!(study.room_for_more(9, Duration::ZERO), 1);
-    let record = study.take_enqueued(9, &[enqueued(3.0)]).unwrap().unwrap();
+    let record = study.take_enqueued(9, &enqueued(3.0)).unwrap().unwrap();
     study.apply(&record).unwrap();
     assert_eq!(study.room_for_more(9, Duration::ZERO), 0);
     for trial in [2, 1, 0] {
@@ -669,7 +669,7 @@ fn a_request_is_taken_once_and_only_as_far_as_the_budget_goes() {
     assert_eq!(study.next(9, Duration::ZERO), Step::Stop(StopReason::TrialCount));
     let tags: Vec<_> = study.trials().iter().map(|trial| trial.member).collect();
     assert_eq!(tags, [Some(0), None, None]);
-    assert!(study.take_enqueued(10, &[enqueued(0.5)]).unwrap_err().contains("x = 0.5"));
+    assert!(study.take_enqueued(10, &enqueued(0.5)).unwrap_err().contains("x = 0.5"));
 }
 
 /// In a small space as well as in an endless one: nothing is asked for twice, and a used up space is used up.
@@ -738,7 +738,7 @@ fn transferred_results_are_heard_and_nothing_else() {
     {
         let mut again = study.clone();
         again.apply(&record(vec![trial(7, 3.0, completed(0.5)), trial(8, 4.0, completed(0.1))])).unwrap();
-        again.apply(&again.take_enqueued(number, &[enqueued(x)]).unwrap().unwrap()).unwrap();
+        again.apply(&again.take_enqueued(number, &enqueued(x)).unwrap().unwrap()).unwrap();
         finish(&mut again, TrialId(0), completed(value));
         assert_eq!(again.changed_since_transfer(TrialId(0)), expected, "{x} {value}");
     }

@@ -91,7 +91,7 @@ fn a_journal_of_version_5_is_brought_forward_and_has_a_queue() {
     let queued = Queued { ticket: 77, point };
     store.enqueue("golden", 2e9, std::slice::from_ref(&queued)).unwrap();
     assert_eq!(journal.queue().unwrap(), [waiting(&queued)]);
-    let taken = read.study.take_enqueued(77, &[queued.point]).unwrap().unwrap();
+    let taken = read.study.take_enqueued(77, &queued.point).unwrap().unwrap();
     journal.append(&[Stamped { at: 2e9, entry: Entry::Study(taken) }]).unwrap();
     journal.dequeue(&[77]).unwrap();
     assert_eq!(journal.queue().unwrap(), []);
