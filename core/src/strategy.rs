@@ -221,6 +221,14 @@ pub struct Losses {
 }
 
 impl Observation {
+    /// Whether it was a full evaluation, given the fidelity of one; every one is where the problem has none.
+    pub fn is_full(&self, full_fidelity: Option<f64>) -> bool {
+        match (self.fidelity, full_fidelity) {
+            (Some(used), Some(full)) => used >= full,
+            _ => true,
+        }
+    }
+
     /// The first loss of a completed trial that keeps all outcome constraints.
     pub fn loss(&self) -> Option<f64> {
         match &self.result {
@@ -243,6 +251,16 @@ pub enum StrategyError {
     Unsupported(String),
     /// Anything else.
     Other(String),
+}
+
+impl StrategyError {
+    /// For a strategy that finds no point to suggest although nothing was asked for yet.
+    pub fn no_feasible_point() -> Self {
+        Self::Invalid(
+            "no point was found that satisfies all constraints; they may contradict each other: drop or widen one of them"
+                .into(),
+        )
+    }
 }
 
 impl fmt::Display for StrategyError {

@@ -11,13 +11,14 @@ host=${ANSATZ:-$([ -x "$built" ] && echo "$built" || echo ansatz)}
 cases=(float-log-parameters float-step-parameters int-log-parameters int-step-parameters categorical-parameters
     bool-parameters ordinal-parameters one-value-parameters conditional-parameters ask-counts waiting finite-space
     failed-trials nothing-but-failures foreign-observations told-twice equal-losses same-seed every-process replay)
-[ $# -gt 0 ] || set -- $(sed -n 's/^    "\(.*\)": ".*_peer:.*/\1/p' "$here/plugins/python/peers.py") hebo
+[ $# -gt 0 ] || set -- $(sed -n 's/^    "\(.*\)": ".*_peer:.*/\1/p' "$here/plugins/python/peers.py") hebo rustuna
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 status=0
 for peer in "$@"; do
     plugin=python strategy="plugin = \"peers.python\", options = { peer = \"$peer\" }"
-    if [ "$peer" = hebo ]; then plugin=hebo strategy='plugin = "peers.hebo"'; fi
+    # these have a plugin of their own
+    case $peer in hebo | rustuna) plugin=$peer strategy="plugin = \"peers.$peer\"" ;; esac
     # a manifest says which peer is meant
     sed "s/^plugin = \"random\"/$strategy/; s/, options = /\noptions = /" "$here/problems/svm-wine.toml" |
         sed "s|\.\./plugins|$here/plugins|" >"$folder/$peer.toml"

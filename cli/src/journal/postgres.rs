@@ -256,10 +256,7 @@ impl Store for PostgresStore {
 
     fn enqueue(&self, study: &str, at: f64, points: &[Queued]) -> Result<(), JournalError> {
         let (study_id, header) = self.find(study)?;
-        let space = &header.plan.rules.problem.space;
-        let texts: Result<Vec<String>, String> =
-            points.iter().map(|queued| wire::enqueued_text(&queued.point, space)).collect();
-        let texts = texts.map_err(|reason| JournalError::new(JournalErrorKind::Invalid, reason))?;
+        let texts = wire::enqueued_texts(points, &header.plan.rules.problem.space)?;
         let tickets: Vec<i64> = points.iter().map(|queued| queued.ticket as i64).collect();
         let sql = "INSERT INTO ansatz.enqueued (study_id, ticket, at, body)
             SELECT $1, each.ticket, $2, each.body FROM unnest($3::bigint[], $4::text[]) WITH ORDINALITY

@@ -292,10 +292,7 @@ impl Store for SqliteStore {
             return Err(only_for_reading(&self.path));
         }
         let (study_id, header) = self.find(study)?;
-        let space = &header.plan.rules.problem.space;
-        let texts: Result<Vec<String>, String> =
-            points.iter().map(|queued| wire::enqueued_text(&queued.point, space)).collect();
-        let texts = texts.map_err(|reason| JournalError::new(JournalErrorKind::Invalid, reason))?;
+        let texts = wire::enqueued_texts(points, &header.plan.rules.problem.space)?;
         let insert = || {
             let transaction = self.connection.unchecked_transaction()?;
             let sql = "INSERT INTO enqueued (study_id, ticket, at, body) VALUES (?1, ?2, ?3, ?4)";

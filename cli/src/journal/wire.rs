@@ -4,7 +4,7 @@
 //! what is stored stays readable; fields that a reader does not know are passed over. A new optional
 //! field is no new version; a new kind, or a new word where one of several is expected, is.
 
-use super::{Entry, Opened, PluginStamp};
+use super::{Entry, JournalError, JournalErrorKind, Opened, PluginStamp, Queued};
 use crate::plan::StudyPlan;
 use ansatz_core::study::{AskedTrial, EnqueuedPoint, Record, Remedy, TransferredTrial};
 use ansatz_core::{Failure, Measurement, Outcome, Point, Prediction, Space, TrialId, Value};
@@ -249,11 +249,15 @@ struct ReadEnqueued<'a> {
     fidelity: Option<Number>,
 }
 
-/// A point in the queue as text; or why it cannot be stored.
-pub fn enqueued_text(enqueued: &EnqueuedPoint, space: &Space) -> Result<String, String> {
-    let EnqueuedPoint { point, fidelity } = enqueued;
-    let written = WrittenEnqueued { point: NamedValues { space, point }, fidelity: fidelity.map(Number) };
-    serde_json::to_string(&written).map_err(|error| error.to_string())
+/// Points for the queue as texts; or why one cannot be stored.
+pub fn enqueued_texts(points: &[Queued], space: &Space) -> Result<Vec<String>, JournalError> {
+    let text = |queued: &Queued| {
+        let EnqueuedPoint { point, fidelity } = &queued.point;
+        let written = WrittenEnqueued { point: NamedValues { space, point }, fidelity: fidelity.map(Number) };
+        serde_json::to_string(&written)
+    };
+    let texts: Result<Vec<String>, _> = points.iter().map(text).collect();
+    texts.map_err(|error| JournalError::new(JournalErrorKind::Invalid, error.to_string()))
 }
 
 /// A point in the queue from its text; or what is wrong with it.

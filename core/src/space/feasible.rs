@@ -63,11 +63,7 @@ impl Space {
     ) -> Option<Point> {
         let active: Vec<usize> = (0..self.parameter_count()).filter(|i| point.is_active(*i)).collect();
         for round in 1..=NEAR_COUNT_MAX {
-            // a change may activate what was inactive, so everything needs a value
-            let mut coordinates = self.draw_coordinates(rng);
-            for (coordinate, known) in coordinates.iter_mut().zip(point.coordinates()) {
-                *coordinate = known.unwrap_or(*coordinate);
-            }
+            let mut coordinates = self.completed(point, rng);
             let reach = round as f64 / NEAR_COUNT_MAX as f64;
             for _ in 0..1 + round * 3 / NEAR_COUNT_MAX {
                 let Some(index) = active.get(rng.random_range(0..active.len().max(1))) else { break };
@@ -106,6 +102,12 @@ impl Space {
         self.parameters().iter().map(|parameter| parameter.domain.from_unit(rng.random())).collect()
     }
 
+    /// A coordinate for every parameter: the point's, and drawn ones where it has none, since a change may activate them.
+    fn completed(&self, point: &Point, rng: &mut Rng) -> Vec<f64> {
+        let drawn = self.draw_coordinates(rng);
+        point.coordinates().zip(drawn).map(|(known, drawn)| known.unwrap_or(drawn)).collect()
+    }
+
     /// A feasible point near `point` (which must lie in the domains): the point itself if it is feasible,
     /// else with as few coordinates moved as chance finds. `None` if that did not succeed.
     ///
@@ -115,11 +117,7 @@ impl Space {
         if self.is_feasible(point) {
             return Some(point.clone());
         }
-        // a change may activate what was inactive, so everything needs a value
-        let mut coordinates = self.draw_coordinates(rng);
-        for (coordinate, known) in coordinates.iter_mut().zip(point.coordinates()) {
-            *coordinate = known.unwrap_or(*coordinate);
-        }
+        let mut coordinates = self.completed(point, rng);
         for _ in 0..REPAIR_ROUND_MAX {
             let candidate = self.assemble(coordinates.clone());
             let Some(rule) = self.inner.rules.iter().find(|rule| !rule.is_satisfied(&candidate)) else {

@@ -129,10 +129,7 @@ impl Annealing {
     /// The loss of a trial that completed a full evaluation. A stopped trial has none: what it last
     /// reported would be taken for more, or less, than it is.
     fn loss(&self, observation: &Observation) -> Option<f64> {
-        let is_full = match (observation.fidelity, self.full_fidelity) {
-            (Some(used), Some(full)) => used >= full,
-            _ => true,
-        };
+        let is_full = observation.is_full(self.full_fidelity);
         observation.loss().filter(|loss| is_full && loss.is_finite())
     }
 }

@@ -44,10 +44,7 @@ pub(crate) enum Lesson {
 impl Told {
     /// `full_fidelity`: from here on an evaluation is a full one; `None` if the problem has no fidelity.
     pub(crate) fn new(observation: &Observation, full_fidelity: Option<f64>) -> Self {
-        let is_full = match (observation.fidelity, full_fidelity) {
-            (Some(used), Some(full)) => used >= full,
-            _ => true,
-        };
+        let is_full = observation.is_full(full_fidelity);
         let lesson = match &observation.result {
             ObservedResult::Completed(measured)
                 if measured.values.iter().chain(&measured.excesses).all(|value| value.is_finite()) =>

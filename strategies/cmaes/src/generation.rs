@@ -22,10 +22,7 @@ pub(crate) enum Standing {
 impl Standing {
     /// `full_fidelity`: from here on an evaluation is a full one; `None` if the problem has no fidelity.
     pub(crate) fn of(observation: &Observation, full_fidelity: Option<f64>) -> Self {
-        let is_full = match (observation.fidelity, full_fidelity) {
-            (Some(used), Some(full)) => used >= full,
-            _ => true,
-        };
+        let is_full = observation.is_full(full_fidelity);
         match &observation.result {
             ObservedResult::Completed(losses) if is_full => {
                 let excess: f64 = losses.excesses.iter().filter(|excess| **excess > 0.0).sum();

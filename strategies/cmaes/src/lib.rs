@@ -87,11 +87,7 @@ impl Strategy for Cmaes {
             .map(|(point, tag)| Suggestion::tagged(point, tag))
             .collect();
         if suggestions.is_empty() && count > 0 && pending.is_empty() {
-            return Err(StrategyError::Invalid(
-                "no point was found that satisfies all constraints; they may contradict each other: drop or widen one of \
-                 them"
-                    .into(),
-            ));
+            return Err(StrategyError::no_feasible_point());
         }
         Ok(suggestions)
     }

@@ -50,10 +50,7 @@ impl ExcessUnits {
 impl Merit {
     /// `full_fidelity`: from here on an evaluation is a full one; `None` if the problem has no fidelity.
     pub(crate) fn of(observation: &Observation, full_fidelity: Option<f64>) -> Self {
-        let is_full = match (observation.fidelity, full_fidelity) {
-            (Some(used), Some(full)) => used >= full,
-            _ => true,
-        };
+        let is_full = observation.is_full(full_fidelity);
         let losses = match &observation.result {
             ObservedResult::Completed(losses) if is_full => {
                 return if losses.values.iter().chain(&losses.excesses).any(|value| !value.is_finite()) {

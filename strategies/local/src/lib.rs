@@ -69,11 +69,7 @@ impl Strategy for Local {
         }
         if suggestions.is_empty() && count > 0 {
             if !self.search.has_heard() && pending.is_empty() {
-                return Err(StrategyError::Invalid(
-                    "no point was found that satisfies all constraints; they may contradict each other: drop or \
-                     widen one of them"
-                        .into(),
-                ));
+                return Err(StrategyError::no_feasible_point());
             }
             return Err(StrategyError::Exhausted);
         }

@@ -54,11 +54,7 @@ impl Strategy for Random {
             }
         }
         if suggestions.is_empty() && count > 0 {
-            return Err(StrategyError::Invalid(
-                "no point was found that satisfies all constraints; they may contradict each other: drop or widen \
-                 one of them"
-                    .into(),
-            ));
+            return Err(StrategyError::no_feasible_point());
         }
         Ok(suggestions)
     }

@@ -107,11 +107,7 @@ impl Strategy for Sobol {
             }
         }
         if suggestions.is_empty() && count > 0 {
-            return Err(StrategyError::Invalid(
-                "no point was found that satisfies all constraints; they may contradict each other: drop or widen \
-                 one of them"
-                    .into(),
-            ));
+            return Err(StrategyError::no_feasible_point());
         }
         Ok(suggestions)
     }

@@ -36,10 +36,7 @@ pub(crate) enum Lesson {
 impl Lesson {
     /// `full_fidelity`: from here on an evaluation is a full one; `None` if the problem has no fidelity.
     pub(crate) fn new(observation: &Observation, full_fidelity: Option<f64>) -> Self {
-        let is_full = match (observation.fidelity, full_fidelity) {
-            (Some(used), Some(full)) => used >= full,
-            _ => true,
-        };
+        let is_full = observation.is_full(full_fidelity);
         let partial = |losses: Option<&Losses>| Self::Partial {
             fidelity: observation.fidelity.filter(|fidelity| fidelity.is_finite()).unwrap_or(0.0),
             loss: losses.and_then(|losses| losses.values.first().copied()).filter(|loss| loss.is_finite()),

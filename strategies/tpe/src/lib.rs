@@ -176,11 +176,7 @@ impl Strategy for Tpe {
         }
         if suggestions.is_empty() && count > 0 {
             if self.state.told.is_empty() && pending.is_empty() {
-                return Err(StrategyError::Invalid(
-                    "no point was found that satisfies all constraints; they may contradict each other: drop or \
-                     widen one of them"
-                        .into(),
-                ));
+                return Err(StrategyError::no_feasible_point());
             }
             return Err(StrategyError::Exhausted);
         }
