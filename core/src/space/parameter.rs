@@ -128,6 +128,9 @@ fn one() -> i64 {
     1
 }
 
+/// Values that a message lists.
+const LISTED_MAX: usize = 20;
+
 impl Domain {
     /// How many different values there are; `None` for a float without a step.
     /// A one-value float range counts 1.
@@ -283,6 +286,27 @@ impl Domain {
                 Ok(())
             }
             Domain::Bool => Ok(()),
+        }
+    }
+
+    /// Its values in words, for messages: `from 1 to 8 in steps of 1`, `"sgd", "adam"`.
+    pub fn describe_values(&self) -> String {
+        let listed = |values: &[Value]| {
+            let shown: Vec<String> = values.iter().take(LISTED_MAX).map(Value::to_string).collect();
+            let more = if values.len() > LISTED_MAX { ", ..." } else { "" };
+            shown.join(", ") + more
+        };
+        match self {
+            Domain::Float { step: None, .. } => format!("from {} to {}", self.lower(), self.upper()),
+            Domain::Float { step: Some(step), .. } => {
+                format!("from {} to {} in steps of {step}", self.lower(), self.upper())
+            }
+            Domain::Int { step, .. } => {
+                format!("from {} to {} in steps of {step}", self.lower(), self.upper())
+            }
+            Domain::Categorical { choices } => listed(choices),
+            Domain::Ordinal { values } => listed(values),
+            Domain::Bool => "true, false".to_owned(),
         }
     }
 

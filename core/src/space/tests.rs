@@ -256,3 +256,21 @@ fn every_combination_is_a_point_and_unseen_ones_are_found_until_none_is_left() {
     assert_eq!(endless.combination_count(), None);
     assert!(endless.sample_unseen(|_| true, &mut rng).is_none());
 }
+
+#[test]
+fn a_value_that_does_not_fit_is_answered_with_those_that_do() {
+    let space = Space::of(vec![
+        Parameter::float("rate", 1e-5, 0.1).log(),
+        Parameter::int("layers", 1, 8),
+        Parameter::categorical("optimiser", ["sgd", "adam"]),
+        Parameter::categorical("many", (0..30).collect::<Vec<i64>>()),
+        Parameter::bool("flag"),
+    ])
+    .unwrap();
+    let refused = |name, value: Value| space.point_from_values([(name, value)]).unwrap_err();
+    assert_eq!(refused("rate", 1.0.into()), "1 is not a value of rate; allowed: from 0.00001 to 0.1");
+    assert_eq!(refused("layers", 9.into()), "9 is not a value of layers; allowed: from 1 to 8 in steps of 1");
+    assert_eq!(refused("optimiser", "adm".into()), "adm is not a value of optimiser; allowed: sgd, adam");
+    assert!(refused("many", 31.into()).ends_with("18, 19, ..."));
+    assert_eq!(refused("flag", 1.into()), "1 is not a value of flag; allowed: true, false");
+}
