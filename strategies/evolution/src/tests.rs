@@ -495,6 +495,27 @@ fn what_it_cannot_do_is_said_with_what_can() {
     assert!(error.contains("drop or widen one of them"), "{error}");
 }
 
+/// Somebody who comes closer and closer to one point, and is always better than the whole population, has one place in it.
+#[test]
+fn many_foreign_points_near_one_another_do_not_fill_the_population() {
+    let problem = cube(2, 1);
+    let mut strategy = evolution(&problem, Options { shrink: false, ..of_size(10) }, 1);
+    for trial in 0..10 {
+        let suggestion = strategy.ask(1, &Pending::NONE).unwrap().remove(0);
+        strategy.tell(&[observation(trial, &suggestion, completed(vec![10.0 + trial as f64]))]).unwrap();
+    }
+    let middle = |x: f64| Point::new([Some(0.5 + x), Some(0.5 - x)]);
+    for step in 1..=50_u32 {
+        let (point, loss) = (middle(0.01 / f64::from(step)), 1.0 / f64::from(step));
+        strategy.tell(&[foreign(100 + u64::from(step), point, vec![loss])]).unwrap();
+    }
+    let members = strategy.search.population().members();
+    let is_near =
+        |member: &&crate::population::Member| member.row.iter().all(|gene| (gene - 0.5).abs() < 0.02);
+    assert_eq!((members.len(), members.iter().filter(is_near).count()), (10, 1));
+    assert!(members.iter().any(|member| member.merit.losses() == Some(&[0.02])), "the best is there");
+}
+
 /// Results of an earlier study, as many as the whole budget, leave the population as large as it would be without them.
 #[test]
 fn an_earlier_study_is_no_part_of_the_budget() {
