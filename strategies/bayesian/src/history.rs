@@ -25,6 +25,9 @@ pub(crate) enum Lesson {
     Measured {
         /// One for each metric.
         losses: Vec<f64>,
+        /// Their standard errors, 0 where none is known; one for each metric, or empty.
+        #[serde(default)]
+        standard_errors: Vec<f64>,
         /// One for each outcome constraint, which holds at or below 0.
         excesses: Vec<f64>,
     },
@@ -41,6 +44,14 @@ pub(crate) enum Lesson {
     },
 }
 
+#[cfg(test)]
+impl Lesson {
+    /// Without standard errors.
+    pub(crate) fn measured(losses: Vec<f64>, excesses: Vec<f64>) -> Self {
+        Self::Measured { losses, standard_errors: Vec::new(), excesses }
+    }
+}
+
 impl Told {
     /// `full_fidelity`: from here on an evaluation is a full one; `None` if the problem has no fidelity.
     pub(crate) fn new(observation: &Observation, full_fidelity: Option<f64>) -> Self {
@@ -50,7 +61,11 @@ impl Told {
                 if measured.values.iter().chain(&measured.excesses).all(|value| value.is_finite()) =>
             {
                 if is_full {
-                    Lesson::Measured { losses: measured.values.clone(), excesses: measured.excesses.clone() }
+                    Lesson::Measured {
+                        losses: measured.values.clone(),
+                        standard_errors: known_errors(&measured.standard_errors),
+                        excesses: measured.excesses.clone(),
+                    }
                 } else {
                     Lesson::Unfinished
                 }
@@ -74,10 +89,11 @@ impl Told {
         }
     }
 
-    /// One for each metric, measured or projected, with their standard deviations; those of measured ones are 0.
+    /// One for each metric, measured or projected, with their standard deviations; 0 where a measured one has no known
+    /// standard error.
     pub(crate) fn believed_losses(&self) -> Option<impl Iterator<Item = (f64, f64)>> {
         let (losses, deviations): (&[f64], &[f64]) = match &self.lesson {
-            Lesson::Measured { losses, .. } => (losses, &[]),
+            Lesson::Measured { losses, standard_errors, .. } => (losses, standard_errors),
             Lesson::Projected { losses, deviations } => (losses, deviations),
             Lesson::Bad | Lesson::Unfinished => return None,
         };
@@ -101,6 +117,15 @@ impl Told {
     /// Whether it was measured to keep every outcome constraint.
     pub(crate) fn is_allowed(&self) -> bool {
         self.excesses().is_some_and(|excesses| excesses.iter().all(|excess| *excess <= 0.0))
+    }
+}
+
+/// Standard errors with 0 for those that are unknown or no number; empty if all are.
+fn known_errors(errors: &[Option<f64>]) -> Vec<f64> {
+    let known = |error: &Option<f64>| error.filter(|error| error.is_finite() && *error > 0.0);
+    match errors.iter().any(|error| known(error).is_some()) {
+        true => errors.iter().map(|error| known(error).unwrap_or(0.0)).collect(),
+        false => Vec::new(),
     }
 }
 
@@ -180,7 +205,7 @@ mod tests {
     use super::*;
 
     fn told(losses: &[f64], excesses: &[f64]) -> Told {
-        let lesson = Lesson::Measured { losses: losses.to_vec(), excesses: excesses.to_vec() };
+        let lesson = Lesson::measured(losses.to_vec(), excesses.to_vec());
         Told { point: Point::from_flat(&[losses[0]]), curve: Curve::default(), lesson }
     }
 

@@ -106,17 +106,19 @@ pub(crate) struct Models {
 struct Scale {
     centre: f64,
     unit: f64,
+    /// Variance of a target by the standard errors that came with what was measured, on average.
+    known_noise: f64,
 }
 
 impl Scale {
     /// From losses and what became of them. `None` if they are too large for a difference.
-    fn between(losses: &[f64], targets: &[f64]) -> Option<Self> {
+    fn between(losses: &[f64], targets: &[f64], known_noise: f64) -> Option<Self> {
         let pairs = || losses.iter().zip(targets).map(|(loss, target)| (*loss, *target));
         let low = pairs().min_by(|a, b| a.1.total_cmp(&b.1))?;
         let high = pairs().max_by(|a, b| a.1.total_cmp(&b.1))?;
         let unit = (high.0 - low.0) / (high.1 - low.1);
         let centre = low.0 - unit * low.1;
-        (unit.is_finite() && centre.is_finite()).then_some(Self { centre, unit })
+        (unit.is_finite() && centre.is_finite()).then_some(Self { centre, unit, known_noise })
     }
 }
 
@@ -215,6 +217,9 @@ impl Models {
                     Lesson::Bad | Lesson::Unfinished => (worst, 0.0),
                 })
                 .unzip();
+            let measured = observed.iter().zip(&variances).filter(|(told, _)| told.losses().is_some());
+            let measured: Vec<f64> = measured.map(|(_, variance)| *variance).collect();
+            let known_noise = measured.iter().sum::<f64>() / measured.len().max(1) as f64;
             if variances.iter().all(|variance| *variance == 0.0) {
                 variances.clear();
             }
@@ -229,7 +234,8 @@ impl Models {
                 rough_losses.push(LossModel { process, means: Vec::new() });
             }
             if *warp == LossWarp::Identity && *column == 0 && weights.is_none() {
-                scale = Scale::between(&columns[0].losses, &warped).map(|scale| (losses.len(), scale));
+                let found = Scale::between(&columns[0].losses, &warped, known_noise);
+                scale = found.map(|scale| (losses.len(), scale));
             }
             let means = process.observed_means();
             losses.push(LossModel { process, means });
@@ -379,7 +385,7 @@ impl Models {
         Some(Forecast {
             mean: scale.centre + scale.unit * posterior.mean,
             deviation: scale.unit * posterior.deviation(),
-            noisy_deviation: scale.unit * (posterior.variance + noise).sqrt(),
+            noisy_deviation: scale.unit * (posterior.variance + noise + scale.known_noise).sqrt(),
         })
     }
 
@@ -498,7 +504,7 @@ fn some(targets: &Targets, rows: &[usize]) -> Targets {
 #[derive(Clone, Debug, PartialEq)]
 struct LossColumn {
     losses: Vec<f64>,
-    /// Standard deviation of each; 0 where it was measured.
+    /// Standard deviation of each; 0 where it was measured and no standard error is known.
     deviations: Vec<f64>,
 }
 
@@ -646,12 +652,10 @@ pub(crate) mod tests {
                 let lesson = match index % 7 {
                     5 => Lesson::Bad,
                     6 => Lesson::Unfinished,
-                    _ => Lesson::Measured {
-                        losses: (0..shape.metric_count).map(loss).collect(),
-                        excesses: (0..shape.constraint_count)
-                            .map(|c| 0.4 + 0.1 * c as f64 - x + uneven)
-                            .collect(),
-                    },
+                    _ => Lesson::measured(
+                        (0..shape.metric_count).map(loss).collect(),
+                        (0..shape.constraint_count).map(|c| 0.4 + 0.1 * c as f64 - x + uneven).collect(),
+                    ),
                 };
                 Told { point, curve: Curve::default(), lesson }
             })
@@ -736,7 +740,7 @@ pub(crate) mod tests {
             |(losses, excess)| Told {
                 point: Point::from_flat(&[0.0]),
                 curve: Curve::default(),
-                lesson: Lesson::Measured { losses: losses.to_vec(), excesses: vec![excess] },
+                lesson: Lesson::measured(losses.to_vec(), vec![excess]),
             },
         );
         let told: Vec<&Told> = told.iter().collect();
@@ -802,7 +806,7 @@ pub(crate) mod tests {
                 3 => Lesson::Unfinished,
                 _ => {
                     curve.push(steps, vec![Some(loss)]);
-                    Lesson::Measured { losses: vec![loss], excesses: Vec::new() }
+                    Lesson::measured(vec![loss], Vec::new())
                 }
             };
             Told { point: Point::from_flat(&[x]), curve, lesson }

@@ -58,8 +58,8 @@ fn line(
     metric: usize,
 ) -> Option<Line> {
     let passed = (0..told.len()).filter_map(|index| {
-        let (end, deviation) = match told[index].losses() {
-            Some(losses) => (*losses.get(metric)?, 0.0),
+        let (end, deviation) = match told[index].believed_losses() {
+            Some(mut believed) => believed.nth(metric)?,
             None => found[index].as_ref().map(|all| (all[metric].loss, all[metric].deviation))?,
         };
         Some(Passed { early: loss_at(&told[index].curve, step, metric)?, end, deviation })
@@ -84,7 +84,7 @@ mod tests {
             curve.push(step, vec![Some(value(step))]);
         }
         let lesson = match steps {
-            STEPS => Lesson::Measured { losses: vec![value(STEPS)], excesses: Vec::new() },
+            STEPS => Lesson::measured(vec![value(STEPS)], Vec::new()),
             _ => Lesson::Unfinished,
         };
         Told { point: Point::from_flat(&[end]), lesson, curve }
@@ -130,7 +130,7 @@ mod tests {
             let mut curve = Curve::default();
             curve.push(3, vec![Some(early)]);
             curve.push(STEPS, vec![Some(early - 0.5)]);
-            let lesson = Lesson::Measured { losses: vec![early - 0.5], excesses: Vec::new() };
+            let lesson = Lesson::measured(vec![early - 0.5], Vec::new());
             Told { point: Point::from_flat(&[early]), lesson, curve }
         });
         let mut stopped = trial(0.0, 1, 0.0);
