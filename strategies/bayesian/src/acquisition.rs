@@ -325,7 +325,7 @@ fn by_crowding(front: &[&[f64]]) -> Vec<usize> {
 mod tests {
     use super::*;
     use crate::models::tests::{fit, space, told};
-    use crate::models::{Fits, Shape};
+    use crate::models::{Fits, Refit, Shape};
     use crate::options::Options;
     use crate::representation::Representation;
     use ansatz_core::rng::Rng;
@@ -401,8 +401,9 @@ mod tests {
         for (shape, has_rough) in [(shape(1, 0), true), (shape(1, 2), false), (shape(2, 0), false)] {
             let told = told(&space, 420, shape);
             let mut fits = Fits::none(shape, &options, false);
-            let mut continued = |former, count, refit| {
+            let mut continued = |former, count, refit: bool| {
                 let told = &told[..count];
+                let refit = if refit { Refit::All { turn: count } } else { Refit::None };
                 Models::continued(former, &representation, told, shape, None, &options, &mut fits, refit)
             };
             let mut former = continued(None, 330, true).unwrap();

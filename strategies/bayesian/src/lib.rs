@@ -34,12 +34,13 @@ use serde::{Deserialize, Serialize};
 use acquisition::{AcquisitionFunction, AllowedImprovement};
 use history::Told;
 use maximise::{Maximiser, Seen};
-use models::{Fits, Models, SCALARISED_COUNT_MIN, Shape};
+use models::{Fits, Models, Refit, SCALARISED_COUNT_MIN, Shape};
 use representation::Representation;
 
 /// Losses needed for a model, measured or projected, however many trials are pending. One must be measured.
 const LOSS_COUNT_MIN: usize = 3;
-/// Up to this many observations hyperparameters are fitted after each; beyond, when a fiftieth has come in.
+/// Up to this many observations the hyperparameters of all models are fitted after each; beyond, those of each model when a
+/// fiftieth has come in, one model after the other, lest all of the work be in the same ask.
 const REFIT_ALWAYS_COUNT_MAX: usize = 100;
 const REFIT_SHARE: usize = 50;
 /// The strategy `bayesian`.
@@ -68,8 +69,11 @@ struct State {
     told: Vec<Told>,
     /// Latest fit of each model.
     fits: Fits,
-    /// How much was told when they were fitted.
+    /// How much was told when the last of them were fitted.
     fitted_count: usize,
+    /// How many fits of one model alone there were.
+    #[serde(default)]
+    fit_turn: usize,
 }
 
 impl Bayesian {
@@ -98,8 +102,11 @@ impl Bayesian {
         let news = count - self.state.fitted_count.min(count);
         // Other weights are another loss.
         let refit = match count <= REFIT_ALWAYS_COUNT_MAX {
-            true => news > 0 || weights.is_some(),
-            false => news >= count.div_ceil(REFIT_SHARE),
+            true if news > 0 || weights.is_some() => Refit::All { turn: count },
+            false if news >= count.div_ceil(REFIT_SHARE * self.state.fits.count()) => {
+                Refit::One { turn: self.state.fit_turn }
+            }
+            _ => Refit::None,
         };
         let former = self.models.take().or(self.former.take());
         let fitted = Models::continued(
@@ -112,8 +119,11 @@ impl Bayesian {
             &mut self.state.fits,
             refit,
         );
-        if refit {
+        if refit != Refit::None {
             self.state.fitted_count = count;
+        }
+        if let Refit::One { turn } = refit {
+            self.state.fit_turn = turn + 1;
         }
         self.models = fitted.ok().flatten();
     }
@@ -210,6 +220,7 @@ impl Strategy for Bayesian {
             told: Vec::new(),
             fits: Fits::none(shape, &options, shape.metric_count >= SCALARISED_COUNT_MIN),
             fitted_count: 0,
+            fit_turn: 0,
             rng,
         };
         Ok(Self {
@@ -272,7 +283,7 @@ impl Strategy for Bayesian {
             None,
             &self.options,
             &mut fits,
-            true,
+            Refit::All { turn: self.state.told.len() },
         );
         let Some(models) = fitted.ok().flatten() else { return Ok(Vec::new()) };
         let incumbents = models.incumbents().into_iter();

@@ -53,6 +53,11 @@ pub(crate) struct Fits {
 }
 
 impl Fits {
+    /// Of how many models.
+    pub(crate) fn count(&self) -> usize {
+        self.losses.len() + self.constraints.len()
+    }
+
     /// None yet. `is_scalarised`: the metrics are made one loss.
     pub(crate) fn none(shape: Shape, options: &Options, is_scalarised: bool) -> Self {
         let one_loss = is_scalarised || shape.metric_count == 1;
@@ -64,6 +69,51 @@ impl Fits {
     pub(crate) fn matches(&self, other: &Self) -> bool {
         self.losses.len() == other.losses.len() && self.constraints.len() == other.constraints.len()
     }
+}
+
+/// Which models are fitted anew; the others use the hyperparameters of their last fit. One that has never been fitted is.
+///
+/// A fit begins where the last one ended. The usual start is tried as well now and then, lest a model stay in a bad mode, but
+/// by turns: where one model is stuck the others are not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refit {
+    None,
+    /// All of them. `turn`: says which one tries the usual start, of the losses and of the constraints.
+    All {
+        turn: usize,
+    },
+    /// One of them, losses before constraints: the next one by this turn, and in some turns with the usual start.
+    One {
+        turn: usize,
+    },
+}
+
+impl Refit {
+    /// Whether a model is fitted, and then from how many usual starts. `index` of `count` models of its kind, `offset` of
+    /// them all before those of its kind, `total` in all.
+    fn usual_start_count(self, place: Place) -> Option<usize> {
+        let Place { index, count, offset, total } = place;
+        match self {
+            Self::None => None,
+            Self::All { turn } => Some(usize::from(index == turn % count.max(1))),
+            Self::One { turn } => {
+                let is_next = offset + index == turn % total.max(1);
+                is_next.then(|| usize::from((turn / total.max(1) + index) % count.max(1) == 0))
+            }
+        }
+    }
+}
+
+/// Where a model stands among the others.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    /// Among the `count` models of losses, or of constraints.
+    index: usize,
+    count: usize,
+    /// How many models of another kind come before.
+    offset: usize,
+    /// How many there are of all kinds.
+    total: usize,
 }
 
 /// A model of a loss.
@@ -133,7 +183,7 @@ pub(crate) struct Forecast {
 }
 
 impl Models {
-    /// Models of what was told. `fits` is used as it stands, or, if `refit`, as a warm start and then replaced.
+    /// Models of what was told. `fits` is used as it stands, or, where `refit` says so, as a warm start and then replaced.
     /// `weights`, shape (metric,): the metrics are made one loss with them. `None` if there is nothing to model: no loss
     /// of which there are two different values.
     pub(crate) fn fit(
@@ -143,7 +193,7 @@ impl Models {
         weights: Option<&[f64]>,
         options: &Options,
         fits: &mut Fits,
-        refit: bool,
+        refit: Refit,
     ) -> Result<Option<Self>, SurrogateError> {
         Self::continued(None, representation, told, shape, weights, options, fits, refit)
     }
@@ -159,7 +209,7 @@ impl Models {
         weights: Option<&[f64]>,
         options: &Options,
         fits: &mut Fits,
-        refit: bool,
+        refit: Refit,
     ) -> Result<Option<Self>, SurrogateError> {
         let (former_losses, former_bounds) =
             former.map(|former| (former.losses, former.bounds)).unwrap_or_default();
@@ -171,12 +221,8 @@ impl Models {
             selected.iter().copied().filter(|told| told.lesson != Lesson::Unfinished).collect();
         let points: Vec<Point> = observed.iter().map(|told| told.point.clone()).collect();
         let features: Vec<Vec<f64>> = points.iter().map(|point| representation.features(point)).collect();
-        let fitter = Fitter {
-            representation,
-            noise_max: if options.deterministic { NOISE_MIN } else { 1.0 },
-            turn: told.len(),
-            refit,
-        };
+        let fitter =
+            Fitter { representation, noise_max: if options.deterministic { NOISE_MIN } else { 1.0 }, refit };
         let everything = Rows::new(representation, observed.clone(), features.clone())?;
         let columns = loss_columns(&observed, shape.metric_count, weights);
         // With one loss a model for each warp, with several each has one.
@@ -195,6 +241,7 @@ impl Models {
             true => everything.thinned(representation, ROUGH_COUNT_MAX)?,
             false => None,
         };
+        let (offset, total) = (plans.len(), plans.len() + shape.constraint_count);
         let mut losses = Vec::new();
         let mut rough_losses = Vec::new();
         let mut scale = None;
@@ -225,7 +272,8 @@ impl Models {
             }
             let targets = Targets { values, variances };
             let former = former_losses[index].take().map(|model| model.process);
-            let process = fitter.fit(&everything, former, targets.clone(), stored, (index, plans.len()))?;
+            let place = Place { index, count: plans.len(), offset: 0, total };
+            let process = fitter.fit(&everything, former, targets.clone(), stored, place)?;
             if let Some((subset, rows)) = &rough_rows {
                 let some_targets = some(&targets, subset);
                 let known = process.hyperparameters().clone();
@@ -261,7 +309,7 @@ impl Models {
                 match bounded(&excesses) {
                     Some((targets, bound)) => {
                         let former = former_bounds[index].take().map(|model| model.process);
-                        let place = (index, shape.constraint_count);
+                        let place = Place { index, count: shape.constraint_count, offset, total };
                         let process = fitter.fit(&rows, former, targets.into(), stored, place)?;
                         bounds.push(BoundModel { process, bound });
                     }
@@ -447,33 +495,31 @@ impl<'a> Rows<'a> {
 struct Fitter<'a> {
     representation: &'a Representation,
     noise_max: f64,
-    /// A fit begins where the last one ended. The usual start is tried too, lest a model stay in a bad mode, but by
-    /// turns: where one model is stuck the others are not.
-    turn: usize,
-    refit: bool,
+    refit: Refit,
 }
 
 impl Fitter<'_> {
-    /// A process for the targets. `place`: which of how many models that take turns it is. `former` is of
-    /// the first of the rows, perhaps.
+    /// A process for the targets. `former` is of the first of the rows, perhaps.
     fn fit(
         &self,
         rows: &Rows<'_>,
         former: Option<GaussianProcess>,
         targets: Targets,
         stored: &mut Option<Hyperparameters>,
-        (index, count): (usize, usize),
+        place: Place,
     ) -> Result<GaussianProcess, SurrogateError> {
-        let start_count = usize::from(index == self.turn % count.max(1));
+        let start_count = self.refit.usual_start_count(place);
         let options = FitOptions {
             noise_min: NOISE_MIN,
             noise_max: self.noise_max,
-            start_count,
+            start_count: start_count.unwrap_or(1),
             ..FitOptions::default()
         };
         let design = rows.design.clone();
         let process = match stored {
-            Some(known) if !self.refit => GaussianProcess::continued(former, design, targets, known.clone())?,
+            Some(known) if start_count.is_none() => {
+                GaussianProcess::continued(former, design, targets, known.clone())?
+            }
             _ if rows.told.len() <= FIT_COUNT_MAX => {
                 GaussianProcess::fit(design, targets, stored.as_ref(), &options)?
             }
@@ -669,6 +715,7 @@ pub(crate) mod tests {
         fits: &mut Fits,
         refit: bool,
     ) -> Option<Models> {
+        let refit = if refit { Refit::All { turn: told.len() } } else { Refit::None };
         Models::fit(representation, told, shape, None, &Options::default(), fits, refit).unwrap()
     }
 
@@ -693,6 +740,26 @@ pub(crate) mod tests {
                 b.process.predict(&row).variance.to_bits()
             );
         }
+    }
+
+    #[test]
+    fn fitted_one_by_one_every_model_has_its_turn_and_its_usual_start() {
+        let places = |index, count, offset| Place { index, count, offset, total: 5 };
+        let places: Vec<Place> =
+            (0..3).map(|i| places(i, 3, 0)).chain((0..2).map(|i| places(i, 2, 3))).collect();
+        let mut fits = [0; 5];
+        let mut usual_starts = [0; 5];
+        for turn in 0..30 {
+            let refit = Refit::One { turn };
+            let starts: Vec<Option<usize>> =
+                places.iter().map(|place| refit.usual_start_count(*place)).collect();
+            assert_eq!(starts.iter().flatten().count(), 1, "{starts:?}");
+            for (model, starts) in starts.into_iter().enumerate() {
+                fits[model] += usize::from(starts.is_some());
+                usual_starts[model] += starts.unwrap_or(0);
+            }
+        }
+        assert_eq!((fits, usual_starts), ([6; 5], [2, 2, 2, 3, 3]));
     }
 
     #[test]
