@@ -14,9 +14,22 @@ pub const TRIAL_COUNT: u64 = 40;
 /// Longer than one of the studies takes on a slow and busy machine.
 const PATIENCE: Duration = Duration::from_secs(1200);
 const METRIC: &str = "validation_accuracy";
+/// Of images that no study chooses by.
+const UNBIASED: &str = "test_accuracy";
 
-/// The best accuracy of completed trials after so many epochs in all; one entry for each trial that completed.
-pub type Course = Vec<(u64, f64)>;
+/// The best completed trial after so many epochs in all.
+#[derive(Clone, Copy, Debug)]
+pub struct Best {
+    /// Of all trials so far, stopped ones as well.
+    pub epochs: u64,
+    /// The accuracy that it is the best by. The more trials a study has, the more of it is luck.
+    pub accuracy: f64,
+    /// Its accuracy on images that nothing was chosen by.
+    pub test_accuracy: f64,
+}
+
+/// One entry for each trial that completed.
+pub type Course = Vec<Best>;
 
 /// A study with and one without early stopping, with the same seed.
 pub struct Pair {
@@ -36,30 +49,31 @@ impl Pair {
         Self { whole, stopped, epochs }
     }
 
-    /// The accuracy that the study without early stopping came to.
-    pub fn goal(&self) -> f64 {
-        self.whole.last().map_or(0.0, |(_, best)| *best)
+    /// What the study without early stopping came to.
+    pub fn goal(&self) -> Best {
+        self.whole_after(1.0)
     }
 
     /// What the other one had after this share of the epochs.
-    pub fn after(&self, share: f64) -> f64 {
+    pub fn after(&self, share: f64) -> Best {
         best_after(&self.stopped, self.epochs as f64 * share)
     }
 
     /// What the one without early stopping had after that share of its own epochs.
-    pub fn whole_after(&self, share: f64) -> f64 {
+    pub fn whole_after(&self, share: f64) -> Best {
         best_after(&self.whole, self.epochs as f64 * share)
     }
 
     /// After which share of the epochs the study with early stopping was as accurate; `None` if it never was.
     pub fn share(&self) -> Option<f64> {
-        let reached = self.stopped.iter().find(|(_, best)| *best >= self.goal())?;
-        Some(reached.0 as f64 / self.epochs as f64)
+        let reached = self.stopped.iter().find(|best| best.accuracy >= self.goal().accuracy)?;
+        Some(reached.epochs as f64 / self.epochs as f64)
     }
 }
 
-fn best_after(course: &Course, epochs: f64) -> f64 {
-    course.iter().take_while(|(spent, _)| *spent as f64 <= epochs).last().map_or(0.0, |(_, best)| *best)
+fn best_after(course: &Course, epochs: f64) -> Best {
+    let none = Best { epochs: 0, accuracy: 0.0, test_accuracy: 0.0 };
+    course.iter().take_while(|best| best.epochs as f64 <= epochs).last().copied().unwrap_or(none)
 }
 
 fn course(
@@ -102,17 +116,17 @@ dropout = {{ float = [0.0, 0.6] }}
         Err(running) => panic!("it did not end within {PATIENCE:?}:\n{}", running.kill()),
     }
     let stored = StoredStudy::read(&scenario.journal(), Some(&name));
-    let (mut epochs, mut best, mut course) = (0, f64::NEG_INFINITY, Vec::new());
+    let (mut epochs, mut course) = (0, Course::new());
     for record in stored.records() {
         match record {
             // digits reports once an epoch
             Record::Reported { .. } => epochs += 1,
             Record::Finished { outcome, .. } => {
-                let value = outcome.completed().and_then(|measurement| measurement.value(METRIC));
-                if let Some(value) = value {
-                    best = value.max(best);
-                    course.push((epochs, best));
-                }
+                let Some(measured) = outcome.completed() else { continue };
+                let value = |name| measured.value(name).expect("every trial of digits measures it");
+                let found = Best { epochs, accuracy: value(METRIC), test_accuracy: value(UNBIASED) };
+                let best = course.last().filter(|best| best.accuracy >= found.accuracy);
+                course.push(Best { epochs, ..*best.unwrap_or(&found) });
             }
             _ => {}
         }
