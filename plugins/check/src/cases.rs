@@ -45,7 +45,7 @@ const OBJECTIVE: Scope = Scope::Only(Role::Objective);
 use Capability::{Categorical, Conditional, Constraints, Fidelity, Float, Int, Ordinal, Snapshot};
 use Capability::{MultiObjective, OutcomeConstraints};
 
-static ALL: [Case; 66] = [
+static ALL: [Case; 67] = [
     // that it was loaded is all there is to it
     case(Scope::Plugin, LOADS, "It loads and describes itself within five seconds.", |_| passed()),
     case(
@@ -181,6 +181,12 @@ static ALL: [Case; 66] = [
         "It takes results of trials that it never proposed and whose numbers it does not know, before and between its own.",
         &[],
         telling::foreign,
+    ),
+    strategy(
+        "points-elsewhere",
+        "It takes results of its suggestions that were measured at other points, as in a study that resamples.",
+        &[],
+        telling::elsewhere,
     ),
     strategy("told-twice", "Telling it a trial twice is the same as telling it once.", &[], telling::twice),
     strategy(

@@ -115,6 +115,29 @@ pub(super) fn foreign(bench: &Bench<'_>) -> Finding {
     passed()
 }
 
+pub(super) fn elsewhere(bench: &Bench<'_>) -> Finding {
+    let problem = bench.usual_problem()?;
+    let mut rng = bench.rng("elsewhere");
+    let mut driven = bench.strategy(&problem)?;
+    for _ in 0..6 {
+        let mut observations = Vec::new();
+        for mut trial in driven.ask(3)? {
+            if trial.number % 3 != 1 {
+                let drawn = problem.space.sample(&mut rng);
+                trial.suggestion.point = drawn.ok_or(Ending::Skipped("there is no point".into()))?;
+            }
+            observations.push(driven.completed(&trial));
+        }
+        if observations.is_empty() {
+            break;
+        }
+        driven.tell(&observations)?;
+    }
+    driven.ask(1)?;
+    driven.ask(2)?;
+    passed()
+}
+
 pub(super) fn twice(bench: &Bench<'_>) -> Finding {
     let problem = bench.usual_problem()?;
     let once = bench.repeatable_run(&problem)?;

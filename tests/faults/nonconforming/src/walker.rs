@@ -116,6 +116,8 @@ misdeeds! {
     InOrder "in-order" [Float];
     /// Uses trial numbers as an index.
     NumberAsIndex "number-as-index" [Float];
+    /// Takes it for granted that a trial is at the point that it suggested.
+    OwnPointsOnly "own-points-only" [Float];
     /// Squares losses.
     Overflow "overflow" [Float];
     /// Divides by the range of losses.
@@ -194,6 +196,8 @@ struct State {
     is_any_feasible: bool,
     best: Option<(f64, Point)>,
     has_been_exhausted: bool,
+    /// What it suggested, by tag, for `OwnPointsOnly`.
+    suggested: Vec<Point>,
 }
 
 /// How many were made in this process, for `CountsItself`.
@@ -332,6 +336,7 @@ impl<F: Fault> Strategy for Walker<F> {
             is_any_feasible: false,
             best: None,
             has_been_exhausted: false,
+            suggested: Vec::new(),
         };
         let thread = std::thread::current().id();
         Ok(Self { problem: problem.clone(), options, state, thread, fault: PhantomData })
@@ -386,6 +391,9 @@ impl<F: Fault> Strategy for Walker<F> {
                 suggestion.fidelity = self.problem.fidelity.as_ref().map(|range| 2.0 * range.upper);
             }
             self.state.asked += 1;
+            if self.does(Misdeed::OwnPointsOnly) {
+                self.state.suggested.push(suggestion.point.clone());
+            }
             suggestions.push(suggestion);
         }
         Ok(suggestions)
@@ -413,6 +421,13 @@ impl<F: Fault> Strategy for Walker<F> {
                 }
                 (Misdeed::NumberAsIndex, _) if number >= 1_000_000 && !is_own => {
                     panic!("trial {number} does not fit");
+                }
+                (Misdeed::OwnPointsOnly, _)
+                    if observation.tag.is_some_and(|tag| {
+                        self.state.suggested.get(tag as usize).is_some_and(|own| *own != observation.point)
+                    }) =>
+                {
+                    panic!("a trial is not where it was suggested");
                 }
                 (Misdeed::Overflow, ObservedResult::Completed(losses))
                     if losses.values.iter().any(|loss| (loss * loss).is_infinite()) && !is_random =>
