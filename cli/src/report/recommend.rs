@@ -45,25 +45,29 @@ impl Advice {
         self.by_member.is_empty()
     }
 
-    /// For people: what each strategy recommends first, and the best trial.
+    /// For people: what each strategy recommends, the first in full, and the best trial.
     pub fn text(&self, study: &Study) -> String {
         let Some(metric) = study.rules().problem.metrics.first() else { return String::new() };
         let mut text = String::new();
         for (member, recommended) in &self.by_member {
             let [first, others @ ..] = &recommended[..] else { continue };
             let label = &study.rules().members[*member].label;
-            let (mean, deviation) =
-                (text::number(metric.goal.loss(first.mean)), text::number(first.deviation));
-            let _ = writeln!(text, "{label} recommends, and expects {} {mean} ± {deviation}", metric.name);
-            let _ = writeln!(text, "  {}", measured(study, &first.point));
+            let expected = |recommendation: &Recommendation| {
+                let mean = text::number(metric.goal.loss(recommendation.mean));
+                format!("{} {mean} ± {}", metric.name, text::number(recommendation.deviation))
+            };
+            let _ = writeln!(text, "{label} recommends, and expects {}", expected(first));
+            let known = measured(study, &first.point).unwrap_or_else(|| "it was not evaluated yet".into());
+            let _ = writeln!(text, "  {known}");
             text.push_str("  at\n");
             text.push_str(&text::point(study, &first.point, "    "));
-            match others.len() {
-                0 => {}
-                1 => text.push_str("  and another point: --json has it\n"),
-                count => {
-                    let _ = writeln!(text, "  and {count} other points: --json has them");
-                }
+            if !others.is_empty() {
+                text.push_str("  also\n");
+            }
+            for other in others {
+                let known = measured(study, &other.point);
+                let known = known.unwrap_or_else(|| "not evaluated yet: --json has the point".into());
+                let _ = writeln!(text, "    {}, {known}", expected(other));
             }
             text.push('\n');
         }
@@ -106,19 +110,20 @@ fn trials_at<'a>(study: &'a Study, point: &'a Point) -> impl Iterator<Item = &'a
     study.trials().iter().filter(move |trial| trial.point == *point).filter(is_completed)
 }
 
-/// What was measured at a point, in a line.
-fn measured(study: &Study, point: &Point) -> String {
+/// What was measured at a point, in a line; `None` if nothing was.
+fn measured(study: &Study, point: &Point) -> Option<String> {
     let trials: Vec<&Trial> = trials_at(study, point).collect();
-    let Some(first) = trials.first() else { return "it was not evaluated yet".to_owned() };
+    let first = trials.first()?;
     let often = match trials.len() {
         1 => "in".to_owned(),
         count => format!("{count} times, first in"),
     };
-    let metric = study.rules().problem.metrics.first().map_or("", |metric| &metric.name);
-    let value =
-        first.outcome.as_ref().and_then(Outcome::completed).and_then(|measured| measured.value(metric));
-    let value = value.map(|value| format!(": {metric} {}", text::number(value))).unwrap_or_default();
-    format!("evaluated {often} trial {} by {}{value}", first.id, study.proposer(first))
+    let found = first.outcome.as_ref().and_then(Outcome::completed);
+    let value = |name: &str| Some(format!("{name} {}", text::number(found?.value(name)?)));
+    let metrics = study.rules().problem.metrics.iter();
+    let values: Vec<String> = metrics.filter_map(|metric| value(&metric.name)).collect();
+    let values = if values.is_empty() { String::new() } else { format!(": {}", values.join("  ")) };
+    Some(format!("evaluated {often} trial {} by {}{values}", first.id, study.proposer(first)))
 }
 
 #[cfg(test)]
@@ -141,7 +146,8 @@ first recommends, and expects accuracy 0.9 ± 0.125
   evaluated in trial 0 by first: accuracy 0.9
   at
     x  0.25
-  and another point: --json has it
+  also
+    accuracy 0.8 ± 0.125, not evaluated yet: --json has the point
 
 observed, best: trial 1 by first: completed, 0 µs
 ";
