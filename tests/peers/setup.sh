@@ -1,10 +1,13 @@
 #!/usr/bin/env bash
-# Makes the Python environments of the peers: one for all, one for HEBO, which needs numpy 1, and one for Rustuna. About 7 GB, because
-# the wheel of torch brings its CUDA libraries along.
-#   ANSATZ_PEERS_VENV   where; default .venv beside this file. the others are beside it, with -hebo and -rustuna after its name
+# Makes the Python environments of the peers: one for all, one for HEBO, which needs numpy 1, one for Rustuna and one for
+# botorch-rust. About 7 GB, because the wheel of torch brings its CUDA libraries along. The samplers of the crate
+# optimizer are built with cargo.
+#   ANSATZ_PEERS_VENV   where; default .venv beside this file. the others are beside it, with -hebo, -rustuna, -botorch-rust
+#                       and -optimizer after its name
 #   PYTHON              which interpreter; the pinned versions are for 3.11
 #   HEBO=0              without HEBO
-#   ONLY=rustuna        nothing but Rustuna, which is small
+#   OPTIMIZER=0         without the crate optimizer, which needs cargo
+#   ONLY=name           nothing but one of the small ones: rustuna, botorch-rust, optimizer
 set -euo pipefail
 cd "$(dirname "$0")"
 venv=${ANSATZ_PEERS_VENV:-$PWD/.venv}
@@ -23,8 +26,20 @@ make() {
     cp "$list" "$folder/requirements.txt"
 }
 
-make "$venv-rustuna" requirements-rustuna.txt
-[ "${ONLY:-}" != rustuna ] || exit 0
+only=${ONLY:-}
+case $only in
+"" | rustuna | botorch-rust | optimizer) ;;
+*) echo "ONLY=$only: there are rustuna, botorch-rust, optimizer" >&2 && exit 2 ;;
+esac
+wants() { [ "${only:-$1}" = "$1" ]; }
+
+if wants rustuna; then make "$venv-rustuna" requirements-rustuna.txt; fi
+if wants botorch-rust; then make "$venv-botorch-rust" requirements-botorch-rust.txt; fi
+if wants optimizer && [ "${OPTIMIZER:-1}" != 0 ]; then
+    # not into its folder, whose files are the plugin's fingerprint
+    cargo build --quiet --release --locked --manifest-path plugins/optimizer/Cargo.toml --target-dir "$venv-optimizer"
+fi
+[ -z "$only" ] || exit 0
 make "$venv" requirements.txt
 if [ "${HEBO:-1}" != 0 ]; then
     make "$venv-hebo" requirements-hebo.txt --no-deps

@@ -1,0 +1,1 @@
+../../../../plugins/python/ansatz_plugin.py
