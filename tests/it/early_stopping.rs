@@ -408,7 +408,7 @@ fn compared(strategy: &'static str, trial_count: u64) -> Comparison {
         "| `{strategy}`, test | {test_whole:.4} | {test_cut:.4} | {test_stopped:.4} | {test_gain:+.4} ± {error:.4} |"
     );
     for pair in &pairs {
-        println!("  {:?} {:?} {:?}", pair.goal(), pair.after(THIRD), pair.share());
+        println!("  {:.4} {:.4} {:?}", pair.goal().accuracy, pair.after(THIRD).accuracy, pair.share());
     }
     Comparison { within, gain: stopped - whole, test_gain, gain_by_epochs: stopped - cut }
 }
