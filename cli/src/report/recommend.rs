@@ -119,7 +119,10 @@ fn measured(study: &Study, point: &Point) -> Option<String> {
         count => format!("{count} times, first in"),
     };
     let found = first.outcome.as_ref().and_then(Outcome::completed);
-    let value = |name: &str| Some(format!("{name} {}", text::number(found?.value(name)?)));
+    let value = |name: &str| {
+        let reading = found?.readings().iter().find(|reading| reading.metric == name)?;
+        Some(format!("{name} {}", text::reading(reading)))
+    };
     let metrics = study.rules().problem.metrics.iter();
     let values: Vec<String> = metrics.filter_map(|metric| value(&metric.name)).collect();
     let values = if values.is_empty() { String::new() } else { format!(": {}", values.join("  ")) };
@@ -130,7 +133,7 @@ fn measured(study: &Study, point: &Point) -> Option<String> {
 mod tests {
     use super::super::tests::{completed, study_of};
     use super::*;
-    use ansatz_core::Goal;
+    use ansatz_core::{Goal, Measurement};
 
     #[test]
     fn advice_is_in_the_metric_s_own_direction_and_in_the_space() {
@@ -159,6 +162,15 @@ observed, best: trial 1 by first: completed, 0 µs
             json!({"parameters": {"x": 0.25}, "mean": 0.9, "deviation": 0.125, "trials": [0]})
         );
         assert_eq!((&of_it[1]["trials"], &json["best"][0]["trial"]), (&json!([]), &json!(1)));
+    }
+
+    #[test]
+    fn what_was_measured_at_a_point_comes_with_its_standard_error() {
+        let measurement = Measurement::default().with_error("accuracy", 0.9, 0.01);
+        let study = study_of(Goal::Maximise, &[(0.25, None, Outcome::Completed { measurement })]);
+        let known = measured(&study, &Point::new([Some(0.25)]));
+        assert_eq!(known.as_deref(), Some("evaluated in trial 0 by first: accuracy 0.9 ± 0.01"));
+        assert_eq!(measured(&study, &Point::new([Some(0.5)])), None);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use super::plot;
 use super::savings::{self, Savings};
 use crate::run::SessionEnd;
 use ansatz_core::study::{ENQUEUED, Mix, Study, Trial};
-use ansatz_core::{Goal, Measurement, Outcome, TrialId};
+use ansatz_core::{Goal, Measurement, Outcome, Reading, TrialId};
 use std::fmt::Write;
 use std::time::Duration;
 
@@ -39,6 +39,14 @@ pub fn number(value: f64) -> String {
     }
     let decimals = (4 - magnitude).max(0) as usize;
     without_zeros(&format!("{value:.decimals$}")).to_owned()
+}
+
+/// What was measured, with its standard error where that is known.
+pub fn reading(reading: &Reading) -> String {
+    match reading.standard_error {
+        Some(error) => format!("{} ± {}", number(reading.value), number(error)),
+        None => number(reading.value),
+    }
 }
 
 fn without_zeros(digits: &str) -> &str {
@@ -116,10 +124,7 @@ pub fn trial_in_full(study: &Study, trial: &Trial) -> String {
     };
     for reading in measurement.map(Measurement::readings).unwrap_or_default() {
         let goal = problem.metrics.iter().find(|metric| metric.name == reading.metric).map(|m| m.goal);
-        let mut value = number(reading.value);
-        if let Some(error) = reading.standard_error {
-            value.push_str(&format!(" ± {}", number(error)));
-        }
+        let mut value = self::reading(reading);
         match goal {
             Some(Goal::Minimise) => value.push_str("  (minimised)"),
             Some(Goal::Maximise) => value.push_str("  (maximised)"),
