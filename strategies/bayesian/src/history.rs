@@ -162,13 +162,19 @@ fn best_and_latest<T: Borrow<Told>>(told: &[T], count_max: usize) -> Vec<usize> 
     (0..told.len()).filter(|index| chosen[*index]).collect()
 }
 
-/// Indices of up to `count` measured trials, best first. One loss: by loss. Several: the front, then the front of the
+/// Indices of up to `count` measured trials, best first. One loss: by loss, with standard errors by two of them above it. Several: the front, then the front of the
 /// others, and so on. Trials that break an outcome constraint come after all others, by how much they break.
 fn best<T: Borrow<Told>>(told: &[T], count: usize) -> Vec<usize> {
     let told: Vec<&Told> = told.iter().map(Borrow::borrow).collect();
     let (mut allowed, broken): (Vec<usize>, Vec<usize>) =
         (0..told.len()).filter(|&i| told[i].losses().is_some()).partition(|&i| told[i].is_allowed());
-    let losses = |index: usize| told[index].losses().unwrap_or_default();
+    // What was measured with little care is the best by luck: it has to be so by two standard errors.
+    let careful = |told: &&Told| -> Vec<f64> {
+        let believed = told.believed_losses();
+        believed.map(|all| all.map(|(loss, error)| loss + 2.0 * error).collect()).unwrap_or_default()
+    };
+    let all: Vec<Vec<f64>> = told.iter().map(careful).collect();
+    let losses = |index: usize| all[index].as_slice();
     let mut ranked: Vec<usize> = Vec::with_capacity(count);
     if allowed.first().is_some_and(|&i| losses(i).len() == 1) {
         allowed.sort_by(|&a, &b| losses(a)[0].total_cmp(&losses(b)[0]).then(a.cmp(&b)));

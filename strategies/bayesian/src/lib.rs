@@ -40,7 +40,8 @@ use representation::Representation;
 /// Losses needed for a model, measured or projected, however many trials are pending. One must be measured.
 const LOSS_COUNT_MIN: usize = 3;
 /// Up to this many observations the hyperparameters of all models are fitted after each; beyond, those of each model when a
-/// fiftieth has come in, one model after the other, lest all of the work be in the same ask.
+/// fiftieth has come in, one model after the other, lest all of the work be in the same ask. After many results at once several
+/// are.
 const REFIT_ALWAYS_COUNT_MAX: usize = 100;
 const REFIT_SHARE: usize = 50;
 /// The strategy `bayesian`.
@@ -69,11 +70,14 @@ struct State {
     told: Vec<Told>,
     /// Latest fit of each model.
     fits: Fits,
-    /// How much was told when the last of them were fitted.
+    /// How much was told when it was last seen which of them are to be fitted.
     fitted_count: usize,
-    /// How many fits of one model alone there were.
+    /// The number of the next fit; 0 before the first.
     #[serde(default)]
     fit_turn: usize,
+    /// How many fits of one model what was told since is worth.
+    #[serde(default)]
+    fits_due: f64,
 }
 
 impl Bayesian {
@@ -99,15 +103,7 @@ impl Bayesian {
             return;
         }
         let count = self.state.told.len();
-        let news = count - self.state.fitted_count.min(count);
-        // Other weights are another loss.
-        let refit = match count <= REFIT_ALWAYS_COUNT_MAX {
-            true if news > 0 || weights.is_some() => Refit::All { turn: count },
-            false if news >= count.div_ceil(REFIT_SHARE * self.state.fits.count()) => {
-                Refit::One { turn: self.state.fit_turn }
-            }
-            _ => Refit::None,
-        };
+        let refit = self.next_refit(count, weights.is_some());
         let former = self.models.take().or(self.former.take());
         let fitted = Models::continued(
             former,
@@ -119,13 +115,33 @@ impl Bayesian {
             &mut self.state.fits,
             refit,
         );
-        if refit != Refit::None {
-            self.state.fitted_count = count;
-        }
-        if let Refit::One { turn } = refit {
-            self.state.fit_turn = turn + 1;
-        }
         self.models = fitted.ok().flatten();
+    }
+
+    /// Which models are fitted anew now that so much was told, and what is due is paid. `has_weights`: other weights are another
+    /// loss.
+    fn next_refit(&mut self, count: usize, has_weights: bool) -> Refit {
+        let state = &mut self.state;
+        let news = count - state.fitted_count.min(count);
+        state.fitted_count = count;
+        let turn = if state.fit_turn == 0 { count } else { state.fit_turn };
+        if count <= REFIT_ALWAYS_COUNT_MAX {
+            if news == 0 && !has_weights {
+                return Refit::None;
+            }
+            state.fit_turn = turn + 1;
+            return Refit::All { turn };
+        }
+        let total = state.fits.count();
+        state.fits_due += (news * REFIT_SHARE * total) as f64 / count as f64;
+        let due = (state.fits_due as usize).min(total);
+        if due == 0 {
+            return Refit::None;
+        }
+        // what is more than all of them is done with that
+        state.fits_due = if due == total { 0.0 } else { state.fits_due - due as f64 };
+        state.fit_turn = turn + due;
+        Refit::Some { turn, count: due }
     }
 
     /// Whether the metrics are made one loss, with other weights for each suggestion.
@@ -221,6 +237,7 @@ impl Strategy for Bayesian {
             fits: Fits::none(shape, &options, shape.metric_count >= SCALARISED_COUNT_MIN),
             fitted_count: 0,
             fit_turn: 0,
+            fits_due: 0.0,
             rng,
         };
         Ok(Self {

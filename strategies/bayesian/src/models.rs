@@ -65,6 +65,12 @@ impl Fits {
         Self { losses: vec![None; loss_count], constraints: vec![None; shape.constraint_count] }
     }
 
+    /// All of them, losses before constraints.
+    #[cfg(test)]
+    pub(crate) fn all(&self) -> Vec<Option<Hyperparameters>> {
+        self.losses.iter().chain(&self.constraints).cloned().collect()
+    }
+
     /// Whether they are of the same number of models.
     pub(crate) fn matches(&self, other: &Self) -> bool {
         self.losses.len() == other.losses.len() && self.constraints.len() == other.constraints.len()
@@ -82,9 +88,10 @@ pub(crate) enum Refit {
     All {
         turn: usize,
     },
-    /// One of them, losses before constraints: the next one by this turn, and in some turns with the usual start.
-    One {
+    /// So many of them, from the one whose turn it is on, losses before constraints; in some turns with the usual start.
+    Some {
         turn: usize,
+        count: usize,
     },
 }
 
@@ -96,9 +103,9 @@ impl Refit {
         match self {
             Self::None => None,
             Self::All { turn } => Some(usize::from(index == turn % count.max(1))),
-            Self::One { turn } => {
-                let is_next = offset + index == turn % total.max(1);
-                is_next.then(|| usize::from((turn / total.max(1) + index) % count.max(1) == 0))
+            Self::Some { turn, count: due } => {
+                let of_it = (turn..turn + due).find(|turn| offset + index == turn % total.max(1));
+                of_it.map(|turn| usize::from((turn / total.max(1) + index).is_multiple_of(count.max(1))))
             }
         }
     }
@@ -156,7 +163,7 @@ pub(crate) struct Models {
 struct Scale {
     centre: f64,
     unit: f64,
-    /// Variance of a target by the standard errors that came with what was measured, on average.
+    /// Variance of a target by the standard errors that came with what was measured, the median.
     known_noise: f64,
 }
 
@@ -265,8 +272,9 @@ impl Models {
                 })
                 .unzip();
             let measured = observed.iter().zip(&variances).filter(|(told, _)| told.losses().is_some());
-            let measured: Vec<f64> = measured.map(|(_, variance)| *variance).collect();
-            let known_noise = measured.iter().sum::<f64>() / measured.len().max(1) as f64;
+            let mut measured: Vec<f64> = measured.map(|(_, variance)| *variance).collect();
+            measured.sort_by(f64::total_cmp);
+            let known_noise = measured.get(measured.len() / 2).copied().unwrap_or(0.0);
             if variances.iter().all(|variance| *variance == 0.0) {
                 variances.clear();
             }
@@ -750,7 +758,7 @@ pub(crate) mod tests {
         let mut fits = [0; 5];
         let mut usual_starts = [0; 5];
         for turn in 0..30 {
-            let refit = Refit::One { turn };
+            let refit = Refit::Some { turn, count: 1 };
             let starts: Vec<Option<usize>> =
                 places.iter().map(|place| refit.usual_start_count(*place)).collect();
             assert_eq!(starts.iter().flatten().count(), 1, "{starts:?}");
@@ -760,6 +768,12 @@ pub(crate) mod tests {
             }
         }
         assert_eq!((fits, usual_starts), ([6; 5], [2, 2, 2, 3, 3]));
+        let fitted = |turn, count| -> Vec<bool> {
+            let refit = Refit::Some { turn, count };
+            places.iter().map(|place| refit.usual_start_count(*place).is_some()).collect()
+        };
+        assert_eq!(fitted(3, 3), [true, false, false, true, true]);
+        assert_eq!(fitted(7, 5), [true; 5]);
     }
 
     #[test]

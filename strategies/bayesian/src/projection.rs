@@ -58,8 +58,9 @@ fn line(
     metric: usize,
 ) -> Option<Line> {
     let passed = (0..told.len()).filter_map(|index| {
-        let (end, deviation) = match told[index].believed_losses() {
-            Some(mut believed) => believed.nth(metric)?,
+        // a standard error of what was measured is in what the line leaves unexplained already
+        let (end, deviation) = match told[index].losses() {
+            Some(losses) => (*losses.get(metric)?, 0.0),
             None => found[index].as_ref().map(|all| (all[metric].loss, all[metric].deviation))?,
         };
         Some(Passed { early: loss_at(&told[index].curve, step, metric)?, end, deviation })

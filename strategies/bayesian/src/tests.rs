@@ -471,3 +471,111 @@ fn odd_standard_errors_are_as_good_as_none() {
         assert_eq!(points(&[Some(error)]).len(), 14);
     }
 }
+
+/// Beyond a hundred results a model is fitted after each fiftieth part of new ones, however many come at once.
+#[test]
+fn every_model_is_fitted_again_in_time_one_by_one_and_in_batches() {
+    let space = cube(1);
+    for batch in [1, 2, 8, 40] {
+        let mut strategy = strategy(&space, 4);
+        let mut rng = Rng::new(9);
+        let mut told = 0;
+        let mut tell = |strategy: &mut Bayesian, count: u64| {
+            for _ in 0..count {
+                let x = rng.random::<f64>();
+                let loss = (20.0 * x).sin() + x + 0.3 * ansatz_sampling::standard_normal(&mut rng);
+                strategy.tell(&[observation(told, &Point::new([Some(x)]), completed(loss))]).unwrap();
+                told += 1;
+            }
+            told
+        };
+        tell(&mut strategy, 110);
+        strategy.ask(1, &Pending::NONE).unwrap();
+        let mut fitted_at = vec![110; 3];
+        for _ in 0..50 {
+            let before = strategy.state.fits.all();
+            let count = tell(&mut strategy, batch);
+            strategy.ask(1, &Pending::NONE).unwrap();
+            let changed: Vec<bool> =
+                before.iter().zip(strategy.state.fits.all()).map(|(a, b)| *a != b).collect();
+            let change_count = changed.iter().filter(|changed| **changed).count();
+            // three in 2.2 trials at 110
+            let most = if count <= 150 { 2 } else { 1 };
+            assert!(batch > 1 || change_count <= most, "{changed:?} in one ask");
+            for (at, changed) in fitted_at.iter_mut().zip(changed) {
+                // a fiftieth part of at most 1,100, what came at once, and one turn of the others
+                let most = (count / 50 + 2).max(batch) + batch;
+                assert!(changed || count - *at <= most, "not fitted for {} of {count}", count - *at);
+                if changed {
+                    *at = count;
+                }
+            }
+            if count > 400 {
+                break;
+            }
+        }
+    }
+}
+
+#[test]
+fn a_copy_from_a_snapshot_goes_on_alike_beyond_a_hundred_results() {
+    let space = cube(2);
+    let mut original = strategy(&space, 11);
+    let loss = |point: &Point| coordinates(point).iter().map(|x| (x - 0.4).powi(2)).sum::<f64>();
+    let mut rng = Rng::new(12);
+    for trial in 0..118 {
+        let point = Point::new([Some(rng.random()), Some(rng.random())]);
+        original.tell(&[observation(trial, &point, completed(loss(&point)))]).unwrap();
+    }
+    original.ask(1, &Pending::NONE).unwrap();
+    for trial in 118..126 {
+        let mut copy = strategy(&space, 1);
+        copy.restore(&original.snapshot().unwrap().unwrap()).unwrap();
+        let suggestions = original.ask(1, &Pending::NONE).unwrap();
+        assert_eq!(copy.ask(1, &Pending::NONE).unwrap(), suggestions, "after {trial}");
+        assert_eq!(copy.snapshot(), original.snapshot());
+        let point = &suggestions[0].point;
+        original.tell(&[observation(trial, point, completed(loss(point)))]).unwrap();
+    }
+}
+
+/// A model that holds a hundred of four hundred trials holds those that were measured well, not the luckiest.
+#[test]
+fn a_full_model_keeps_what_was_measured_well() {
+    let space = branin_space();
+    let regret = |seed: u64| {
+        let options = Options { observation_count_max: 100, ..Options::default() };
+        let mut strategy = Bayesian::new(&problem(&space), options, Rng::new(seed)).unwrap();
+        let mut rng = Rng::new(50 + seed);
+        for trial in 0..400 {
+            let point = space.sample(&mut rng).unwrap();
+            let error = if trial % 5 == 0 { 0.1 } else { 60.0 };
+            let loss = branin(&coordinates(&point)) + error * ansatz_sampling::standard_normal(&mut rng);
+            let losses =
+                Losses { values: vec![loss], standard_errors: vec![Some(error)], excesses: Vec::new() };
+            strategy.tell(&[observation(trial, &point, ObservedResult::Completed(losses))]).unwrap();
+        }
+        branin(&coordinates(&strategy.recommend().unwrap().remove(0).point)) - 0.397887357729738
+    };
+    let found = median((0..5).map(regret).collect());
+    assert!(found < 2.0, "{found}");
+}
+
+#[test]
+fn what_is_predicted_includes_the_known_noise() {
+    let space = cube(1);
+    let deviation = |error: Option<f64>| {
+        let mut strategy = strategy(&space, 5);
+        for trial in 0..12 {
+            let x = trial as f64 / 11.0;
+            let losses =
+                Losses { values: vec![10.0 * x * x], standard_errors: vec![error], excesses: Vec::new() };
+            let point = Point::new([Some(x)]);
+            strategy.tell(&[observation(trial, &point, ObservedResult::Completed(losses))]).unwrap();
+        }
+        let suggestion = strategy.ask(1, &Pending::NONE).unwrap().remove(0);
+        suggestion.prediction.unwrap().deviation
+    };
+    let (without, with) = (deviation(None), deviation(Some(0.5)));
+    assert!(without < 0.2 && (0.5..2.0).contains(&with), "{without} {with}");
+}
