@@ -10,7 +10,7 @@ built=$here/../../target/release/ansatz
 host=${ANSATZ:-$([ -x "$built" ] && echo "$built" || echo ansatz)}
 cases=(float-log-parameters float-step-parameters int-log-parameters int-step-parameters categorical-parameters
     bool-parameters ordinal-parameters one-value-parameters conditional-parameters ask-counts waiting finite-space
-    failed-trials nothing-but-failures foreign-observations told-twice equal-losses same-seed every-process replay)
+    failed-trials nothing-but-failures foreign-observations told-twice losses-not-finite equal-losses same-seed every-process replay)
 [ $# -gt 0 ] || set -- $(sed -n 's/^    "\(.*\)": ".*_peer:.*/\1/p' "$here/plugins/python/peers.py") hebo rustuna botorch-rust \
     optimizer-tpe optimizer-tpe-multivariate optimizer-gp optimizer-cma
 folder=$(mktemp -d)

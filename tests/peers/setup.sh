@@ -35,7 +35,11 @@ wants() { [ "${only:-$1}" = "$1" ]; }
 
 if wants rustuna; then make "$venv-rustuna" requirements-rustuna.txt; fi
 if wants botorch-rust; then make "$venv-botorch-rust" requirements-botorch-rust.txt; fi
-if wants optimizer && [ "${OPTIMIZER:-1}" != 0 ]; then
+if wants optimizer && [ "${OPTIMIZER:-1}" = 0 ]; then
+    [ -z "$only" ] || { echo "ONLY=optimizer and OPTIMIZER=0 leave nothing to do" >&2 && exit 2; }
+elif wants optimizer && ! command -v cargo >/dev/null; then
+    echo "there is no cargo: the peers of the crate optimizer are left out" >&2
+elif wants optimizer; then
     # not into its folder, whose files are the plugin's fingerprint
     cargo build --quiet --release --locked --manifest-path plugins/optimizer/Cargo.toml --target-dir "$venv-optimizer"
 fi

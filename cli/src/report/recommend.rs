@@ -131,7 +131,7 @@ fn measured(study: &Study, point: &Point) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{completed, study_of};
+    use super::super::tests::{completed, study_of, study_of_several};
     use super::*;
     use ansatz_core::{Goal, Measurement};
 
@@ -162,6 +162,27 @@ observed, best: trial 1 by first: completed, 0 µs
             json!({"parameters": {"x": 0.25}, "mean": 0.9, "deviation": 0.125, "trials": [0]})
         );
         assert_eq!((&of_it[1]["trials"], &json["best"][0]["trial"]), (&json!([]), &json!(1)));
+    }
+
+    #[test]
+    fn every_point_of_a_front_is_there_with_all_its_metrics() {
+        let measured = |loss, cost| Outcome::Completed {
+            measurement: Measurement::new().with("loss", loss).with("cost", cost).with("epochs", 3.0),
+        };
+        let trials = [(0.25, None, measured(0.5, 2.0)), (0.5, None, measured(0.75, 1.0))];
+        let study = study_of_several(&["loss", "cost"], &trials);
+        let mut advice = Advice::default();
+        let at = |x, mean| Recommendation::new(Point::new([Some(x)]), mean, 0.125);
+        advice.add(&study, 0, vec![at(0.25, 0.4), at(0.5, 0.7)]);
+        let expected = "\
+first recommends, and expects loss 0.4 ± 0.125
+  evaluated in trial 0 by first: loss 0.5  cost 2
+  at
+    x  0.25
+  also
+    loss 0.7 ± 0.125, evaluated in trial 1 by first: loss 0.75  cost 1
+";
+        assert!(advice.text(&study).starts_with(expected), "{}", advice.text(&study));
     }
 
     #[test]

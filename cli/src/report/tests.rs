@@ -15,10 +15,13 @@ pub fn completed(value: f64) -> Outcome {
 }
 
 fn empty(goal: Goal) -> Study {
-    let metric = Metric { name: "accuracy".into(), goal };
+    empty_with(vec![Metric { name: "accuracy".into(), goal }])
+}
+
+fn empty_with(metrics: Vec<Metric>) -> Study {
     let space = Space::of(vec![Parameter::float("x", 0.0, 1.0)]).unwrap();
     Study::new(StudyRules {
-        problem: Problem::new(space, vec![metric]),
+        problem: Problem::new(space, metrics),
         seed: 1,
         members: vec![Member::new("first")],
         mix: Mix::InTurn,
@@ -49,6 +52,14 @@ fn drive(study: &mut Study, trials: &[Scripted], mut see: impl FnMut(&Study, &Re
 /// A study of one strategy, one parameter and one metric, whose trials ran one after the other.
 pub fn study_of(goal: Goal, trials: &[Scripted]) -> Study {
     let mut study = empty(goal);
+    drive(&mut study, trials, |_, _| {});
+    study
+}
+
+/// The same with these metrics, all minimised.
+pub fn study_of_several(metrics: &[&str], trials: &[Scripted]) -> Study {
+    let metric = |name: &&str| Metric { name: (*name).to_owned(), goal: Goal::Minimise };
+    let mut study = empty_with(metrics.iter().map(metric).collect());
     drive(&mut study, trials, |_, _| {});
     study
 }

@@ -183,6 +183,13 @@ impl Book {
         &self.pending
     }
 
+    /// A pending trial is measured at another point than the one suggested.
+    pub fn replace(&mut self, number: u64, point: Point) {
+        for trial in self.pending.iter_mut().filter(|trial| trial.number == number) {
+            trial.suggestion.point = point.clone();
+        }
+    }
+
     /// Numbers the trials that come from here on, or further where it already is.
     pub fn count_from(&mut self, number: u64) {
         self.trial_count = self.trial_count.max(number);

@@ -120,17 +120,17 @@ pub(super) fn elsewhere(bench: &Bench<'_>) -> Finding {
     let mut rng = bench.rng("elsewhere");
     let mut driven = bench.strategy(&problem)?;
     for _ in 0..6 {
-        let mut observations = Vec::new();
-        for mut trial in driven.ask(3)? {
+        for trial in driven.ask(3)? {
             if trial.number % 3 != 1 {
-                let drawn = problem.space.sample(&mut rng);
-                trial.suggestion.point = drawn.ok_or(Ending::Skipped("there is no point".into()))?;
+                let point = problem.space.sample(&mut rng);
+                let point = point.ok_or(Ending::Skipped("there is no point".into()))?;
+                driven.book.replace(trial.number, point);
             }
-            observations.push(driven.completed(&trial));
         }
-        if observations.is_empty() {
-            break;
-        }
+        // the last one is pending while more are asked for
+        let pending = driven.book.pending().to_vec();
+        let Some((_, done)) = pending.split_last() else { break };
+        let observations: Vec<Observation> = done.iter().map(|trial| driven.completed(trial)).collect();
         driven.tell(&observations)?;
     }
     driven.ask(1)?;

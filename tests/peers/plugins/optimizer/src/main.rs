@@ -92,25 +92,31 @@ impl Strategy {
         Ok(json!({"suggestions": suggestions}))
     }
 
+    fn hear(&self, seen: &Value) -> Result<Heard, Fault> {
+        let number = seen["trial"].as_u64().ok_or_else(|| Fault::invalid("an observation of no trial"))?;
+        let x: Point = seen["x"].as_array().into_iter().flatten().map(Value::as_f64).collect();
+        if x.len() != self.space.parameters.len() {
+            return Err(Fault::invalid(format!("trial {number} has a point of another space")));
+        }
+        let loss = seen["losses"][0].as_f64().filter(|loss| loss.is_finite());
+        let is_completed = seen["status"] == "completed";
+        if is_completed && loss.is_none() {
+            return Err(Fault::invalid(format!("trial {number} is completed and has no finite loss")));
+        }
+        let tag = seen["tag"].as_u64().filter(|_| seen["own"] == true);
+        Ok(Heard { number, tag, x, loss: loss.filter(|_| is_completed) })
+    }
+
     fn tell(&mut self, body: &Value) -> Result<Value, Fault> {
-        for seen in body["observations"].as_array().into_iter().flatten() {
-            let number =
-                seen["trial"].as_u64().ok_or_else(|| Fault::invalid("an observation of no trial"))?;
+        // all of it, or nothing
+        let seen = body["observations"].as_array().into_iter().flatten();
+        let heard: Vec<Heard> = seen.map(|seen| self.hear(seen)).collect::<Result<_, _>>()?;
+        for Heard { number, tag, x, loss } in heard {
             if !self.heard.insert(number) {
                 continue;
             }
-            let is_own = seen["own"] == true;
-            let trial = seen["tag"].as_u64().filter(|_| is_own).and_then(|tag| self.open.remove(&tag));
-            let x: Point = seen["x"].as_array().into_iter().flatten().map(Value::as_f64).collect();
-            if x.len() != self.space.parameters.len() {
-                return Err(Fault::invalid(format!("trial {number} has a point of another space")));
-            }
-            if seen["status"] == "completed" {
-                let Some(loss) = seen["losses"][0].as_f64().filter(|loss| loss.is_finite()) else {
-                    return Err(Fault::invalid(format!(
-                        "trial {number} is completed and has no finite loss"
-                    )));
-                };
+            let trial = tag.and_then(|tag| self.open.remove(&tag));
+            if let Some(loss) = loss {
                 self.worst = Some(self.worst.map_or(loss, |worst| worst.max(loss)));
                 self.peer.learn(&x, loss, trial)?;
             } else if self.peer.keeps_failures() {
@@ -124,6 +130,16 @@ impl Strategy {
         }
         Ok(json!({"ok": {}}))
     }
+}
+
+/// An observation.
+struct Heard {
+    number: u64,
+    /// Of an own suggestion.
+    tag: Option<u64>,
+    x: Point,
+    /// If the trial completed.
+    loss: Option<f64>,
 }
 
 fn hello(body: &Value) -> Result<Value, Fault> {
