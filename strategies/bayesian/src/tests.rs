@@ -491,7 +491,7 @@ fn every_model_is_fitted_again_in_time_one_by_one_and_in_batches() {
         };
         tell(&mut strategy, 110);
         strategy.ask(1, &Pending::NONE).unwrap();
-        let mut fitted_at = vec![110; 3];
+        let mut fitted_at = [110; 3];
         for _ in 0..50 {
             let before = strategy.state.fits.all();
             let count = tell(&mut strategy, batch);
