@@ -5,7 +5,7 @@ are places in the unit interval, choices are relaxed one-hot and the largest win
 import warnings
 
 from ansatz_plugin import Unsupported, serve
-from peer import Flat, Peer
+from peer import Peer, Relaxed
 
 
 def botorch_rust():
@@ -19,43 +19,19 @@ def botorch_rust():
     from botorch_rs.sampling.normal import SobolQMCNormalSampler
     from botorch_rs.utils.sampling import draw_sobol_samples
 
-    class BotorchRust(Flat):
+    class BotorchRust(Relaxed):
         def __init__(self, space, seed, trial_count):
             super().__init__(space, seed, trial_count)
             count, self.asked = len(self.axes), 0
-            self.widths = [axis.count if axis.kind == "choice" else 1 for axis in self.axes]
             first_count = min(20, max(5, 2 * count))
             first = draw_sobol_samples([[0.0] * count, [1.0] * count], n=first_count, q=1, seed=seed)
             self.first = [point[0] for point in first]
             self.rows, self.gains = [], []
 
-        def encode(self, x):
-            row = []
-            for axis in self.axes:
-                coordinate = x[axis.index]
-                if axis.kind == "choice":
-                    row += [float(coordinate == choice) for choice in range(axis.count)]
-                else:
-                    row.append(0.5 if coordinate is None else axis.parameter.to_unit(coordinate))
-            return row
-
-        def decode(self, row):
-            coordinates = [parameter.lower for parameter in self.space.parameters]
-            begin = 0
-            for axis, width in zip(self.axes, self.widths):
-                places = row[begin : begin + width]
-                choice = max(range(width), key=places.__getitem__)
-                coordinates[axis.index] = choice if axis.kind == "choice" else axis.parameter.from_unit(places[0])
-                begin += width
-            return self.space.assemble(coordinates)
-
         def propose(self):
             self.asked += 1
             if self.asked <= len(self.first) or not self.rows:
-                coordinates = [parameter.lower for parameter in self.space.parameters]
-                for axis, unit in zip(self.axes, self.first[(self.asked - 1) % len(self.first)]):
-                    coordinates[axis.index] = axis.parameter.from_unit(unit)
-                return self.space.assemble(coordinates), True
+                return self.placed(self.first[(self.asked - 1) % len(self.first)]), True
             # each of these would draw a seed of its own, and nothing would repeat
             seed = (self.seed + 1_000_003 * self.asked) % 2**31
             model = SingleTaskGP(self.rows, self.gains, outcome_transform=Standardize(m=1))

@@ -137,3 +137,41 @@ class Flat(Adapter):
 
     def values(self, x):
         return [axis.value(x[axis.index]) for axis in self.axes]
+
+
+class Relaxed(Flat):
+    """For libraries of real numbers only: numbers are places in the unit interval, choices are relaxed one-hot and the
+    largest wins. An inactive parameter is in the middle, an inactive choice none."""
+
+    def __init__(self, space, seed, trial_count):
+        super().__init__(space, seed, trial_count)
+        #: How many numbers each of the axes has.
+        self.widths = [axis.count if axis.kind == "choice" else 1 for axis in self.axes]
+
+    def encode(self, x):
+        row = []
+        for axis in self.axes:
+            coordinate = x[axis.index]
+            if axis.kind == "choice":
+                row += [float(coordinate == choice) for choice in range(axis.count)]
+            else:
+                row.append(0.5 if coordinate is None else axis.parameter.to_unit(coordinate))
+        return row
+
+    def decode(self, row):
+        """The point of a row of floats."""
+        coordinates = [parameter.lower for parameter in self.space.parameters]
+        begin = 0
+        for axis, width in zip(self.axes, self.widths):
+            places = row[begin : begin + width]
+            choice = max(range(width), key=places.__getitem__)
+            coordinates[axis.index] = choice if axis.kind == "choice" else axis.parameter.from_unit(places[0])
+            begin += width
+        return self.space.assemble(coordinates)
+
+    def placed(self, units):
+        """The point at one place in the unit interval for each of the axes."""
+        coordinates = [parameter.lower for parameter in self.space.parameters]
+        for axis, unit in zip(self.axes, units):
+            coordinates[axis.index] = axis.parameter.from_unit(unit)
+        return self.space.assemble(coordinates)
