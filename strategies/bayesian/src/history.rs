@@ -162,8 +162,9 @@ fn best_and_latest<T: Borrow<Told>>(told: &[T], count_max: usize) -> Vec<usize> 
     (0..told.len()).filter(|index| chosen[*index]).collect()
 }
 
-/// Indices of up to `count` measured trials, best first. One loss: by loss, with standard errors by two of them above it. Several: the front, then the front of the
-/// others, and so on. Trials that break an outcome constraint come after all others, by how much they break.
+/// Indices of up to `count` measured trials, best first. One loss: by loss, and two standard errors where they are known.
+/// Several: by the front, then the front of the others, and so on. Trials that break an outcome constraint come after all
+/// others, by how much they break.
 fn best<T: Borrow<Told>>(told: &[T], count: usize) -> Vec<usize> {
     let told: Vec<&Told> = told.iter().map(Borrow::borrow).collect();
     let (mut allowed, broken): (Vec<usize>, Vec<usize>) =

@@ -503,7 +503,7 @@ fn every_model_is_fitted_again_in_time_one_by_one_and_in_batches() {
             let most = if count <= 150 { 2 } else { 1 };
             assert!(batch > 1 || change_count <= most, "{changed:?} in one ask");
             for (at, changed) in fitted_at.iter_mut().zip(changed) {
-                // a fiftieth part of at most 1,100, what came at once, and one turn of the others
+                // a fiftieth part and the rounding of two turns, or what came at once; and once more that
                 let most = (count / 50 + 2).max(batch) + batch;
                 assert!(changed || count - *at <= most, "not fitted for {} of {count}", count - *at);
                 if changed {
