@@ -57,12 +57,14 @@ fn main() {
         "{dimension_count} parameters; milliseconds of processor time: median and largest of asks but the first, which \
          fits all models; mean of tells"
     );
+    // No model is thinned here: what is measured are models of so many.
+    let options = Options { observation_count_max: 100_000, ..Options::default() };
     for count in counts {
         let space =
             Space::of((0..dimension_count).map(|k| Parameter::float(format!("x{k}"), 0.0, 1.0)).collect())
                 .expect("a space");
         let problem = Problem::new(space.clone(), vec![Metric { name: "loss".into(), goal: Goal::Minimise }]);
-        let mut strategy = Bayesian::new(&problem, Options::default(), Rng::new(7)).expect("a strategy");
+        let mut strategy = Bayesian::new(&problem, options.clone(), Rng::new(7)).expect("a strategy");
         let mut rng = Rng::new(8);
         // Half of the points anywhere, half around the optimum, as in a study under way.
         let told: Vec<Observation> = (0..count as u64)

@@ -6,6 +6,8 @@
 //!
 //! The maximiser sees the trait only, and the models know nothing of either: each of the three can be replaced alone.
 
+use std::borrow::Cow;
+
 use ansatz_core::Point;
 use ansatz_surrogate::acquisition::{Acquisition, log_expected_improvement, log_probability_below};
 use ansatz_surrogate::{
@@ -44,6 +46,12 @@ pub(crate) trait AcquisitionFunction {
         None
     }
 
+    /// A function that is nearly the same close to some of the rows of features, and faster; `None` if this one is fast
+    /// enough. Farther away it is wrong.
+    fn near(&self, _rows: &[&[f64]]) -> Option<Box<dyn AcquisitionFunction + '_>> {
+        None
+    }
+
     /// Points, evaluated or believed, near which better ones are likely, the best first.
     fn centres(&self) -> Vec<&Point>;
 
@@ -57,7 +65,7 @@ pub(crate) trait AcquisitionFunction {
 /// The improvement that is expected of a point, times the probability that it is allowed.
 #[derive(Clone, Debug)]
 pub(crate) struct AllowedImprovement<'a> {
-    models: &'a Models,
+    models: Cow<'a, Models>,
     improvement: Improvement,
     /// Rows of the models' points, the best first.
     centres: Vec<usize>,
@@ -94,9 +102,14 @@ impl<'a> AllowedImprovement<'a> {
             centres.truncate(CENTRE_COUNT);
             let rough = models.rough().map(|models| {
                 let improvement = improvement.clone();
-                Box::new(Self { models, improvement, centres: Vec::new(), rough: None })
+                Box::new(Self {
+                    models: Cow::Borrowed(models),
+                    improvement,
+                    centres: Vec::new(),
+                    rough: None,
+                })
             });
-            return Ok(Self { models, improvement, centres, rough });
+            return Ok(Self { models: Cow::Borrowed(models), improvement, centres, rough });
         }
         let row = |row: usize| models.losses().iter().map(|model| model.means[row]).collect();
         let all: Vec<Vec<f64>> = (0..eligible.len()).map(row).collect();
@@ -112,7 +125,7 @@ impl<'a> AllowedImprovement<'a> {
         };
         // All of the front: it can grow at every place.
         let centres = by_crowding(&front).into_iter().map(|place| rows[on_front[place]]).collect();
-        Ok(Self { models, improvement, centres, rough: None })
+        Ok(Self { models: Cow::Borrowed(models), improvement, centres, rough: None })
     }
 
     /// The common value and what each model of a loss contributes to its slopes, with the weight of these.
@@ -228,6 +241,12 @@ impl AcquisitionFunction for AllowedImprovement<'_> {
 
     fn rough(&self) -> Option<&dyn AcquisitionFunction> {
         self.rough.as_deref().map(|rough| rough as &dyn AcquisitionFunction)
+    }
+
+    fn near(&self, rows: &[&[f64]]) -> Option<Box<dyn AcquisitionFunction + '_>> {
+        let models = Cow::Owned(self.models.near(rows)?);
+        let improvement = self.improvement.clone();
+        Some(Box::new(Self { models, improvement, centres: Vec::new(), rough: None }))
     }
 
     fn centres(&self) -> Vec<&Point> {
@@ -397,21 +416,21 @@ mod tests {
     fn models_that_go_on_have_the_bits_of_new_ones() {
         let space = space();
         let representation = Representation::new(&space);
-        let options = Options { observation_count_max: 320, ..Options::default() };
+        let options = Options { observation_count_max: 400, ..Options::default() };
         for (shape, has_rough) in [(shape(1, 0), true), (shape(1, 2), false), (shape(2, 0), false)] {
-            let told = told(&space, 420, shape);
+            let told = told(&space, 520, shape);
             let mut fits = Fits::none(shape, &options, false);
             let mut continued = |former, count, refit: bool| {
                 let told = &told[..count];
                 let refit = if refit { Refit::All { turn: count } } else { Refit::None };
                 Models::continued(former, &representation, told, shape, None, &options, &mut fits, refit)
             };
-            let mut former = continued(None, 330, true).unwrap();
+            let mut former = continued(None, 410, true).unwrap();
             assert_eq!(former.as_ref().is_some_and(|former| former.rough().is_some()), has_rough);
             let rows: Vec<Vec<f64>> =
                 told[..20].iter().map(|told| representation.features(&told.point)).collect();
             let rows: Vec<&[f64]> = rows.iter().map(Vec::as_slice).collect();
-            for count in [331, 333, 360, 420] {
+            for count in [411, 413, 440, 520] {
                 let new = continued(None, count, false).unwrap().unwrap();
                 former = continued(former, count, false).unwrap();
                 let new = AllowedImprovement::new(&new).unwrap();
@@ -423,6 +442,39 @@ mod tests {
                 assert_eq!(rough(&new), rough(&gone_on));
             }
         }
+    }
+
+    #[test]
+    fn models_of_the_nearest_know_a_little_less_and_nearly_the_same() {
+        let space = space();
+        let representation = Representation::new(&space);
+        let one = shape(1, 0);
+        let history = told(&space, 1100, one);
+        let mut fits = Fits::none(one, &Options::default(), false);
+        let few = fit(&representation, &history[..1000], one, &mut fits, true).unwrap();
+        let rows: Vec<Vec<f64>> =
+            history[1090..].iter().map(|told| representation.features(&told.point)).collect();
+        let rows: Vec<&[f64]> = rows.iter().map(Vec::as_slice).collect();
+        assert!(few.near(&rows).is_none());
+        let models = fit(&representation, &history, one, &mut fits, false).unwrap();
+        let near = models.near(&rows).unwrap();
+        let function = AllowedImprovement::new(&models).unwrap();
+        assert!(function.near(&rows).is_some());
+        for (all, some) in models.losses().iter().zip(near.losses()) {
+            let (all, some) = (&all.process, &some.process);
+            assert_eq!(some.targets().len(), 512);
+            for (all, some) in all.predict_batch(&rows).into_iter().zip(some.predict_batch(&rows)) {
+                assert!(some.variance >= 0.999 * all.variance, "{all:?} {some:?}");
+                assert!(some.variance < 2.0 * all.variance, "{all:?} {some:?}");
+                assert!((some.mean - all.mean).abs() < 3.0 * all.deviation(), "{all:?} {some:?}");
+            }
+        }
+        // with constraints the search takes the models of all
+        let bound = shape(1, 1);
+        let mut fits = Fits::none(bound, &Options::default(), false);
+        let history = told(&space, 1100, bound);
+        let models = fit(&representation, &history, bound, &mut fits, true).unwrap();
+        assert!(models.near(&rows).is_none());
     }
 
     #[test]

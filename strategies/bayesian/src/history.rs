@@ -132,13 +132,13 @@ fn known_errors(errors: &[Option<f64>]) -> Vec<f64> {
 /// Indices of the trials that a model of at most `count_max` observations holds, in the order told: all of them, or
 /// else the best half and the latest of the others.
 ///
-/// The choice is made anew when a sixteenth of `count_max` has been added. In between the selection only grows, and so do
-/// the factors of the models.
+/// The choice is made anew when a quarter of `count_max` has been added. In between the selection only grows, and so do the
+/// factors of the models.
 pub(crate) fn select<T: Borrow<Told>>(told: &[T], count_max: usize) -> Vec<usize> {
     if told.len() <= count_max {
         return (0..told.len()).collect();
     }
-    let added_max = count_max / 16;
+    let added_max = count_max / 4;
     let added = match added_max {
         0 => 0,
         _ => (told.len() - count_max - 1) % added_max + 1,
@@ -221,7 +221,7 @@ mod tests {
         let mut all: Vec<Told> = (0..20).map(|index| told(&[f64::from(index)], &[])).collect();
         all[19].lesson = Lesson::Bad;
         assert_eq!(select(&all, 20), (0..20).collect::<Vec<_>>());
-        assert_eq!(select(&all, 6), [0, 1, 2, 17, 18, 19]);
+        assert_eq!(select(&all, 7), [0, 1, 2, 16, 17, 18, 19]);
     }
 
     #[test]
@@ -231,14 +231,14 @@ mod tests {
         let mut thinned_count = 0;
         for count in 65..=200 {
             let selected = select(&all[..count], 64);
-            assert!((60..=64).contains(&selected.len()));
+            assert!((48..=64).contains(&selected.len()));
             assert!(selected.is_sorted() && selected.ends_with(&[count - 1]));
             if !selected.starts_with(&former) {
                 thinned_count += 1;
             }
             former = selected;
         }
-        assert_eq!(thinned_count, (200_usize - 64).div_ceil(4));
+        assert_eq!(thinned_count, (200_usize - 64).div_ceil(16));
     }
 
     #[test]

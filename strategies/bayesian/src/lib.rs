@@ -186,17 +186,18 @@ impl Bayesian {
         };
         let found = maximiser.propose();
         let space = self.representation.space();
-        let Some(point) =
-            found.or_else(|| space.sample_unseen(|point| seen.contains(point), &mut self.state.rng))
-        else {
-            return Ok(None);
+        let rng = &mut self.state.rng;
+        let unseen = || {
+            let point = space.sample_unseen(|point| seen.contains(point), rng)?;
+            let value = acquisition.acquisition(&self.representation.features(&point));
+            Some((point, value))
         };
+        let Some((point, value)) = found.or_else(unseen) else { return Ok(None) };
         let features = self.representation.features(&point);
         let suggestion = Suggestion::new(point);
         Ok(Some(match models.forecast(&features) {
             Some(forecast) => suggestion.with_prediction(
-                Prediction::new(forecast.mean, forecast.noisy_deviation)
-                    .with_acquisition(acquisition.acquisition(&features)),
+                Prediction::new(forecast.mean, forecast.noisy_deviation).with_acquisition(value),
             ),
             None => suggestion,
         }))

@@ -86,8 +86,8 @@ pub(crate) struct Maximiser<'a> {
 }
 
 impl Maximiser<'_> {
-    /// The best new point found, or `None` if everything found was seen before.
-    pub(crate) fn propose(mut self) -> Option<Point> {
+    /// The best new point found and what it is worth, or `None` if everything found was seen before.
+    pub(crate) fn propose(mut self) -> Option<(Point, f64)> {
         let complete =
             self.representation.combination_count().is_some_and(|count| count <= COMPLETE_COUNT_MAX);
         let candidates = if complete { self.all_points() } else { self.candidates() };
@@ -106,22 +106,16 @@ impl Maximiser<'_> {
         if !complete {
             let starts = self.starts(&candidates, &order);
             let mut climbed = self.climb(self.rough(), starts, &APPROACH);
-            if self.acquisition.rough().is_some() {
-                let rows: Vec<&[f64]> = climbed.iter().map(|(_, end)| end.features.as_slice()).collect();
-                let values = self.acquisition.acquisition_batch(&rows);
-                climbed.iter_mut().zip(values).for_each(|(climb, value)| climb.0 = value);
-            }
-            climbed.sort_by(|a, b| b.0.total_cmp(&a.0));
             self.finish(&mut climbed);
-            climbed.sort_by(|a, b| b.0.total_cmp(&a.0));
-            if let Some((_, best)) = climbed.into_iter().find(|(_, found)| !self.seen.contains_nearly(found))
+            if let Some((value, best)) =
+                climbed.into_iter().find(|(_, found)| !self.seen.contains_nearly(found))
             {
-                return Some(best.point);
+                return Some((best.point, value));
             }
         }
-        let (best, _) =
+        let (best, value) =
             order.into_iter().find(|(index, _)| !self.seen.contains_nearly(&candidates[*index]))?;
-        candidates.into_iter().nth(best).map(|candidate| candidate.point)
+        candidates.into_iter().nth(best).map(|candidate| (candidate.point, value))
     }
 
     /// What does the first part of the search.
@@ -249,12 +243,26 @@ impl Maximiser<'_> {
         starts
     }
 
-    /// Takes the best climbs to their ends, one for each maximum that they approach: most approach the same few.
-    fn finish(&self, climbed: &mut [(f64, Candidate)]) {
-        let (count, options) = if self.acquisition.rough().is_none() {
-            (FINISH_COUNT, OptimiseOptions::default())
-        } else {
-            (FINISH_OF_MANY_COUNT, FINISH_OF_MANY)
+    /// Takes the best climbs to their ends, one for each maximum that they approach: most approach the same few. Then all
+    /// have the values of the function itself, and stand in their order.
+    fn finish(&self, climbed: &mut Vec<(f64, Candidate)>) {
+        let best_first = |climbed: &mut Vec<(f64, Candidate)>| climbed.sort_by(|a, b| b.0.total_cmp(&a.0));
+        let evaluate = |acquisition: &dyn AcquisitionFunction, climbed: &mut Vec<(f64, Candidate)>| {
+            let rows: Vec<&[f64]> = climbed.iter().map(|(_, end)| end.features.as_slice()).collect();
+            let values = acquisition.acquisition_batch(&rows);
+            climbed.iter_mut().zip(values).for_each(|(climb, value)| climb.0 = value);
+        };
+        let is_rough = self.acquisition.rough().is_some();
+        let rows: Vec<&[f64]> = climbed.iter().map(|(_, end)| end.features.as_slice()).collect();
+        let near = self.acquisition.near(&rows);
+        let precise = near.as_deref().unwrap_or(self.acquisition);
+        if is_rough {
+            evaluate(precise, climbed);
+        }
+        best_first(climbed);
+        let (count, options) = match is_rough {
+            false => (FINISH_COUNT, OptimiseOptions::default()),
+            true => (FINISH_OF_MANY_COUNT, FINISH_OF_MANY),
         };
         let mut chosen: Vec<usize> = Vec::with_capacity(count);
         for (index, (_, candidate)) in climbed.iter().enumerate() {
@@ -267,9 +275,15 @@ impl Maximiser<'_> {
             }
         }
         let starts = chosen.iter().map(|index| climbed[*index].1.clone()).collect();
-        for (index, finished) in chosen.into_iter().zip(self.climb(self.acquisition, starts, &options)) {
-            climbed[index] = finished;
+        let finished = self.climb(precise, starts, &options);
+        if near.is_some() {
+            // What the others do not know of may stand where a climb ended.
+            climbed.extend(finished);
+            evaluate(self.acquisition, climbed);
+        } else {
+            chosen.into_iter().zip(finished).for_each(|(index, finished)| climbed[index] = finished);
         }
+        best_first(climbed);
     }
 
     /// A local maximum near each start, with its value. All climb side by side, since the models look at eight points in

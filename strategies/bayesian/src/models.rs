@@ -21,6 +21,12 @@ const FIT_COUNT_MAX: usize = 200;
 /// Observations beyond which smaller models of so many do the first part of a search for the best point to ask.
 const ROUGH_COUNT_MAX: usize = 256;
 
+/// Of so many observations are the models that take a search to its end, those nearest to where it is.
+const NEAR_COUNT: usize = 512;
+
+/// Up to so many the models of all do so: those of the nearest would take as long.
+const NEAR_ABOVE_COUNT: usize = 1000;
+
 /// Smallest noise variance of the standardised targets.
 const NOISE_MIN: f64 = 1e-8;
 
@@ -339,16 +345,7 @@ impl Models {
             rough: None,
         };
         if !rough_losses.is_empty() {
-            models.rough = Some(Box::new(Self {
-                losses: rough_losses,
-                bounds: Vec::new(),
-                points: Vec::new(),
-                features: Vec::new(),
-                eligible: Vec::new(),
-                scale: None,
-                rough: None,
-                ..models
-            }));
+            models.rough = Some(Box::new(models.with_losses(rough_losses)));
         }
         models.eligible =
             observed.iter().zip(&models.features).map(|(told, row)| models.is_eligible(told, row)).collect();
@@ -405,6 +402,59 @@ impl Models {
     /// these are small enough.
     pub(crate) fn rough(&self) -> Option<&Self> {
         self.rough.as_deref()
+    }
+
+    /// The same models of one loss without constraints, of only the observations that are nearest to the rows of features,
+    /// as many to each, in length scales of the first model: what they predict there depends on little else. `None` if
+    /// these are small enough.
+    pub(crate) fn near(&self, rows: &[&[f64]]) -> Option<Self> {
+        self.rough.as_ref()?;
+        if self.features.len() <= NEAR_ABOVE_COUNT {
+            return None;
+        }
+        let kernel = self.losses.first()?.process.kernel();
+        // Each row has its turn: one that is far from all others needs its neighbours too.
+        let orders = rows.iter().map(|row| {
+            let distances = self.features.iter().map(|features| kernel.squared_distance(row, features));
+            let mut order: Vec<(f64, usize)> = distances.enumerate().map(|(row, d)| (d, row)).collect();
+            let nearer = |a: &(f64, usize), b: &(f64, usize)| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1));
+            order.select_nth_unstable_by(NEAR_COUNT, nearer);
+            order.truncate(NEAR_COUNT);
+            order.sort_unstable_by(nearer);
+            order
+        });
+        let orders: Vec<Vec<(f64, usize)>> = orders.collect();
+        let mut is_near = vec![false; self.features.len()];
+        let mut left = NEAR_COUNT;
+        for (_, row) in (0..NEAR_COUNT).flat_map(|rank| orders.iter().map(move |order| order[rank])) {
+            if left > 0 && !is_near[row] {
+                is_near[row] = true;
+                left -= 1;
+            }
+        }
+        let nearest: Vec<usize> = (0..is_near.len()).filter(|row| is_near[*row]).collect();
+        let smaller = |model: &LossModel| {
+            let process = model.process.of_rows(&nearest).ok()?;
+            Some(LossModel { process, means: Vec::new() })
+        };
+        let losses: Option<Vec<LossModel>> = self.losses.iter().map(smaller).collect();
+        Some(self.with_losses(losses?))
+    }
+
+    /// Models for a part of a search: of one loss without constraints, and without anything but the processes.
+    fn with_losses(&self, losses: Vec<LossModel>) -> Self {
+        Self {
+            losses,
+            bounds: Vec::new(),
+            is_hopeless: self.is_hopeless,
+            metric_count: self.metric_count,
+            points: Vec::new(),
+            evaluated_count: self.evaluated_count,
+            features: Vec::new(),
+            eligible: Vec::new(),
+            scale: None,
+            rough: None,
+        }
     }
 
     /// How many losses are weighed against each other: with one, all models of losses are of it.

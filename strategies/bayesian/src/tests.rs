@@ -579,3 +579,30 @@ fn what_is_predicted_includes_the_known_noise() {
     let (without, with) = (deviation(None), deviation(Some(0.5)));
     assert!(without < 0.2 && (0.5..2.0).contains(&with), "{without} {with}");
 }
+
+#[test]
+fn with_many_results_a_suggestion_is_worth_what_all_of_them_say() {
+    let space = Space::of((0..3).map(|k| Parameter::float(format!("x{k}"), 0.0, 1.0)).collect()).unwrap();
+    let mut strategy = strategy(&space, 5);
+    let mut rng = Rng::new(6);
+    let loss =
+        |point: &Point| coordinates(point).iter().map(|x| (x - 0.3).powi(2) + 0.1 * (9.0 * x).sin()).sum();
+    let told: Vec<Observation> = (0..1020)
+        .map(|trial| {
+            let point = space.sample(&mut rng).unwrap();
+            observation(trial, &point, completed(loss(&point)))
+        })
+        .collect();
+    strategy.tell(&told).unwrap();
+    let suggestions = strategy.ask(2, &Pending::NONE).unwrap();
+    let mut models = strategy.models.clone().unwrap();
+    for suggestion in suggestions {
+        let prediction = suggestion.prediction.unwrap();
+        let features = strategy.representation.features(&suggestion.point);
+        let all = AllowedImprovement::new(&models).unwrap().acquisition(&features);
+        assert_eq!(prediction.acquisition, Some(all));
+        models.believe(&strategy.representation, &suggestion.point).unwrap();
+        let least = told.iter().map(|told| loss(&told.point)).fold(f64::INFINITY, f64::min);
+        assert!(prediction.mean < least + 0.05, "{prediction:?} {least}");
+    }
+}

@@ -645,6 +645,25 @@ impl GaussianProcess {
         Ok(())
     }
 
+    /// The same hyperparameters conditioned on some of the observations: `rows`, in this order. Near those it predicts what
+    /// this one does, in less time.
+    ///
+    /// # Errors
+    /// No rows, or a covariance that no jitter makes positive definite.
+    ///
+    /// # Panics
+    /// If there is no such row.
+    pub fn of_rows(&self, rows: &[usize]) -> Result<Self, SurrogateError> {
+        let of = |values: &[f64]| match values {
+            [] => Vec::new(),
+            values => rows.iter().map(|row| values[*row]).collect(),
+        };
+        let targets = Targets { values: of(&self.targets.values), variances: of(&self.targets.variances) };
+        let some: Vec<Vec<f64>> = rows.iter().map(|row| self.design.row(*row)).collect();
+        let design = Design::from_rows(self.design.columns(), &some)?;
+        Self::with_hyperparameters(design, targets, self.hyperparameters.clone())
+    }
+
     /// Observations conditioned on, appended ones included.
     pub fn design(&self) -> &Design {
         &self.design
@@ -1275,6 +1294,33 @@ mod tests {
                 .expect("positive definite");
             assert_eq!(continued.predict_batch(&asked), new.predict_batch(&asked));
         }
+    }
+
+    #[test]
+    fn some_rows_are_those_of_a_process_of_them() {
+        let mut generator = Generator::new(34);
+        let (design, values) = data(29, &mut generator);
+        let rows: Vec<Vec<f64>> = (0..29).map(|i| design.row(i)).collect();
+        let asked: Vec<Vec<f64>> = (0..5).map(|_| random_row(&mut generator)).collect();
+        let h = random_hyperparameters(&mut generator);
+        for are_known in [false, true] {
+            let targets = with_variances(values.clone(), are_known, &mut generator);
+            let process = GaussianProcess::with_hyperparameters(design.clone(), targets.clone(), h.clone())
+                .expect("positive definite");
+            let chosen = [3, 28, 0, 17];
+            let of = |numbers: &[f64]| chosen.iter().filter_map(|row| numbers.get(*row)).copied().collect();
+            let some_rows: Vec<&Vec<f64>> = chosen.iter().map(|row| &rows[*row]).collect();
+            let expected = GaussianProcess::with_hyperparameters(
+                Design::from_rows(&MIXED, &some_rows).expect("rows fit"),
+                Targets { values: of(&targets.values), variances: of(&targets.variances) },
+                h.clone(),
+            )
+            .expect("positive definite");
+            let found = process.of_rows(&chosen).expect("rows");
+            assert_eq!(found.predict_batch(&asked), expected.predict_batch(&asked));
+        }
+        let process = GaussianProcess::with_hyperparameters(design, values, h).expect("positive definite");
+        assert!(matches!(process.of_rows(&[]), Err(SurrogateError::Empty)));
     }
 
     #[test]
