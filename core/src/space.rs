@@ -298,6 +298,9 @@ impl Space {
         for (name, value) in values {
             let index = self.index_of(name).ok_or_else(|| unknown_parameter(name, self.parameters()))?;
             let domain = &self.inner.parameters[index].domain;
+            if !flat[index].is_nan() {
+                return Err(format!("{name} has two values"));
+            }
             flat[index] = domain.coordinate(&value).ok_or_else(|| {
                 format!("{value} is not a value of {name}; allowed: {}", domain.describe_values())
             })?;

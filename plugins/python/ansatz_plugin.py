@@ -211,6 +211,13 @@ class Parameter:
             return self.choices[int(coordinate)]
         return int(coordinate) if self.kind == "int" else float(coordinate)
 
+    def written(self, number: float, otherwise: Optional[float] = None) -> Optional[float]:
+        """The coordinate that a number written by a person stands for. The levels of a float with a step are sums that a
+        decimal differs from by rounding: 0 + 3 * 0.1 is not 0.3."""
+        slack = 1e-9 * self.step if self.kind == "float" and self.step is not None else 0.0
+        snapped = self.snap(number)
+        return snapped if abs(snapped - number) <= slack else otherwise
+
     def coordinate(self, value: Any) -> float:
         """The coordinate of a value; ValueError where it is none of this parameter."""
         if self.choices is not None:
@@ -218,8 +225,10 @@ class Parameter:
                 # True == 1 in Python, but not here
                 if choice == value and isinstance(choice, bool) == isinstance(value, bool):
                     return index
-        elif not isinstance(value, (bool, str)) and self.contains(float(value)):
-            return int(value) if self.kind == "int" else float(value)
+        elif not isinstance(value, (bool, str)):
+            coordinate = self.written(float(value))
+            if coordinate is not None:
+                return int(coordinate) if self.kind == "int" else coordinate
         raise ValueError(f"{value!r} is not a value of {self.name} ({self.kind} parameter)")
 
     def move(self, coordinate: float, rng: random.Random, distance: float) -> float:
@@ -259,8 +268,8 @@ class _Condition:
         elif "within" in test:
             # an open side may be null
             lower, upper = test["within"].get("lower"), test["within"].get("upper")
-            self.lower = -math.inf if lower is None else float(lower)
-            self.upper = math.inf if upper is None else float(upper)
+            self.lower = -math.inf if lower is None else parameter.written(float(lower), float(lower))
+            self.upper = math.inf if upper is None else parameter.written(float(upper), float(upper))
         else:
             raise Unsupported(f"a condition on {parameter.name} has a test that this plugin does not know: {test}")
 

@@ -68,7 +68,8 @@ impl Condition {
                 if lower.is_nan() || upper.is_nan() || lower > upper {
                     return Err(format!("the range {lower} to {upper} is empty"));
                 }
-                if *upper < domain.lower() || *lower > domain.upper() {
+                let (low, high) = (domain.written_bound(*lower), domain.written_bound(*upper));
+                if high < domain.lower() || low > domain.upper() {
                     return Err(format!(
                         "{} lies between {} and {}, never between {lower} and {upper}",
                         self.parameter,
@@ -76,7 +77,7 @@ impl Condition {
                         domain.upper()
                     ));
                 }
-                ResolvedTest::Within(*lower, *upper)
+                ResolvedTest::Within(low, high)
             }
         };
         Ok(Resolved { parameter_index, test })

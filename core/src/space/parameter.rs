@@ -128,6 +128,9 @@ fn one() -> i64 {
     1
 }
 
+/// How far a number may be from a level that it stands for, in steps.
+const LEVEL_ROUNDING: f64 = 1e-9;
+
 /// Values that a message lists.
 const LISTED_MAX: usize = 20;
 
@@ -183,6 +186,22 @@ impl Domain {
         coordinate.is_finite() && self.snap(coordinate) == coordinate
     }
 
+    /// The coordinate that a number written by a person stands for, `None` if it is none of the domain's: the levels of a float
+    /// with a step are sums that a decimal differs from by rounding (0 + 3 × 0.1 is not 0.3).
+    fn written(&self, number: f64) -> Option<f64> {
+        let slack = match self {
+            Domain::Float { step: Some(step), .. } => LEVEL_ROUNDING * step,
+            _ => 0.0,
+        };
+        let snapped = self.snap(number);
+        (number.is_finite() && (snapped - number).abs() <= slack).then_some(snapped)
+    }
+
+    /// A bound of a range written by a person: a level that it differs from by rounding, or as it is.
+    pub(super) fn written_bound(&self, number: f64) -> f64 {
+        self.written(number).unwrap_or(number)
+    }
+
     /// The lowest coordinate.
     pub fn lower(&self) -> f64 {
         match self {
@@ -220,13 +239,14 @@ impl Domain {
         }
     }
 
-    /// The coordinate of a value, or `None` where the value is not in the domain.
+    /// The coordinate of a value, or `None` where the value is not in the domain. Of a float with a step the nearest level,
+    /// if the value differs from it by no more than rounding.
     pub fn coordinate(&self, value: &Value) -> Option<f64> {
         let position = |values: &[Value]| {
             values.iter().position(|candidate| candidate.means(value)).map(|index| index as f64)
         };
         match self {
-            Domain::Float { .. } | Domain::Int { .. } => value.as_f64().filter(|v| self.contains(*v)),
+            Domain::Float { .. } | Domain::Int { .. } => value.as_f64().and_then(|v| self.written(v)),
             Domain::Categorical { choices } => position(choices),
             Domain::Ordinal { values } => position(values),
             Domain::Bool => match value {

@@ -274,3 +274,47 @@ fn a_value_that_does_not_fit_is_answered_with_those_that_do() {
     assert!(refused("many", 31.into()).ends_with("18, 19, ..."));
     assert_eq!(refused("flag", 1.into()), "1 is not a value of flag; allowed: true, false");
 }
+
+#[test]
+fn decimals_stand_for_the_levels_that_they_differ_from_by_rounding() {
+    for (lower, step, count) in
+        [(0.0, 0.1, 11_u32), (0.0, 0.05, 19), (0.0, 0.01, 101), (-1.0, 0.1, 21), (1e-3, 1e-3, 100)]
+    {
+        let upper = lower + step * f64::from(count - 1);
+        let domain = Domain::Float { lower, upper, scale: Scale::Linear, step: Some(step) };
+        assert_eq!(domain.value_count(), Some(u64::from(count)));
+        for index in 0..count {
+            let level = domain.nth(u64::from(index));
+            let decimal: f64 = format!("{level:.6}").parse().unwrap();
+            assert_eq!(domain.coordinate(&Value::Float(decimal)), Some(level));
+            assert_eq!(domain.coordinate(&Value::Float(level)), Some(level));
+        }
+        for wrong in [lower + 0.5 * step, lower - step, upper + step, lower + 1.0001 * step, f64::NAN] {
+            assert_eq!(domain.coordinate(&Value::Float(wrong)), None, "{wrong}");
+        }
+    }
+    // a condition knows them too: 0 + 3 × 0.1 is a little more than 0.3
+    let mut dropout = Parameter::float("dropout", 0.0, 0.5);
+    dropout.domain = Domain::Float { lower: 0.0, upper: 0.5, scale: Scale::Linear, step: Some(0.1) };
+    let tests = [
+        Condition::equals("dropout", 0.3),
+        Condition::within("dropout", 0.3, 0.3),
+        Condition::within("dropout", 0.1, 0.3),
+    ];
+    for condition in tests {
+        let child = Parameter::float("momentum", 0.0, 1.0).when(condition.clone());
+        let space = Space::of(vec![dropout.clone(), child]).unwrap();
+        let third = dropout.domain.nth(3);
+        assert_eq!(space.assemble(vec![third, 0.5]).get(1), Some(0.5), "{condition}");
+        assert_eq!(space.assemble(vec![dropout.domain.nth(4), 0.5]).get(1), None, "{condition}");
+        let point = space.point_from_values([("dropout", 0.3.into()), ("momentum", 0.5.into())]).unwrap();
+        assert_eq!(space.check(&point), Ok(()));
+    }
+}
+
+#[test]
+fn a_name_with_two_values_is_refused() {
+    let space = Space::of(vec![Parameter::float("x", 0.0, 1.0)]).unwrap();
+    let twice = space.point_from_values([("x", 0.5.into()), ("x", 0.25.into())]);
+    assert_eq!(twice.unwrap_err(), "x has two values");
+}

@@ -513,6 +513,20 @@ class SmallSpace(unittest.TestCase):
         uneven = Space({"parameters": [number("f", 0.0, 1.0, step=0.3)]}).parameters[0]
         self.assertEqual((uneven.count, uneven.upper), (4, 3 * 0.3))
 
+    def test_decimals_stand_for_the_levels_that_they_differ_from_by_rounding(self):
+        child = {
+            **number("momentum", 0.0, 1.0),
+            "conditions": [{"parameter": "dropout", "test": {"within": {"lower": 0.3, "upper": 0.3}}}],
+        }
+        space = Space({"parameters": [number("dropout", 0.0, 0.5, step=0.1), child]})
+        third = 3 * 0.1
+        self.assertNotEqual(third, 0.3)
+        self.assertEqual(space.point({"dropout": 0.3, "momentum": 0.5}), [third, 0.5])
+        self.assertEqual(space.assemble([third, 0.5]), [third, 0.5])
+        for value in (0.31, 0.3000001, math.nan, math.inf):
+            with self.assertRaises(ValueError):
+                space.point({"dropout": value})
+
     def test_true_is_not_one(self):
         space = Space({"parameters": [{"name": "c", "domain": {"categorical": {"choices": [1, True, "1"]}}}]})
         self.assertEqual([space.point({"c": value})[0] for value in (1, 1.0, True, "1")], [0, 0, 1, 2])
