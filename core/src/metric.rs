@@ -55,12 +55,14 @@ pub enum Side {
 }
 
 impl OutcomeConstraint {
-    /// How far a value lies on the wrong side, in the metric's unit; at or below 0 is allowed.
+    /// How far a value lies on the wrong side, in the metric's unit; at or below 0 is allowed. Of finite values it is finite:
+    /// what is farther counts as the largest number.
     pub fn excess(&self, value: f64) -> f64 {
-        match self.side {
+        let excess = match self.side {
             Side::AtMost => value - self.bound,
             Side::AtLeast => self.bound - value,
-        }
+        };
+        excess.clamp(f64::MIN, f64::MAX)
     }
 }
 
@@ -123,6 +125,17 @@ impl Measurement {
     /// All values, in the order reported.
     pub fn readings(&self) -> &[Reading] {
         &self.readings
+    }
+
+    /// What can be used of it: without values that are no finite numbers, and without errors that are none of at least 0.
+    /// `None` if that is nothing.
+    pub fn finite(mut self) -> Option<Self> {
+        self.readings.retain(|reading| reading.value.is_finite());
+        for reading in &mut self.readings {
+            reading.standard_error =
+                reading.standard_error.filter(|error| error.is_finite() && *error >= 0.0);
+        }
+        (!self.is_empty()).then_some(self)
     }
 
     /// Whether nothing was measured.

@@ -592,11 +592,10 @@ impl Study {
                 Ok(()) => Outcome::Completed { measurement },
                 Err(reason) => Outcome::Failed { failure: Failure::Measurement, reason },
             },
-            // what was measured before the stop is kept only if it can be used
-            Outcome::Stopped { reason, measurement } => Outcome::Stopped {
-                reason,
-                measurement: measurement.filter(|m| self.rules.problem.check_measurement(m).is_ok()),
-            },
+            // what was measured before the stop is kept as far as it can be used: a report need not have every metric
+            Outcome::Stopped { reason, measurement } => {
+                Outcome::Stopped { reason, measurement: measurement.and_then(Measurement::finite) }
+            }
             other => other,
         }
     }
@@ -896,6 +895,8 @@ impl Study {
                     counted = Some((losses, is_best));
                 }
             }
+            // that its host or worker was lost says nothing of the objective
+            Outcome::Failed { failure: Failure::Lost, .. } => {}
             Outcome::Failed { .. } => self.failures_in_a_row += 1,
             Outcome::Infeasible { .. } | Outcome::Stopped { .. } => self.failures_in_a_row = 0,
         }
@@ -990,7 +991,10 @@ impl Study {
             Outcome::Completed { measurement } => ObservedResult::Completed(losses(measurement)),
             Outcome::Infeasible { .. } => ObservedResult::Infeasible,
             Outcome::Failed { .. } => ObservedResult::Failed,
-            Outcome::Stopped { measurement, .. } => ObservedResult::Stopped(measurement.as_ref().map(losses)),
+            Outcome::Stopped { measurement, .. } => {
+                let whole = measurement.as_ref().filter(|m| problem.check_measurement(m).is_ok());
+                ObservedResult::Stopped(whole.map(losses))
+            }
         }
     }
 }

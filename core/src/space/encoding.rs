@@ -160,7 +160,12 @@ impl Domain {
         }
         let (lower, upper) = self.log_or_plain_edges();
         let position = if self.scale() == Scale::Log { libm::log(coordinate) } else { coordinate };
-        ((position - lower) / (upper - lower)).clamp(0.0, 1.0)
+        let share = match upper - lower {
+            width if width.is_finite() => (position - lower) / width,
+            // from -1e308 to 1e308
+            _ => (0.5 * position - 0.5 * lower) / (0.5 * upper - 0.5 * lower),
+        };
+        share.clamp(0.0, 1.0)
     }
 
     /// The coordinate at a place in `[0, 1]`; places outside are clamped.

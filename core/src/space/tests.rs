@@ -313,6 +313,14 @@ fn decimals_stand_for_the_levels_that_they_differ_from_by_rounding() {
 }
 
 #[test]
+fn the_widest_range_has_a_middle() {
+    let domain = Domain::Float { lower: -1e308, upper: 1e308, scale: Scale::Linear, step: None };
+    for unit in [0.0, 0.25, 0.5, 1.0] {
+        assert_eq!(domain.to_unit(domain.from_unit(unit)), unit);
+    }
+}
+
+#[test]
 fn a_name_with_two_values_is_refused() {
     let space = Space::of(vec![Parameter::float("x", 0.0, 1.0)]).unwrap();
     let twice = space.point_from_values([("x", 0.5.into()), ("x", 0.25.into())]);

@@ -249,6 +249,55 @@ fn a_trial_that_does_not_say_what_it_cost_has_failed() {
 }
 
 #[test]
+fn a_stopped_trial_keeps_what_its_last_report_had_and_costs_it() {
+    let mut rules = rules(1, Mix::InTurn, 100);
+    rules.budget.cost = Some(CostLimit { metric: "seconds".into(), limit: 5.0 });
+    let mut study = Study::new(rules);
+    let stopped =
+        |measurement: Measurement| Outcome::Stopped { reason: "no".into(), measurement: Some(measurement) };
+    let mut end = |measurement: Measurement| {
+        let trial = ask(&mut study, 0, 1, &[1.0])[0];
+        finish(&mut study, trial, stopped(measurement));
+        let kept = match &study.trial(trial).unwrap().outcome {
+            Some(Outcome::Stopped { measurement, .. }) => measurement.clone(),
+            other => panic!("{other:?}"),
+        };
+        (kept, study.observation(trial).unwrap().result, study.next(1, Duration::ZERO))
+    };
+    let go_on = Step::Ask { member: 0, count: 1 };
+    // the goal without the cost, the cost without the goal, neither
+    let goal = Measurement::new().with("accuracy", 0.5);
+    let (kept, result, step) = end(goal.clone().with("loss", f64::NAN));
+    assert_eq!((kept, step), (Some(goal), go_on.clone()));
+    assert!(matches!(result, ObservedResult::Stopped(Some(losses)) if losses.values == [-0.5]));
+    let cost = Measurement::new().with("seconds", 4.0);
+    let (kept, result, step) = end(cost.clone());
+    assert_eq!((kept, result, step), (Some(cost.clone()), ObservedResult::Stopped(None), go_on.clone()));
+    let (kept, result, step) = end(Measurement::new().with("accuracy", f64::INFINITY));
+    assert_eq!((kept, result, step), (None, ObservedResult::Stopped(None), go_on));
+    assert_eq!(end(cost).2, Step::Stop(StopReason::Cost));
+}
+
+#[test]
+fn trials_that_are_lost_with_their_hosts_are_no_failures_in_a_row() {
+    let mut rules = rules(1, Mix::InTurn, 100);
+    rules.attempts_max = 1;
+    rules.consecutive_failures_max = Some(2);
+    let mut study = Study::new(rules);
+    let mut end = |failure: Failure| {
+        let trial = ask(&mut study, 0, 1, &[1.0])[0];
+        let outcome = Outcome::Failed { failure, reason: "no".into() };
+        study.apply(&Record::Finished { trial, outcome, duration: Duration::ZERO, reused: None }).unwrap();
+        study.next(1, Duration::ZERO)
+    };
+    let go_on = Step::Ask { member: 0, count: 1 };
+    for failure in [Failure::Lost, Failure::Lost, Failure::Lost, Failure::Objective, Failure::Lost] {
+        assert_eq!(end(failure), go_on);
+    }
+    assert!(matches!(end(Failure::Crash), Step::Stop(_)), "the second that failed by itself");
+}
+
+#[test]
 fn a_plateau_ends_a_study() {
     let mut rules = rules(1, Mix::InTurn, 100);
     rules.attempts_max = 1;

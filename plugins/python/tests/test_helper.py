@@ -1,6 +1,7 @@
 """The helper itself: objectives, what goes wrong in programs, and the small space."""
 
 import json
+import math
 import os
 import random
 import shutil
