@@ -77,18 +77,26 @@ pub fn serve(
     name: &str,
     engine: &mut Engine,
     mut again: Vec<TrialId>,
-    input: impl BufRead,
+    mut input: impl BufRead,
     mut output: impl Write,
 ) -> Result<(), Error> {
     engine.commit()?;
     let io = |error| Error::Io { path: "standard input or output".into(), error };
     let mut digests = Keeper::default();
-    for line in input.lines() {
-        let line = line.map_err(io)?;
-        if line.trim().is_empty() {
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        if input.read_until(b'\n', &mut line).map_err(io)? == 0 {
+            break;
+        }
+        if line.trim_ascii().is_empty() {
             continue;
         }
-        let mut answer = match serde_json::from_str::<Request>(&with_null_for_nan(&line)) {
+        let request = match std::str::from_utf8(&line) {
+            Ok(text) => serde_json::from_str::<Request>(&with_null_for_nan(text)).map_err(|e| e.to_string()),
+            Err(error) => Err(format!("it is not UTF-8: {error}")),
+        };
+        let mut answer = match request {
             Err(error) => json!({"error": format!("this is no request: {error}")}),
             Ok(request) => {
                 let id = request.id.clone();
@@ -261,10 +269,10 @@ fn tell(engine: &mut Engine, again: &mut Vec<TrialId>, told: Told) -> Result<Val
     }
     known_pending(engine, trial)?;
     let current = engine.study().trial(trial).map_or(1, |trial| trial.attempt);
-    if told.attempt.is_some_and(|attempt| attempt < current) {
+    // a failure of an earlier attempt was answered by this one; a result of an attempt that was lost with its host is a result
+    if told.failed.is_some() && told.attempt.is_some_and(|attempt| attempt < current) {
         return Ok(json!({"ok": true, "trial": trial, "outcome": "retry", "repeated": true}));
     }
-    again.retain(|waiting| *waiting != trial); // somebody works on it after all
     let measurement = told.metrics.map(|metrics| {
         let mut measurement = Measurement::new();
         for (metric, value) in metrics {
@@ -284,6 +292,7 @@ fn tell(engine: &mut Engine, again: &mut Vec<TrialId>, told: Told) -> Result<Val
             ));
         }
     };
+    again.retain(|waiting| *waiting != trial); // somebody worked on it after all
     let duration = told.duration_s.and_then(|s| Duration::try_from_secs_f64(s).ok()).unwrap_or_default();
     if engine.finish(trial, outcome, duration)? == Ending::Retry {
         again.push(trial);

@@ -1,7 +1,9 @@
 //! The only clock of the host. Studies, strategies and the journal are told the time.
 
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+#[cfg(not(target_os = "linux"))]
+use std::time::Instant;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The time of day for records, and how long a study has been running for its budget.
 ///
@@ -9,10 +11,10 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 /// long it ran also if somebody sets the machine's clock meanwhile, and also if the host died without saying so.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
-    started: Instant,
     before: Duration,
     /// Seconds since 1970.
     began_at: f64,
+    /// The same moment, since the machine was switched on.
     began: Duration,
 }
 
@@ -24,12 +26,12 @@ impl Clock {
     pub fn start(before: Duration) -> Self {
         let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let began_at = since_1970.as_secs_f64() + SET_BY_SECONDS.load(Ordering::Relaxed) as f64;
-        Self { started: Instant::now(), before, began_at, began: since_power_on() }
+        Self { before, began_at, began: since_power_on() }
     }
 
-    /// How long the study has been running, over all sessions.
+    /// How long the study has been running, over all sessions; also while the machine slept, as the records have it.
     pub fn elapsed(&self) -> Duration {
-        self.before + self.started.elapsed()
+        self.before + since_power_on().saturating_sub(self.began)
     }
 
     /// Seconds since 1970, as they are if nobody sets the clock after it was started. They go on while the machine sleeps.

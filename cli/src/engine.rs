@@ -178,26 +178,38 @@ impl Engine {
                     }
                 }
                 // what breaks here will be made anew
-                for (member, _) in self.tell_members(*trial) {
-                    self.members[member].has_diverged = true;
+                for (member, fault) in self.tell_members(*trial) {
+                    self.broke_off_record(member, fault.to_string());
                 }
             }
             Record::Transferred { .. } => {
-                for (member, _) in self.tell_transferred() {
-                    self.members[member].has_diverged = true;
+                for (member, fault) in self.tell_transferred() {
+                    self.broke_off_record(member, fault.to_string());
                 }
             }
             Record::Broke { member, remedy: Remedy::LeaveOut, .. } => {
                 self.members[*member].has_diverged = true
             }
             Record::Broke { member, .. } => {
-                let is_made = self.make_anew(*member).is_ok();
-                self.members[*member].has_diverged = !is_made;
+                if let Err(fault) = self.make_anew(*member) {
+                    self.broke_off_record(*member, fault);
+                }
             }
             _ => {}
         }
         self.relive_end(record, later);
         Ok(())
+    }
+
+    /// A strategy broke while it heard again what on record did not break it.
+    fn broke_off_record(&mut self, member: usize, fault: String) {
+        self.members[member].has_diverged = true;
+        let trial = TrialId(self.study.trials().len() as u64);
+        self.notices.push(format!(
+            "{} breaks before trial {trial}, where it did not ({fault}): its plugin, or the machine, has changed. It starts afresh from all results; the journal keeps what was recorded",
+            self.study.rules().members[member].label
+        ));
+        self.differences.push(Difference { member, trial, recorded: Vec::new(), now: Err(fault) });
     }
 
     fn replay_ask(&mut self, member: usize, count: usize, trials: &[AskedTrial], is_exhausted: bool) {

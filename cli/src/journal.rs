@@ -225,6 +225,8 @@ pub struct Opened {
     pub plugins: Vec<PluginStamp>,
     /// The plan from here on, where it differs from before: another budget, more slots.
     pub plan: Option<Box<StudyPlan>>,
+    /// The text of the manifest that the plan is from, where it is another than before.
+    pub manifest: Option<String>,
 }
 
 /// Exactly which plugin was loaded.

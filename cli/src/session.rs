@@ -124,7 +124,7 @@ pub fn create(manifest: &Manifest, mut plan: StudyPlan, locking: Locking) -> Res
     for notice in plugins.notices {
         engine.warn(notice);
     }
-    engine.note(opened(plugins.stamps, Duration::ZERO, None));
+    engine.note(Entry::Opened(opened(plugins.stamps, Duration::ZERO)));
     take_over(&mut engine, transferred)?;
     let objective = plugins.objective.map(|objective| objective as Arc<dyn Evaluate>);
     Ok(Session { plan, engine, objective, again: Vec::new() })
@@ -151,11 +151,11 @@ pub fn resume(
     running: Running,
 ) -> Result<Session, Error> {
     journal::bring_up_to_date(journal)?;
-    let (name, stored) = current_plan(journal, name)?;
+    let stored = stored(journal, name)?;
     let (manifest, plan) = match set {
-        [] => (None, stored.clone()),
+        [] => (None, stored.plan.clone()),
         set => {
-            let (manifest, plan) = changed_plan(journal, &name, &stored, set)?;
+            let (manifest, plan) = changed_plan(journal, &stored, set)?;
             (Some(manifest), plan)
         }
     };
@@ -174,9 +174,9 @@ pub fn create_or_resume(
     if !has_study(&location, &plan.name)? {
         return create(manifest, plan, locking);
     }
-    let (_, stored) = current_plan(&location, Some(&plan.name))?;
-    keep_choices(&stored, &mut plan);
-    only_budget_and_run_differ(&stored, &plan)?;
+    let stored = stored(&location, Some(&plan.name))?;
+    keep_choices(&stored.plan, &mut plan);
+    only_budget_and_run_differ(&stored.plan, &plan)?;
     reopen(Some(manifest), &stored, plan, locking, running)
 }
 
@@ -201,7 +201,7 @@ pub fn has_study(location: &Location, name: &str) -> Result<bool, Error> {
 
 fn reopen(
     manifest: Option<&Manifest>,
-    stored: &StudyPlan,
+    stored: &Stored,
     plan: StudyPlan,
     locking: Locking,
     running: Running,
@@ -214,8 +214,13 @@ fn reopen(
         engine.warn(notice);
     }
     engine.restart_clock(elapsed);
-    let changed = (*stored != plan).then(|| Box::new(plan.clone()));
-    engine.note(opened(stamps, elapsed, changed));
+    let mut session = opened(stamps, elapsed);
+    if stored.plan != plan {
+        session.plan = Some(Box::new(plan.clone()));
+        session.manifest =
+            manifest.map(Manifest::source).filter(|text| *text != stored.manifest).map(str::to_owned);
+    }
+    engine.note(Entry::Opened(session));
     // the host that began it may have died before anything was on record
     if engine.study().trials().is_empty() && engine.study().sources().is_empty() && !plan.transfers.is_empty()
     {
@@ -315,7 +320,7 @@ pub fn retrace(
     name: Option<&str>,
     locking: Locking,
 ) -> Result<(Consulted, Vec<usize>), Error> {
-    let (name, mut plan) = current_plan(journal, name)?;
+    let Stored { name, mut plan, .. } = stored(journal, name)?;
     // nobody is asked to evaluate anything
     plan.objective = None;
     let plugins = PluginSet::load(&plan, None, locking, PluginUse::Check)?;
@@ -399,33 +404,37 @@ pub(crate) fn choose(journal: &Location, store: &dyn Store, name: Option<&str>) 
     }
 }
 
-/// The plan of a study as its last session left it.
-fn current_plan(journal: &Location, name: Option<&str>) -> Result<(String, StudyPlan), Error> {
+/// What a study was as its last session left it.
+struct Stored {
+    name: String,
+    plan: StudyPlan,
+    /// The text that the plan is from.
+    manifest: String,
+}
+
+fn stored(journal: &Location, name: Option<&str>) -> Result<Stored, Error> {
     let store = open_existing(journal)?;
     let name = choose(journal, store.as_ref(), name)?;
     let study = store.read(&name)?;
     let mut plan = study.header().plan.clone();
+    let mut manifest = study.header().manifest.clone();
     for entry in study.entries(0) {
-        if let Entry::Opened(Opened { plan: Some(changed), .. }) = entry?.entry {
-            plan = *changed;
+        if let Entry::Opened(opened) = entry?.entry {
+            plan = opened.plan.map_or(plan, |changed| *changed);
+            manifest = opened.manifest.unwrap_or(manifest);
         }
     }
     // the journal may have been moved since
     plan.journal.move_to(journal);
-    Ok((name, plan))
+    Ok(Stored { name, plan, manifest })
 }
 
-fn changed_plan(
-    journal: &Location,
-    name: &str,
-    stored: &StudyPlan,
-    set: &[String],
-) -> Result<(Manifest, StudyPlan), Error> {
-    let source = open_existing(journal)?.read(name)?.header().manifest.clone();
+fn changed_plan(journal: &Location, stored: &Stored, set: &[String]) -> Result<(Manifest, StudyPlan), Error> {
+    let Stored { plan: stored, manifest, .. } = stored;
     // what earlier sessions set still holds, and is set again before what is new
     let overrides: Vec<String> = stored.overrides.iter().chain(set).cloned().collect();
     let path = stored.manifest_folder.join(&stored.manifest_name);
-    let manifest = Manifest::parse(source, &path, &overrides)?;
+    let manifest = Manifest::parse(manifest.clone(), &path, &overrides)?;
     let mut plan = manifest.plan()?;
     plan.journal.move_to(journal);
     keep_choices(stored, &mut plan);
@@ -525,14 +534,15 @@ fn exists_hint(error: journal::JournalError, plan: &StudyPlan) -> Error {
     ))
 }
 
-fn opened(plugins: Vec<PluginStamp>, elapsed_before: Duration, plan: Option<Box<StudyPlan>>) -> Entry {
-    Entry::Opened(Opened {
+fn opened(plugins: Vec<PluginStamp>, elapsed_before: Duration) -> Opened {
+    Opened {
         host_version: env!("CARGO_PKG_VERSION").to_owned(),
         process_id: Some(std::process::id()),
         elapsed_before,
         plugins,
-        plan,
-    })
+        plan: None,
+        manifest: None,
+    }
 }
 
 /// How long a study ran: by what its sessions say, and where one died, by the time of its last entry.

@@ -139,6 +139,9 @@ fn what_makes_no_sense_is_answered_and_the_session_goes_on() {
         let answer = talk.say(nonsense);
         assert!(answer["error"].is_string(), "{nonsense} was answered by {answer}");
     }
+    talk.input.as_mut().unwrap().write_all(b"\xff\xfe ").unwrap();
+    let answer = talk.say("{\"ask\": 1}");
+    assert!(answer["error"].as_str().is_some_and(|error| error.contains("UTF-8")), "{answer}");
     assert_eq!(talk.request(&json!({"ask": 1}))["state"], "running");
     talk.leave();
     StoredStudy::read(&scenario.journal(), None);
@@ -205,6 +208,27 @@ fn whatever_was_acknowledged_survives_a_kill_and_the_rest_is_given_out_again() {
     }
     assert_eq!(again, expected);
     assert_eq!(talk.request(&tell(&given[0]))["repeated"], true);
+    talk.leave();
+}
+
+/// A program that outlives the host tells what it measured meanwhile, and of which attempt.
+#[test]
+fn what_an_attempt_measured_while_the_host_was_away_is_its_result() {
+    let scenario = scenario();
+    let mut talk = Talk::begin(&scenario);
+    let given = talk.request(&json!({"ask": 2}))["trials"].as_array().unwrap().clone();
+    drop(talk); // SIGKILL
+    let mut talk = Talk::begin(&scenario);
+    let mut late = tell(&given[0]);
+    late["tell"]["attempt"] = json!(1);
+    let answer = talk.request(&late);
+    assert_eq!((&answer["outcome"], &answer["repeated"]), (&json!("completed"), &Value::Null), "{answer}");
+    assert_eq!(talk.request(&late)["repeated"], true);
+    // what makes no sense leaves the other one waiting
+    let both = json!({"tell": {"trial": given[1]["trial"], "metrics": {"loss": 1.0}, "failed": "no"}});
+    assert!(talk.request(&both)["error"].is_string());
+    let again = talk.request(&json!({"ask": 1}));
+    assert_eq!(again["trials"][0]["trial"], given[1]["trial"]);
     talk.leave();
 }
 

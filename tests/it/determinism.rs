@@ -2,7 +2,7 @@
 //! `deterministic`: else trials end in the order that the machine likes, and count in that order.
 
 use crate::scenario;
-use ansatz_cli::journal;
+use ansatz_cli::journal::{self, Entry};
 use ansatz_core::rng::Rng;
 use ansatz_core::study::{Record, Trial};
 use ansatz_core::{Outcome, Point};
@@ -239,4 +239,27 @@ fn a_study_in_two_parts_equals_one_in_one_part() {
     let ended = scenario.ansatz(&["resume", "--quiet", "--set", "budget.trials=60"]).expect(0);
     assert_eq!(ended.stderr, "");
     expect_same(&trials(&scenario), &undisturbed());
+}
+
+/// What `run --resume` took from an edited manifest is not undone by a later session that sets something else.
+#[test]
+fn an_edited_manifest_holds_in_later_sessions() {
+    let scenario = scenario();
+    let first = manifest(0).replace("trials = 60", "trials = 5");
+    scenario.run(&first).expect(0);
+    scenario.write("study.toml", &first.replace("trials = 5", "trials = 9"));
+    scenario.ansatz(&["run", "study.toml", "--resume", "--quiet"]).expect(0);
+    let budgets = || -> Vec<Option<u64>> {
+        let entries = StoredStudy::read(&scenario.journal(), None).entries.into_iter();
+        let plans = entries.filter_map(|entry| match entry.entry {
+            Entry::Opened(opened) => opened.plan,
+            _ => None,
+        });
+        plans.map(|plan| plan.rules.budget.trial_count).collect()
+    };
+    scenario.ansatz(&["resume", "--quiet", "--set", "run.slots=3"]).expect(0);
+    assert_eq!(budgets(), [Some(9); 2]);
+    scenario.ansatz(&["resume", "--quiet", "--set", "budget.trials=11"]).expect(0);
+    scenario.ansatz(&["resume", "--quiet", "--set", "run.slots=2"]).expect(0);
+    assert_eq!(budgets(), [9, 9, 11, 11].map(Some));
 }

@@ -257,6 +257,37 @@ fn a_strategy_that_does_not_repeat_itself_is_noticed_and_the_journal_wins() {
     assert_eq!(after.study.trials()[..6], before.study.trials()[..]);
 }
 
+/// It proposes as recorded as far as anybody can tell, since it is not asked after it broke.
+#[test]
+fn a_plugin_that_breaks_only_when_it_is_read_back_does_not_repeat_the_study() {
+    let scenario = scenario().with(MISBEHAVING);
+    let memory = scenario.path("another-build");
+    let rule = |misdeed: &str| {
+        format!(
+            "early_stopping = {{ plugin = \"com.example.misbehaving-rule\", options = {{ misdeed = \"{misdeed}\", memory = \"{}\" }} }}",
+            memory.display()
+        )
+    };
+    let strategy = |misdeed: &str| {
+        misbehaving(&format!("misdeed = \"{misdeed}\", after = 2, memory = \"{}\"", memory.display()))
+    };
+    for (name, strategy, rule, what) in [
+        ("strategy", strategy("panic-in-tell-later"), rule("none"), "breaks before trial"),
+        ("rule", strategy("none"), rule("panic-at-end-later"), "differs first at"),
+    ] {
+        let manifest = manifest("", &strategy, &rule).replace("\"faulty\"", &format!("\"{name}\""));
+        scenario.run(&manifest).expect(0);
+        scenario.ansatz(&["replay", name]).expect(0);
+        std::fs::write(&memory, "").unwrap();
+        let replayed = scenario.ansatz(&["replay", name]).expect(4);
+        assert!(replayed.stdout.contains(what) && replayed.stdout.contains("as asked for"), "{replayed}");
+        assert_eq!(scenario.ansatz(&["replay", name, "--json"]).expect(4).json()["same"], false);
+        let resumed = scenario.ansatz(&["resume", name, "--quiet", "--set", "budget.trials=8"]);
+        assert!(resumed.stderr.contains("where it did not"), "{resumed}");
+        std::fs::remove_file(&memory).unwrap();
+    }
+}
+
 /// What was done about strategies that broke, in order.
 fn remedies(stored: &StoredStudy) -> Vec<Remedy> {
     let remedy = |record| match record {

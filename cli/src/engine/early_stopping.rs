@@ -196,19 +196,36 @@ impl Engine {
             Record::Finished { trial, .. } => {
                 let ends = later.iter().position(|next| !matches!(next, Record::Broke { .. }));
                 if !breaks_next(&later[ends.unwrap_or(later.len())..])
-                    && stopper.tell(&self.study, *trial).is_err()
+                    && let Err(fault) = stopper.tell(&self.study, *trial)
                 {
                     // it will be made anew
-                    stopper.has_diverged = true;
                     stopper.heard.push(Heard::Finished(*trial));
+                    self.rule_broke_off_record(*trial, fault.to_string());
                 }
             }
             Record::EarlyStoppingBroke { remedy: Remedy::LeaveOut, .. } => stopper.rule = None,
             Record::EarlyStoppingBroke { .. } => {
-                stopper.has_diverged = stopper.make_anew(&self.study).is_err();
+                stopper.has_diverged = false;
+                if let Err(fault) = stopper.make_anew(&self.study) {
+                    let latest = self.study.trials().last().map_or(TrialId(0), |trial| trial.id);
+                    self.rule_broke_off_record(latest, fault);
+                }
             }
             _ => {}
         }
+    }
+
+    /// The rule broke while it heard again what on record did not break it.
+    fn rule_broke_off_record(&mut self, trial: TrialId, fault: String) {
+        let Some(stopper) = &mut self.stopper else { return };
+        stopper.has_diverged = true;
+        self.notices.push(format!(
+            "{} breaks at trial {trial}, where it did not ({fault}): its plugin, or the machine, has changed. It starts afresh from all reports; the journal keeps what was recorded",
+            stopper.loaded.name()
+        ));
+        let step = self.study.trial(trial).and_then(|trial| trial.last_step).unwrap_or(0);
+        let found = VerdictDifference { trial, step, recorded: None, now: Err(fault) };
+        self.verdict_difference.get_or_insert(found);
     }
 
     /// After a replay: a rule that diverged, or had given up, is made anew.

@@ -151,6 +151,7 @@ pub(super) fn opened(dice: &mut Dice) -> Entry {
         elapsed_before: dice.duration(),
         plugins: vec![stamp; dice.below(3) as usize],
         plan: (dice.below(2) == 0).then(|| Box::new(plan("changed"))),
+        manifest: (dice.below(2) == 0).then(|| dice.text()),
     })
 }
 

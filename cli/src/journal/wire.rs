@@ -283,6 +283,8 @@ struct OpenedBody<'a> {
     /// As in the study's header.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     plan: Option<Cow<'a, StudyPlan>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    manifest: Option<Cow<'a, str>>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -530,6 +532,7 @@ impl<'a> OpenedBody<'a> {
             elapsed_before_ns: nanoseconds(opened.elapsed_before),
             plugins: opened.plugins.iter().map(plugin).collect(),
             plan: opened.plan.as_deref().map(Cow::Borrowed),
+            manifest: opened.manifest.as_deref().map(Cow::from),
         }
     }
 
@@ -549,6 +552,7 @@ impl<'a> OpenedBody<'a> {
             elapsed_before: Duration::from_nanos(self.elapsed_before_ns),
             plugins: self.plugins.into_iter().map(stamp).collect(),
             plan: self.plan.map(|plan| Box::new(plan.into_owned())),
+            manifest: self.manifest.map(Cow::into_owned),
         }
     }
 }

@@ -35,6 +35,14 @@ impl Relived<'_> {
                 let _ = writeln!(text, "{label} proposes all of its {count} trials again, bit for bit");
                 continue;
             };
+            if let ([], Err(broke)) = (&found.recorded[..], &found.now) {
+                let _ = writeln!(
+                    text,
+                    "{label} breaks before trial {}, where on record it did not: {broke}",
+                    found.trial
+                );
+                continue;
+            }
             let _ = writeln!(text, "{label} differs first at trial {}", found.trial);
             text.push_str("  on record\n");
             text.push_str(&points(study, &found.recorded));

@@ -2,13 +2,33 @@
 
 use ansatz_core::study::{Study, Trial};
 use serde_json::{Value, json};
+use std::collections::HashMap;
+
+/// The steps of whole trials, as far as completed ones have shown; for each fidelity, by its bits.
+struct WholeSteps(HashMap<Option<u64>, u64>);
+
+impl WholeSteps {
+    fn of(study: &Study) -> Self {
+        let mut steps = HashMap::new();
+        for trial in study.trials() {
+            let is_completed = trial.outcome.as_ref().and_then(|outcome| outcome.completed()).is_some();
+            if let Some(step) = trial.last_step.filter(|_| is_completed) {
+                let most = steps.entry(trial.fidelity.map(f64::to_bits)).or_insert(0);
+                *most = step.max(*most);
+            }
+        }
+        Self(steps)
+    }
+
+    /// Of a trial like this one.
+    fn like(&self, trial: &Trial) -> Option<u64> {
+        self.0.get(&trial.fidelity.map(f64::to_bits)).copied()
+    }
+}
 
 /// The steps of a whole trial like this one, as far as completed trials have shown.
 pub fn whole_steps(study: &Study, trial: &Trial) -> Option<u64> {
-    let is_like = |other: &&Trial| {
-        other.fidelity == trial.fidelity && other.outcome.as_ref().and_then(|o| o.completed()).is_some()
-    };
-    study.trials().iter().filter(is_like).filter_map(|other| other.last_step).max()
+    WholeSteps::of(study).like(trial)
 }
 
 /// Where a trial was stopped: "step 3 of 20". `None` if it was not.
@@ -43,12 +63,13 @@ impl Savings {
     /// `None` where nothing ends trials early.
     pub fn of(study: &Study) -> Option<Self> {
         study.rules().early_stopping.as_ref()?;
+        let whole = WholeSteps::of(study);
         let mut savings = Self { stopped: 0, reported: 0, saved: 0 };
         for trial in study.trials() {
             let Some(stop) = &trial.early_stop else { continue };
             savings.stopped += 1;
             savings.reported += stop.step;
-            savings.saved += whole_steps(study, trial).map_or(0, |whole| whole.saturating_sub(stop.step));
+            savings.saved += whole.like(trial).map_or(0, |whole| whole.saturating_sub(stop.step));
         }
         Some(savings)
     }

@@ -241,8 +241,8 @@ pub fn contributions(study: &Study) -> String {
         let own = || study.trials().iter().filter(move |trial| trial.member == proposer);
         let failed = own().filter(|trial| matches!(trial.outcome, Some(Outcome::Failed { .. }))).count();
         let best = single.and_then(|metric| {
-            let losses =
-                own().filter_map(|trial| Some(problem.losses(trial.outcome.as_ref()?.completed()?)[0]));
+            // as the best of the study: whole, and within all bounds
+            let losses = own().filter_map(|trial| study.counted_losses(trial)?.first().copied());
             losses.reduce(f64::min).map(|loss| number(metric.goal.loss(loss)))
         });
         let [trials, improved] = counts;

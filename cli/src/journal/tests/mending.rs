@@ -310,6 +310,7 @@ fn end_in_turn(trial_count: u64, finished_count: u64) {
         elapsed_before: Duration::ZERO,
         plugins: Vec::new(),
         plan: Some(Box::new(plan)),
+        manifest: None,
     };
     journal.append(&[Stamped { at: 2.0, entry: Entry::Opened(opened) }]).unwrap();
     drop(journal);

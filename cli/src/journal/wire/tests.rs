@@ -116,6 +116,7 @@ fn the_format_is_what_it_was() {
         elapsed_before: second,
         plugins: vec![stamp],
         plan: None,
+        manifest: Some("trials = 3\n".into()),
     };
     let failure = Failure::Timeout;
     let measurement = Measurement::new().with("loss", 0.25).with_error("accuracy", 1.0, 0.5);
@@ -130,7 +131,7 @@ fn the_format_is_what_it_was() {
             Entry::Opened(session),
             Kind::Opened,
             None,
-            r#"{"host_version":"0.1.0","process_id":4711,"elapsed_before_ns":1000000000,"plugins":[{"component":"random","role":"strategy","path":"/opt/ansatz/librandom.so","package":"ansatz-strategy-random","version":"0.1.0","abi":"1.0.0","sha256":"ab"}]}"#,
+            r#"{"host_version":"0.1.0","process_id":4711,"elapsed_before_ns":1000000000,"plugins":[{"component":"random","role":"strategy","path":"/opt/ansatz/librandom.so","package":"ansatz-strategy-random","version":"0.1.0","abi":"1.0.0","sha256":"ab"}],"manifest":"trials = 3\n"}"#,
         ),
         (
             Entry::Study(Record::Transferred {

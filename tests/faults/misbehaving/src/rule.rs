@@ -16,6 +16,8 @@ pub struct Options {
     pub misdeed: Misdeed,
     /// Only at reports (or ends, if that is where the misdeed is) of trials from this one on.
     pub from: u64,
+    /// What `panic-at-end-later` waits for.
+    pub memory: std::path::PathBuf,
 }
 
 /// What it does wrong.
@@ -31,6 +33,8 @@ pub enum Misdeed {
     PanicAtReport,
     /// Panics at the end of a trial.
     PanicAtEnd,
+    /// Panics at the end of a trial, once there is a file: as another build might.
+    PanicAtEndLater,
     /// Dies of a signal at a report.
     Segfault,
     /// Never answers a report.
@@ -72,7 +76,12 @@ impl EarlyStopping for MisbehavingRule {
     }
 
     fn finished(&mut self, observation: &Observation) {
-        if self.options.misdeed == Misdeed::PanicAtEnd && observation.trial.0 >= self.options.from {
+        let panics = match self.options.misdeed {
+            Misdeed::PanicAtEnd => true,
+            Misdeed::PanicAtEndLater => self.options.memory.exists(),
+            _ => false,
+        };
+        if panics && observation.trial.0 >= self.options.from {
             panic!("at an end, as asked for");
         }
     }

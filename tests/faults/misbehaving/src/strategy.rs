@@ -16,7 +16,7 @@ pub struct Options {
     pub misdeed: Misdeed,
     /// How many calls of ask (or tell, if that is where the misdeed is) are well-behaved before it.
     pub after: u64,
-    /// Where `segfault-once` remembers.
+    /// Where `segfault-once` remembers, and what `panic-in-tell-later` waits for.
     pub memory: std::path::PathBuf,
 }
 
@@ -33,6 +33,8 @@ pub enum Misdeed {
     PanicInAsk,
     /// Panics when it is told.
     PanicInTell,
+    /// Panics when it is told, once there is a file: as another build might.
+    PanicInTellLater,
     /// Says that it cannot go on.
     ErrorInAsk,
     /// Suggests a point with every coordinate far above its bound.
@@ -133,9 +135,11 @@ impl Strategy for MisbehavingStrategy {
                 println!("{{\"suggestions\":[]}}");
                 Ok(self.points(count))
             }
-            Misdeed::None | Misdeed::PanicInNew | Misdeed::PanicInTell | Misdeed::HangInTell => {
-                Ok(self.points(count))
-            }
+            Misdeed::None
+            | Misdeed::PanicInNew
+            | Misdeed::PanicInTell
+            | Misdeed::PanicInTellLater
+            | Misdeed::HangInTell => Ok(self.points(count)),
         }
     }
 
@@ -144,6 +148,9 @@ impl Strategy for MisbehavingStrategy {
         self.told += 1;
         match self.options.misdeed {
             Misdeed::PanicInTell if is_due => panic!("in tell, as asked for"),
+            Misdeed::PanicInTellLater if is_due && self.options.memory.exists() => {
+                panic!("in tell, as asked for")
+            }
             Misdeed::HangInTell if is_due => hang(),
             _ => {}
         }
