@@ -73,7 +73,12 @@ struct MemberPlugin {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Orphans {
     /// They ran in the host, and are gone with it.
-    Lost(OnInterrupt),
+    Lost {
+        /// Whether they are run again.
+        on_interrupt: OnInterrupt,
+        /// No more than so many of them, the oldest: the others were asked ahead, and waited for a slot.
+        started_max: usize,
+    },
     /// They may still be running, or have ended: the board knows.
     MayRun,
 }
@@ -293,14 +298,20 @@ impl Engine {
         let pending = self.study.pending().iter().map(|(trial, _)| trial);
         let running: Vec<TrialId> = pending.filter(|trial| self.study.arrived(*trial).is_none()).collect();
         let mut again = Vec::new();
-        for trial in running {
+        for (place, trial) in running.into_iter().enumerate() {
             let reason = || "the host ended while it ran".to_owned();
             let is_again = match orphans {
                 Orphans::MayRun if self.study.early_stop(trial).is_none() => true,
                 Orphans::MayRun => {
                     self.lose(trial, reason(), Duration::ZERO, OnInterrupt::Requeue)? == Ending::Retry
                 }
-                Orphans::Lost(on_interrupt) => {
+                // it has not had its attempt, nor lost one
+                Orphans::Lost { started_max, .. }
+                    if place >= started_max && self.study.early_stop(trial).is_none() =>
+                {
+                    true
+                }
+                Orphans::Lost { on_interrupt, .. } => {
                     self.lose(trial, reason(), Duration::ZERO, on_interrupt)? == Ending::Retry
                 }
             };

@@ -227,7 +227,10 @@ fn reopen(
         take_over(&mut engine, transfer::of_plan(&plan)?.0)?;
     }
     let orphans = match running {
-        Running::InHost => Orphans::Lost(plan.run.on_interrupt),
+        Running::InHost => Orphans::Lost {
+            on_interrupt: plan.run.on_interrupt,
+            started_max: plan.rules.window.map_or(usize::MAX, |_| stored.plan.run.slot_count),
+        },
         Running::OnBoard => Orphans::MayRun,
     };
     let again = engine.after_replay(orphans, |member| rebuilt.contains(&member))?;

@@ -263,3 +263,25 @@ fn an_edited_manifest_holds_in_later_sessions() {
     scenario.ansatz(&["resume", "--quiet", "--set", "run.slots=2"]).expect(0);
     assert_eq!(budgets(), [9, 9, 11, 11].map(Some));
 }
+
+/// With a window of eight trials and one slot, seven of them wait when the host dies.
+#[test]
+fn trials_that_were_asked_ahead_are_not_lost_with_the_host() {
+    let scenario = scenario();
+    let text = manifest(30).replace("trials = 60", "trials = 16")
+        + "run = { slots = 1, deterministic = 8 }\n";
+    scenario.write("study.toml", &text);
+    let mut child = Running::start(&mut scenario.command(&["run", "study.toml", "--quiet"]));
+    while record_count(&scenario) < Some(10) {
+        match child.wait(Duration::from_millis(1)) {
+            Ok(ended) => panic!("it ended before it was killed: {ended}"),
+            Err(running) => child = running,
+        }
+    }
+    child.kill();
+    scenario.ansatz(&["resume", "--quiet"]).expect(0);
+    let stored = StoredStudy::read(&scenario.journal(), None);
+    stored.expect_each_trial_once(16);
+    let lost = stored.records().iter().filter(|record| matches!(record, Record::Retried { .. })).count();
+    assert!(lost <= 1, "{lost} attempts are counted as lost where one was under way");
+}

@@ -81,7 +81,7 @@ impl Advice {
         let problem = &study.rules().problem;
         let metric = problem.metrics.first();
         let one = |recommendation: &Recommendation| {
-            let trials = trials_at(study, &recommendation.point).map(|trial| trial.id);
+            let trials = trials_at(study, &recommendation.point).into_iter().map(|trial| trial.id);
             json!({
                 "parameters": problem.space.point_to_json(&recommendation.point),
                 "mean": metric.map(|metric| metric.goal.loss(recommendation.mean)),
@@ -104,15 +104,18 @@ impl Advice {
     }
 }
 
-/// The completed trials of a point, oldest first.
-fn trials_at<'a>(study: &'a Study, point: &'a Point) -> impl Iterator<Item = &'a Trial> {
+/// The completed trials of a point, oldest first: whole ones, or if there are none those of less than full fidelity.
+fn trials_at<'a>(study: &'a Study, point: &Point) -> Vec<&'a Trial> {
+    let full = study.rules().problem.fidelity.as_ref().map(|range| range.upper);
     let is_completed = |trial: &&Trial| trial.outcome.as_ref().and_then(Outcome::completed).is_some();
-    study.trials().iter().filter(move |trial| trial.point == *point).filter(is_completed)
+    let all = study.trials().iter().filter(|trial| trial.point == *point).filter(is_completed);
+    let (whole, partial): (Vec<_>, Vec<_>) = all.partition(|trial| full.is_none() || trial.fidelity == full);
+    if whole.is_empty() { partial } else { whole }
 }
 
 /// What was measured at a point, in a line; `None` if nothing was.
 fn measured(study: &Study, point: &Point) -> Option<String> {
-    let trials: Vec<&Trial> = trials_at(study, point).collect();
+    let trials = trials_at(study, point);
     let first = trials.first()?;
     let often = match trials.len() {
         1 => "in".to_owned(),
@@ -126,12 +129,18 @@ fn measured(study: &Study, point: &Point) -> Option<String> {
     let metrics = study.rules().problem.metrics.iter();
     let values: Vec<String> = metrics.filter_map(|metric| value(&metric.name)).collect();
     let values = if values.is_empty() { String::new() } else { format!(": {}", values.join("  ")) };
-    Some(format!("evaluated {often} trial {} by {}{values}", first.id, study.proposer(first)))
+    let part = match (&study.rules().problem.fidelity, first.fidelity) {
+        (Some(range), Some(fidelity)) if fidelity != range.upper => {
+            format!(" ({} {} of {})", range.name, text::number(fidelity), text::number(range.upper))
+        }
+        _ => String::new(),
+    };
+    Some(format!("evaluated {often} trial {} by {}{values}{part}", first.id, study.proposer(first)))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{completed, study_of, study_of_several};
+    use super::super::tests::{completed, study_of, study_of_parts, study_of_several};
     use super::*;
     use ansatz_core::{Goal, Measurement};
 
@@ -192,6 +201,19 @@ first recommends, and expects loss 0.4 ± 0.125
         let known = measured(&study, &Point::new([Some(0.25)]));
         assert_eq!(known.as_deref(), Some("evaluated in trial 0 by first: accuracy 0.9 ± 0.01"));
         assert_eq!(measured(&study, &Point::new([Some(0.5)])), None);
+    }
+
+    #[test]
+    fn a_part_of_an_evaluation_is_named_as_one_and_gives_way_to_a_whole_one() {
+        let mut trials = vec![(0.25, 3.0, completed(0.5))];
+        let study = study_of_parts(&trials);
+        let point = Point::new([Some(0.25)]);
+        let known = measured(&study, &point);
+        assert_eq!(known.as_deref(), Some("evaluated in trial 0 by first: accuracy 0.5 (epochs 3 of 30)"));
+        assert_eq!(text::best(&study), "no best point: no trial completed with all epochs\n");
+        trials.push((0.25, 30.0, completed(0.75)));
+        let known = measured(&study_of_parts(&trials), &point);
+        assert_eq!(known.as_deref(), Some("evaluated in trial 1 by first: accuracy 0.75"));
     }
 
     #[test]

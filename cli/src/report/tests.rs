@@ -4,7 +4,7 @@ use super::explain::{Explanation, Witness};
 use ansatz_core::space::Parameter;
 use ansatz_core::study::{Budget, Duplicates, Member, Mix, Record, Study, StudyRules};
 use ansatz_core::{
-    Goal, Measurement, Metric, Outcome, Point, Prediction, Problem, Space, Suggestion, TrialId,
+    FidelityRange, Goal, Measurement, Metric, Outcome, Point, Prediction, Problem, Space, Suggestion, TrialId,
 };
 
 /// A trial: where, what was predicted, what came of it.
@@ -53,6 +53,23 @@ fn drive(study: &mut Study, trials: &[Scripted], mut see: impl FnMut(&Study, &Re
 pub fn study_of(goal: Goal, trials: &[Scripted]) -> Study {
     let mut study = empty(goal);
     drive(&mut study, trials, |_, _| {});
+    study
+}
+
+/// A study with a fidelity of 1 to 30 epochs, of which each trial took so many; its metric is minimised.
+pub fn study_of_parts(trials: &[(f64, f64, Outcome)]) -> Study {
+    let fidelity = FidelityRange { name: "epochs".into(), lower: 1.0, upper: 30.0 };
+    let mut rules = empty(Goal::Minimise).rules().clone();
+    rules.problem.fidelity = Some(fidelity);
+    let mut study = Study::new(rules);
+    for (x, fidelity, outcome) in trials {
+        let suggestion = Suggestion { fidelity: Some(*fidelity), ..Point::new([Some(*x)]).into() };
+        let trials = study.admit(1, vec![suggestion]).unwrap();
+        let trial = trials[0].trial;
+        study.apply(&Record::Asked { member: 0, count: 1, trials, is_exhausted: false }).unwrap();
+        let finished = study.conclude(trial, outcome.clone(), Default::default());
+        study.apply(&finished).unwrap();
+    }
     study
 }
 

@@ -191,9 +191,12 @@ pub fn best(study: &Study) -> String {
     match incumbents[..] {
         [] if study.finished_count() == 0 => "no trial has ended yet\n".to_owned(),
         [] => {
-            let constrained = !study.rules().problem.outcome_constraints.is_empty();
+            let problem = &study.rules().problem;
+            let constrained = !problem.outcome_constraints.is_empty();
             let hint = if constrained { ", or none that keeps every bound on the metrics" } else { "" };
-            format!("no best point: no trial completed{hint}\n")
+            let part =
+                problem.fidelity.as_ref().map_or(String::new(), |range| format!(" with all {}", range.name));
+            format!("no best point: no trial completed{part}{hint}\n")
         }
         [trial] => format!("best: {}", trial_in_full(study, trial)),
         _ => {

@@ -100,11 +100,22 @@ impl Transcript {
                 self.progress_count += 1;
                 Ok(Some(Progress { step, measurement: entries.measurement()? }))
             }
+            // a line of a log is an object as well: it does not take the place of a result
+            Some(Ok(Message::Result(entries))) if self.result.is_some() && !self.has_metric(&entries) => {
+                Ok(None)
+            }
             Some(Ok(result)) => {
                 self.result = Some(result);
                 Ok(None)
             }
         }
+    }
+
+    /// Whether some metric of the study is there, be it a number or not.
+    fn has_metric(&self, entries: &Entries) -> bool {
+        let is_there =
+            |name: &String| entries.numbers.contains_key(name) || entries.others.contains_key(name);
+        self.wanted.iter().any(is_there)
     }
 
     /// Whether a result was seen.
@@ -347,6 +358,21 @@ mod tests {
         }
         // Too large for a double: no number either.
         assert!(unusable(&["loss"], &[r#"{"loss": 1e999}"#]).contains("no JSON"));
+    }
+
+    #[test]
+    fn a_line_without_the_metrics_does_not_take_the_place_of_one_with_them() {
+        let log = r#"{"level": "info", "message": "bye", "epochs": 3}"#;
+        let expected = Conclusion::Measured(Measurement::new().with("loss", 0.5));
+        assert_eq!(conclusion(&["loss"], &[log, r#"{"loss": 0.5}"#, log]), expected);
+        assert_eq!(
+            conclusion(&["loss"], &[r#"{"infeasible": "no"}"#, log]),
+            Conclusion::Infeasible("no".into())
+        );
+        // what has some of them was meant as a result
+        let partial = unusable(&["loss", "cost"], &[r#"{"loss": 1, "cost": 2}"#, r#"{"loss": 3}"#]);
+        assert!(partial.contains("cost"), "{partial}");
+        assert!(unusable(&["loss"], &[log]).contains("epochs"));
     }
 
     #[test]
