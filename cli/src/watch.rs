@@ -41,8 +41,10 @@ const MESSAGE_DISTANCE: Duration = Duration::from_millis(100);
 pub struct Watch {
     detail: Detail,
     bar: ProgressBar,
-    shown: Vec<bool>,
-    shown_until: usize,
+    /// Trials that had not ended when they were last looked at, and how many were known then: a long one does not make
+    /// anybody look at all those that began after it again.
+    open: Vec<usize>,
+    known_count: usize,
     last_line: Instant,
     lines_left: f64,
     last_message: Option<Instant>,
@@ -68,12 +70,13 @@ impl Watch {
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style.progress_chars("━╸─"));
         }
-        let shown: Vec<bool> = study.trials().iter().map(|trial| trial.outcome.is_some()).collect();
+        let is_open = |index: &usize| study.trials()[*index].outcome.is_none();
+        let open = (0..study.trials().len()).filter(is_open).collect();
         Self {
             detail,
             bar,
-            shown,
-            shown_until: 0,
+            open,
+            known_count: study.trials().len(),
             last_line: Instant::now(),
             lines_left: LINES_MAX,
             last_message: None,
@@ -152,17 +155,14 @@ impl Watch {
     }
 
     fn show_finished(&mut self, study: &Study) {
-        self.shown.resize(study.trials().len(), false);
-        while self.shown.get(self.shown_until).is_some_and(|shown| *shown) {
-            self.shown_until += 1;
-        }
-        for index in self.shown_until..self.shown.len() {
+        let new = self.known_count..study.trials().len();
+        self.known_count = new.end;
+        for index in std::mem::take(&mut self.open).into_iter().chain(new) {
             let trial = &study.trials()[index];
-            if self.shown[index] || trial.outcome.is_none() {
-                continue;
+            match trial.outcome {
+                Some(_) => self.show_trial(study, trial),
+                None => self.open.push(index),
             }
-            self.shown[index] = true;
-            self.show_trial(study, trial);
         }
     }
 

@@ -268,8 +268,8 @@ fn an_edited_manifest_holds_in_later_sessions() {
 #[test]
 fn trials_that_were_asked_ahead_are_not_lost_with_the_host() {
     let scenario = scenario();
-    let text = manifest(30).replace("trials = 60", "trials = 16")
-        + "run = { slots = 1, deterministic = 8 }\n";
+    let text =
+        manifest(30).replace("trials = 60", "trials = 16") + "run = { slots = 1, deterministic = 8 }\n";
     scenario.write("study.toml", &text);
     let mut child = Running::start(&mut scenario.command(&["run", "study.toml", "--quiet"]));
     while record_count(&scenario) < Some(10) {
