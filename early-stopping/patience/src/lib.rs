@@ -53,9 +53,9 @@ struct Progress {
 pub struct Patience {
     options: Options,
     running: HashMap<u64, Progress>,
-    /// The losses of completed trials that no other one beats.
+    /// The losses of completed trials that keep the outcome constraints and that no other such one beats.
     completed: Vec<Vec<f64>>,
-    /// Whether a completed trial has reported losses: only then does it say something of a trial that it reports none.
+    /// Whether one of these has reported losses: only then does it say something of a trial that it reports none.
     is_reported: bool,
     lengths: Lengths,
 }
@@ -137,6 +137,10 @@ impl EarlyStopping for Patience {
         self.lengths.ended(observation);
         let progress = self.running.remove(&observation.trial.0);
         let ObservedResult::Completed(losses) = &observation.result else { return };
+        // what breaks a constraint is better than nothing that keeps it
+        if observation.loss().is_none() {
+            return;
+        }
         self.is_reported |= progress.is_some_and(|progress| !progress.best.is_empty());
         if !self.completed.iter().any(|other| is_as_good(other, &losses.values)) {
             add(&mut self.completed, losses.values.clone());
@@ -161,7 +165,11 @@ mod tests {
     }
 
     fn complete(rule: &mut Patience, trial: u64, losses: &[f64]) {
-        let losses = Losses { values: losses.to_vec(), standard_errors: Vec::new(), excesses: Vec::new() };
+        complete_with(rule, trial, losses, Vec::new());
+    }
+
+    fn complete_with(rule: &mut Patience, trial: u64, losses: &[f64], excesses: Vec<f64>) {
+        let losses = Losses { values: losses.to_vec(), standard_errors: Vec::new(), excesses };
         end(rule, trial, ObservedResult::Completed(losses));
     }
 
@@ -262,6 +270,18 @@ mod tests {
         };
         assert!(!stops(&mut rule, 1, &curve), "better than the completed one at step 3");
         assert!(stops(&mut rule, 2, &[1.0, 0.9, 0.85, 0.81]));
+    }
+
+    #[test]
+    fn what_breaks_a_constraint_stops_nobody() {
+        let mut rule = fresh(Options { steps: 2, ..Options::default() }).unwrap();
+        let stops = |rule: &mut Patience, trial, loss| {
+            (1..5).any(|step| rule.reported(&report(trial, step, &[loss])).is_stop())
+        };
+        complete_with(&mut rule, 0, &[-9.0], vec![-1.0, 0.5]);
+        assert!(!stops(&mut rule, 1, 1.0) && !stops(&mut rule, 2, f64::NAN));
+        complete_with(&mut rule, 1, &[1.0], vec![-1.0, 0.0]);
+        assert!(stops(&mut rule, 3, 1.5) && stops(&mut rule, 4, f64::NAN) && !stops(&mut rule, 5, 0.5));
     }
 
     #[test]
