@@ -202,8 +202,8 @@ impl Domain {
         self.nth(if is_up { up.or(down) } else { down.or(up) }.unwrap_or(level))
     }
 
-    /// Which of a finite number of values it is, from 0.
-    fn level(&self, coordinate: f64) -> u64 {
+    /// Which of a finite number of values it is, from 0: the reverse of `nth`.
+    pub fn level(&self, coordinate: f64) -> u64 {
         ((coordinate - self.lower()) / self.level_distance()).round().max(0.0) as u64
     }
 

@@ -231,6 +231,25 @@ fn samples_and_repairs_are_feasible_and_cover_the_feasible_part() {
 }
 
 #[test]
+fn what_a_wide_forbidden_range_leaves_is_found() {
+    let mut rng = Rng::new(2);
+    let million = || Domain::Int { lower: 0, upper: 1_000_000, scale: Scale::Linear, step: 1 };
+    let stepped = || Domain::Float { lower: 0.0, upper: 1e6, scale: Scale::Linear, step: Some(0.5) };
+    for (domain, forbidden, left) in [
+        (million(), (1.0, 1e6), 0.0),
+        (million(), (0.0, 999_999.0), 1e6),
+        (million(), (0.25, 1e6), 0.0),
+        (stepped(), (0.5, 1e6), 0.0),
+    ] {
+        let forbidden = Constraint::Forbidden(vec![Condition::within("n", forbidden.0, forbidden.1)]);
+        let space = Space::new(vec![Parameter::new("n", domain)], vec![forbidden]).unwrap();
+        for _ in 0..20 {
+            assert_eq!(space.sample(&mut rng), Some(Point::new([Some(left)])));
+        }
+    }
+}
+
+#[test]
 fn every_combination_is_a_point_and_unseen_ones_are_found_until_none_is_left() {
     let space = Space::new(
         vec![
