@@ -417,7 +417,11 @@ impl Maximiser<'_> {
             let domain = &encoding.space().parameters()[parameter_index].domain;
             let (row, here) = (encoding.encode(current), domain.level(coordinate));
             let levels: Vec<u64> = match *search {
-                Search::Levels(count) => (0..count.min(CHOICE_COUNT_MAX)).collect(),
+                Search::Levels(count) => {
+                    // of too many those that follow, so that each has its turn from somewhere
+                    let first = if count > CHOICE_COUNT_MAX { here + 1 } else { 0 };
+                    (0..count.min(CHOICE_COUNT_MAX)).map(|index| (first + index) % count).collect()
+                }
                 Search::RoundedGradient(count) => {
                     let steps = [1, 2, 5];
                     let below = steps.iter().filter_map(|step| here.checked_sub(*step));
@@ -553,5 +557,15 @@ mod tests {
                 assert_eq!(end(&parameter, start, target), target, "from {start} of {parameter:?}");
             }
         }
+    }
+
+    #[test]
+    fn of_many_choices_a_climb_tries_those_that_follow() {
+        let parameter = Parameter::categorical("choice", (0..100).map(|choice| format!("c{choice}")));
+        for (start, target) in [(3, 4), (3, 67), (70, 99), (70, 0), (70, 34)] {
+            assert_eq!(end(&parameter, start, target), target, "from {start}");
+        }
+        let few = Parameter::categorical("choice", (0..64).map(|choice| format!("c{choice}")));
+        assert!((0..64).all(|target| end(&few, 40, target) == target));
     }
 }
