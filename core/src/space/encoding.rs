@@ -207,9 +207,32 @@ impl Domain {
         self.nth(if is_up { up.or(down) } else { down.or(up) }.unwrap_or(level))
     }
 
-    /// Which of a finite number of values it is, from 0.
-    fn level(&self, coordinate: f64) -> u64 {
+    /// Which of a finite number of values it is, from 0: the reverse of `nth`.
+    pub fn level(&self, coordinate: f64) -> u64 {
         ((coordinate - self.lower()) / self.level_distance()).round().max(0.0) as u64
+    }
+
+    /// Where a level lies in `[0, 1]`, counted as in `nth`: the centre of its cell on a linear scale, as `to_unit` has it
+    /// on a logarithmic one.
+    pub fn level_to_unit(&self, level: u64) -> f64 {
+        match (self.scale(), self.value_count()) {
+            (Scale::Linear, Some(count)) => (level as f64 + 0.5) / count as f64,
+            _ => self.to_unit(self.nth(level)),
+        }
+    }
+
+    /// How wide the cell of a discrete coordinate is in `[0, 1]`. On a logarithmic scale low ones are wider.
+    pub fn cell_width(&self, coordinate: f64) -> f64 {
+        let Some(count) = self.value_count() else { return 0.0 };
+        if self.scale() == Scale::Linear {
+            return 1.0 / count as f64;
+        }
+        let (lower, upper) = self.log_or_plain_edges();
+        let half = 0.5 * self.level_distance();
+        // the lowest cell may reach below 0, where there is no logarithm: `max` takes the lower end then
+        let [below, above] =
+            [coordinate - half, coordinate + half].map(|edge| libm::log(edge).max(lower).min(upper));
+        (above - below) / (upper - lower)
     }
 
     fn scale(&self) -> Scale {

@@ -180,7 +180,17 @@ impl Space {
         }
         // a wide range may leave only a sliver outside: take its edges
         if let ResolvedTest::Within(lower, upper) = condition.test {
-            for edge in [domain.snap(lower.next_down()), domain.snap(upper.next_up())] {
+            let edges = match domain.value_count() {
+                None => [domain.snap(lower.next_down()), domain.snap(upper.next_up())],
+                // the nearest value may lie within: then the next one does not
+                Some(_) => {
+                    let [below, above] = [lower, upper].map(|end| domain.level(end));
+                    let below = if domain.nth(below) < lower { below } else { below.saturating_sub(1) };
+                    let above = if domain.nth(above) > upper { above } else { above.saturating_add(1) };
+                    [domain.nth(below), domain.nth(above)]
+                }
+            };
+            for edge in edges {
                 if !condition.holds(Some(edge)) {
                     coordinates[condition.parameter_index] = edge;
                 }

@@ -136,6 +136,29 @@ fn a_log_scale_gives_every_decade_the_same_room() {
 }
 
 #[test]
+fn levels_and_places_agree_and_cells_fill_the_unit_interval() {
+    let stepped = |lower, step, scale| Domain::Float { lower, upper: 8.0, scale, step: Some(step) };
+    for domain in [
+        Parameter::int("linear", 3, 9).domain,
+        Parameter::int("log", 1, 16).log().domain,
+        stepped(0.5, 0.5, Scale::Log),
+        stepped(0.5, 2.5, Scale::Log),
+        stepped(0.0, 0.125, Scale::Linear),
+        Parameter::categorical("choice", ["a", "b", "c"]).domain,
+    ] {
+        let count = domain.value_count().unwrap();
+        for level in 0..count {
+            assert_eq!(domain.level(domain.nth(level)), level, "{domain:?}");
+            assert_eq!(domain.from_unit(domain.level_to_unit(level)), domain.nth(level), "{domain:?}");
+        }
+        let total: f64 = (0..count).map(|level| domain.cell_width(domain.nth(level))).sum();
+        assert!((total - 1.0).abs() < 1e-12, "{domain:?}: {total}");
+    }
+    let log = Parameter::int("log", 1, 16).log().domain;
+    assert!(log.cell_width(1.0) > 0.3 && log.cell_width(16.0) < 0.02);
+}
+
+#[test]
 fn conditions_reach_any_depth() {
     let space = Space::of(vec![
         Parameter::float("decay", 0.0, 1.0).when(Condition::within("layers", 2.0, 3.0)),
@@ -228,6 +251,25 @@ fn samples_and_repairs_are_feasible_and_cover_the_feasible_part() {
     assert_eq!(seen, [true; 2]);
     let impossible = Space::new(parameters(), vec![constraint("x1 + x2 >= 3")]).unwrap();
     assert_eq!(impossible.sample(&mut rng), None);
+}
+
+#[test]
+fn what_a_wide_forbidden_range_leaves_is_found() {
+    let mut rng = Rng::new(2);
+    let million = || Domain::Int { lower: 0, upper: 1_000_000, scale: Scale::Linear, step: 1 };
+    let stepped = || Domain::Float { lower: 0.0, upper: 1e6, scale: Scale::Linear, step: Some(0.5) };
+    for (domain, forbidden, left) in [
+        (million(), (1.0, 1e6), 0.0),
+        (million(), (0.0, 999_999.0), 1e6),
+        (million(), (0.25, 1e6), 0.0),
+        (stepped(), (0.5, 1e6), 0.0),
+    ] {
+        let forbidden = Constraint::Forbidden(vec![Condition::within("n", forbidden.0, forbidden.1)]);
+        let space = Space::new(vec![Parameter::new("n", domain)], vec![forbidden]).unwrap();
+        for _ in 0..20 {
+            assert_eq!(space.sample(&mut rng), Some(Point::new([Some(left)])));
+        }
+    }
 }
 
 #[test]

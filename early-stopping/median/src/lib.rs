@@ -8,8 +8,7 @@
 
 use ansatz_core::rng::Rng;
 use ansatz_core::{
-    Capability, Descriptor, EarlyStopping, EarlyStoppingError, Goal, Observation, ObservedResult, Problem,
-    Report, Ruling,
+    Capability, Descriptor, EarlyStopping, EarlyStoppingError, Goal, Observation, Problem, Report, Ruling,
 };
 use ansatz_curves::{Lengths, fronts, short};
 use schemars::JsonSchema;
@@ -76,6 +75,7 @@ pub struct Median {
     goal: Goal,
     metric_count: usize,
     running: HashMap<u64, Curve>,
+    /// Of trials that keep the outcome constraints.
     completed: Vec<Curve>,
     lengths: Lengths,
 }
@@ -126,7 +126,8 @@ impl EarlyStopping for Median {
     fn finished(&mut self, observation: &Observation) {
         self.lengths.ended(observation);
         let curve = self.running.remove(&observation.trial.0);
-        if let (ObservedResult::Completed(_), Some(curve)) = (&observation.result, curve) {
+        // none of a trial that breaks an outcome constraint: others need not be as good
+        if let (Some(_), Some(curve)) = (observation.loss(), curve) {
             self.completed.push(curve);
         }
     }

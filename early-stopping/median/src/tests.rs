@@ -1,6 +1,6 @@
 use super::*;
 use ansatz_core::space::Parameter;
-use ansatz_core::{Curve, Losses, Metric, Point, Space, TrialId};
+use ansatz_core::{Curve, Losses, Metric, ObservedResult, Point, Space, TrialId};
 use rand::RngExt;
 
 fn problem(metric_count: usize) -> Problem {
@@ -21,6 +21,10 @@ fn report(trial: u64, step: u64, losses: &[f64]) -> Report {
 fn end(rule: &mut Median, trial: u64, is_completed: bool) {
     let losses = Losses { values: vec![0.0], standard_errors: Vec::new(), excesses: Vec::new() };
     let result = if is_completed { ObservedResult::Completed(losses) } else { ObservedResult::Failed };
+    end_with(rule, trial, result);
+}
+
+fn end_with(rule: &mut Median, trial: u64, result: ObservedResult) {
     let (tag, fidelity) = (None, None);
     rule.finished(&Observation {
         trial: TrialId(trial),
@@ -78,6 +82,25 @@ fn it_waits_for_warm_up_and_for_evidence() {
     // what was not measured says nothing
     assert_eq!(warm.reported(&report(12, 6, &[f64::NAN])), Ruling::Continue);
     assert!(Median::new(&problem(1), Options { warm_up_steps: 0, trials_min: 0 }, Rng::new(0)).is_err());
+}
+
+#[test]
+fn trials_that_break_a_constraint_are_no_evidence() {
+    let mut rule = with_three(rule(1, 0, 3));
+    for trial in 3..9 {
+        for step in 1..=10 {
+            rule.reported(&report(trial, step, &[-9.0]));
+        }
+        let losses = Losses { values: vec![-9.0], standard_errors: Vec::new(), excesses: vec![-1.0, 0.5] };
+        end_with(&mut rule, trial, ObservedResult::Completed(losses));
+    }
+    assert_eq!(
+        rule.reported(&report(10, 1, &[2.0])),
+        Ruling::Continue,
+        "as good as the median of the others"
+    );
+    let Ruling::Stop(reason) = rule.reported(&report(11, 1, &[2.5])) else { panic!("it goes on") };
+    assert_eq!(reason, "its best so far is 2.5, the median of 3 completed trials 2");
 }
 
 #[test]

@@ -13,6 +13,7 @@ use ansatz_core::{
     Capability, Descriptor, EarlyStopping, EarlyStoppingError, Observation, ObservedResult, Problem, Report,
     Ruling,
 };
+use ansatz_curves::Lengths;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -41,8 +42,10 @@ impl Default for Options {
 #[derive(Debug)]
 struct Progress {
     improved_at: u64,
-    /// What none of its other reports beats: for one metric the best loss alone.
+    /// What it had when it improved, but for what a later improvement beats: for one metric the last alone.
     front: Vec<Vec<f64>>,
+    /// What none of its other reports beats, by however little: for one metric the best loss alone.
+    best: Vec<Vec<f64>>,
 }
 
 /// Patience with each trial by itself.
@@ -50,13 +53,22 @@ struct Progress {
 pub struct Patience {
     options: Options,
     running: HashMap<u64, Progress>,
-    /// The losses of completed trials that no other one beats.
+    /// The losses of completed trials that keep the outcome constraints and that no other such one beats.
     completed: Vec<Vec<f64>>,
+    /// Whether one of these has reported losses: only then does it say something of a trial that it reports none.
+    is_reported: bool,
+    lengths: Lengths,
 }
 
 /// Whether a row of losses is at least as good in every metric.
 fn is_as_good(a: &[f64], b: &[f64]) -> bool {
     a.iter().zip(b).all(|(a, b)| a <= b)
+}
+
+/// Adds a row that none of a front beats or equals; what it is as good as falls out.
+fn add(front: &mut Vec<Vec<f64>>, losses: Vec<f64>) {
+    front.retain(|known| !is_as_good(&losses, known));
+    front.push(losses);
 }
 
 impl EarlyStopping for Patience {
@@ -76,12 +88,19 @@ impl EarlyStopping for Patience {
                 format!("min_delta must be a number of at least 0, found {}", options.min_delta).into()
             );
         }
-        Ok(Self { options, running: HashMap::new(), completed: Vec::new() })
+        Ok(Self {
+            options,
+            running: HashMap::new(),
+            completed: Vec::new(),
+            is_reported: false,
+            lengths: Lengths::default(),
+        })
     }
 
     fn reported(&mut self, report: &Report) -> Ruling {
+        self.lengths.heard(report);
         // the first report is where patience begins, whatever it says
-        let fresh = Progress { improved_at: report.step, front: Vec::new() };
+        let fresh = Progress { improved_at: report.step, front: Vec::new(), best: Vec::new() };
         let progress = self.running.entry(report.trial.0).or_insert(fresh);
         if let Some(losses) = report.known_losses() {
             let delta = self.options.min_delta;
@@ -89,30 +108,42 @@ impl EarlyStopping for Patience {
             let is_better =
                 |known: &Vec<f64>| losses.iter().zip(known).any(|(loss, known)| *loss < known - delta);
             if progress.front.iter().all(is_better) {
-                let is_beaten =
-                    |known: &Vec<f64>| losses.iter().zip(known).all(|(loss, known)| loss <= known);
-                progress.front.retain(|known| !is_beaten(known));
-                progress.front.push(losses);
+                add(&mut progress.front, losses.clone());
                 progress.improved_at = report.step;
+            }
+            if !progress.best.iter().any(|known| is_as_good(known, &losses)) {
+                add(&mut progress.best, losses);
             }
         }
         let waited = report.step.saturating_sub(progress.improved_at);
-        if waited < self.options.steps || report.step <= self.options.warm_up_steps {
+        if waited < self.options.steps
+            || report.step <= self.options.warm_up_steps
+            || self.lengths.is_last(report)
+        {
             return Ruling::Continue;
         }
         let is_beaten = |own: &Vec<f64>| self.completed.iter().any(|other| is_as_good(other, own));
-        if !progress.front.iter().all(is_beaten) {
+        let is_behind = match progress.best.is_empty() {
+            true => self.is_reported,
+            false => progress.best.iter().all(is_beaten),
+        };
+        if !is_behind {
             return Ruling::Continue;
         }
         Ruling::Stop(format!("it has not improved for {waited} steps, since step {}", progress.improved_at))
     }
 
     fn finished(&mut self, observation: &Observation) {
-        self.running.remove(&observation.trial.0);
+        self.lengths.ended(observation);
+        let progress = self.running.remove(&observation.trial.0);
         let ObservedResult::Completed(losses) = &observation.result else { return };
+        // what breaks a constraint is better than nothing that keeps it
+        if observation.loss().is_none() {
+            return;
+        }
+        self.is_reported |= progress.is_some_and(|progress| !progress.best.is_empty());
         if !self.completed.iter().any(|other| is_as_good(other, &losses.values)) {
-            self.completed.retain(|other| !is_as_good(&losses.values, other));
-            self.completed.push(losses.values.clone());
+            add(&mut self.completed, losses.values.clone());
         }
     }
 }
@@ -128,12 +159,17 @@ mod tests {
     /// A rule that has seen a trial complete that is better than all that follow.
     fn rule(options: Options) -> Result<Patience, EarlyStoppingError> {
         let mut rule = fresh(options)?;
+        rule.reported(&report(1_000, 1_000, &[-1e9, -1e9]));
         complete(&mut rule, 1_000, &[-1e9, -1e9]);
         Ok(rule)
     }
 
     fn complete(rule: &mut Patience, trial: u64, losses: &[f64]) {
-        let losses = Losses { values: losses.to_vec(), standard_errors: Vec::new(), excesses: Vec::new() };
+        complete_with(rule, trial, losses, Vec::new());
+    }
+
+    fn complete_with(rule: &mut Patience, trial: u64, losses: &[f64], excesses: Vec<f64>) {
+        let losses = Losses { values: losses.to_vec(), standard_errors: Vec::new(), excesses };
         end(rule, trial, ObservedResult::Completed(losses));
     }
 
@@ -222,6 +258,58 @@ mod tests {
         }
         complete(&mut rule, 2, &[0.5]);
         assert!((1..5).any(|step| rule.reported(&report(4, step, &[0.75])).is_stop()));
+    }
+
+    #[test]
+    fn a_best_loss_counts_by_however_little_it_is_better() {
+        let mut rule = fresh(Options { steps: 2, min_delta: 0.5, ..Options::default() }).unwrap();
+        complete(&mut rule, 0, &[0.8]);
+        let curve = [1.0, 0.9, 0.75, 0.7, 0.65, 0.6];
+        let stops = |rule: &mut Patience, trial, curve: &[f64]| {
+            (1..).zip(curve).any(|(step, loss)| rule.reported(&report(trial, step, &[*loss])).is_stop())
+        };
+        assert!(!stops(&mut rule, 1, &curve), "better than the completed one at step 3");
+        assert!(stops(&mut rule, 2, &[1.0, 0.9, 0.85, 0.81]));
+    }
+
+    #[test]
+    fn what_breaks_a_constraint_stops_nobody() {
+        let mut rule = fresh(Options { steps: 2, ..Options::default() }).unwrap();
+        let stops = |rule: &mut Patience, trial, loss| {
+            (1..5).any(|step| rule.reported(&report(trial, step, &[loss])).is_stop())
+        };
+        complete_with(&mut rule, 0, &[-9.0], vec![-1.0, 0.5]);
+        assert!(!stops(&mut rule, 1, 1.0) && !stops(&mut rule, 2, f64::NAN));
+        complete_with(&mut rule, 1, &[1.0], vec![-1.0, 0.0]);
+        assert!(stops(&mut rule, 3, 1.5) && stops(&mut rule, 4, f64::NAN) && !stops(&mut rule, 5, 0.5));
+    }
+
+    #[test]
+    fn where_nobody_reports_losses_none_is_stopped() {
+        let mut rule = fresh(Options { steps: 2, ..Options::default() }).unwrap();
+        let mut stops = |trial, loss| {
+            let stops = (1..9).any(|step| rule.reported(&report(trial, step, &[loss])).is_stop());
+            (10..20).for_each(|step| drop(rule.reported(&report(trial, step, &[loss]))));
+            complete(&mut rule, trial, &[1.0]);
+            stops
+        };
+        assert_eq!([0, 1, 2].map(|trial| stops(trial, f64::NAN)), [false; 3]);
+        // once one does, it says something of a trial that it reports none
+        assert_eq!([stops(3, 0.5), stops(4, f64::NAN)], [false, true]);
+    }
+
+    #[test]
+    fn at_its_last_step_there_is_nothing_to_save() {
+        let mut rule = fresh(Options { steps: 4, ..Options::default() }).unwrap();
+        for step in 1..=9 {
+            assert!(!rule.reported(&report(0, step, &[1.0])).is_stop());
+        }
+        complete(&mut rule, 0, &[1.0]);
+        let mut stopped_at = |trial, improved_at| {
+            let loss = |step| if step < improved_at { 3.0 } else { 2.0 };
+            (1..=9).find(|step| rule.reported(&report(trial, *step, &[loss(*step)])).is_stop())
+        };
+        assert_eq!([stopped_at(1, 4), stopped_at(2, 5)], [Some(8), None]);
     }
 
     #[test]

@@ -49,6 +49,34 @@ impl Default for Options {
     }
 }
 
+/// Who came to a rung.
+#[derive(Clone, Debug)]
+struct Rung {
+    /// By their losses.
+    allowed: Standing,
+    /// Those that break an outcome constraint there, as far as is known, by how much they do altogether.
+    broken: Standing,
+}
+
+impl Rung {
+    fn new(metric_count: usize) -> Self {
+        Self { allowed: Standing::new(metric_count), broken: Standing::new(1) }
+    }
+
+    fn len(&self) -> usize {
+        self.allowed.len() + self.broken.len()
+    }
+
+    /// Adds a trial, and gives how many of those that were there stand strictly better. `excess`: 0 for one that is not
+    /// known to break a constraint.
+    fn place(&mut self, losses: &[f64], excess: f64) -> usize {
+        match excess > 0.0 {
+            true => self.allowed.len() + self.broken.place(&[excess]),
+            false => self.allowed.place(losses),
+        }
+    }
+}
+
 /// Successive halving by stopping.
 #[derive(Debug)]
 pub struct SuccessiveHalving {
@@ -57,8 +85,8 @@ pub struct SuccessiveHalving {
     goal: Option<Goal>,
     metric_count: usize,
     brackets: Brackets,
-    /// Who came to each rung, by bracket and rung.
-    rungs: Vec<Vec<Standing>>,
+    /// By bracket and rung.
+    rungs: Vec<Vec<Rung>>,
     /// The rungs that running trials have passed.
     passed: HashMap<u64, usize>,
     lengths: Lengths,
@@ -140,17 +168,19 @@ impl SuccessiveHalving {
     fn judge(&mut self, report: &Report, bracket: usize, rung: usize, height: u64) -> Ruling {
         // what could not be measured is worse than anything
         let losses: Vec<f64> = report.losses.iter().map(|loss| loss.unwrap_or(f64::INFINITY)).collect();
+        let excess: f64 = report.excesses.iter().flatten().filter(|excess| **excess > 0.0).sum();
         let rungs = &mut self.rungs[bracket];
         while rungs.len() <= rung {
-            rungs.push(Standing::new(self.metric_count));
+            rungs.push(Rung::new(self.metric_count));
         }
-        let better = rungs[rung].place(&losses);
+        let better = rungs[rung].place(&losses, excess);
         let count = rungs[rung].len();
         let passing = ((count as f64 / self.options.reduction_factor) as usize).max(1);
         if better < passing {
             return Ruling::Continue;
         }
         let value = match (self.goal, report.losses.first()) {
+            _ if excess > 0.0 => ", which breaks a constraint,".to_owned(),
             (Some(goal), Some(Some(loss))) => format!(" with {}", short(goal.loss(*loss))),
             (Some(_), _) => " without a value".to_owned(),
             (None, _) => String::new(),

@@ -84,9 +84,9 @@ fn rungs_begin_at_the_least_and_end_below_the_whole() {
 fn a_trial_that_reports_seldom_is_judged_at_every_rung_that_it_passes() {
     let mut rule = rule(1, Options::default());
     assert!(!rule.reported(&report(0, 10, &[1.0])).is_stop());
-    assert_eq!(rule.rungs[0].iter().map(Standing::len).collect::<Vec<_>>(), [1, 1, 1]);
+    assert_eq!(rule.rungs[0].iter().map(Rung::len).collect::<Vec<_>>(), [1, 1, 1]);
     assert!(rule.reported(&report(1, 4, &[2.0])).is_stop());
-    assert_eq!(rule.rungs[0].iter().map(Standing::len).collect::<Vec<_>>(), [2, 1, 1]);
+    assert_eq!(rule.rungs[0].iter().map(Rung::len).collect::<Vec<_>>(), [2, 1, 1]);
 }
 
 /// Of n trials in random order the k-th to come passes with probability max(1, floor(k / factor)) / k.
@@ -119,6 +119,25 @@ fn of_several_metrics_the_front_counts() {
     }
     let Ruling::Stop(reason) = rule.reported(&report(3, 1, &[3.0, 3.0])) else { panic!("it goes on") };
     assert_eq!(reason, "it is number 4 of 4 trials at rung 1, the best 2 go on");
+}
+
+#[test]
+fn trials_that_break_a_constraint_stand_behind_those_that_do_not() {
+    let mut rule = rule(1, Options { reduction_factor: 2.0, ..Options::default() });
+    let with = |trial, loss, excesses: &[f64]| Report {
+        excesses: excesses.iter().map(|excess| Some(*excess).filter(|excess| excess.is_finite())).collect(),
+        ..report(trial, 1, &[loss])
+    };
+    assert!(!rule.reported(&with(0, -9.0, &[2.0, -1.0])).is_stop(), "the first");
+    assert!(!rule.reported(&with(1, 5.0, &[0.0, -1.0])).is_stop(), "the first that breaks none");
+    assert!(rule.reported(&with(2, 6.0, &[-1.0, -1.0])).is_stop());
+    // what was not measured is not known to be broken
+    assert!(!rule.reported(&with(3, 4.0, &[f64::NAN, -1.0])).is_stop());
+    assert!(!rule.reported(&with(4, 3.0, &[])).is_stop());
+    let Ruling::Stop(reason) = rule.reported(&with(5, -99.0, &[0.5, 0.5])) else { panic!("it goes on") };
+    assert_eq!(reason, "it is number 5, which breaks a constraint, of 6 trials at rung 1, the best 3 go on");
+    assert!(rule.reported(&with(6, -99.0, &[3.0, -9.0])).is_stop());
+    assert_eq!((rule.rungs[0][0].allowed.len(), rule.rungs[0][0].broken.len()), (4, 3));
 }
 
 #[test]

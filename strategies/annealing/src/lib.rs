@@ -13,6 +13,7 @@ mod options;
 pub use options::{AtEnd, LossScaling, Options, Schedule, Start};
 
 use ansatz_core::rng::Rng;
+use ansatz_core::strategy::{decode_state, encode_state};
 use ansatz_core::{
     Capability, Descriptor, Observation, Pending, Point, Problem, Space, Strategy, StrategyError, Suggestion,
 };
@@ -122,7 +123,21 @@ impl Strategy for Annealing {
         Ok(())
     }
 
-    ansatz_core::serde_state!();
+    fn snapshot(&self) -> Result<Option<Vec<u8>>, StrategyError> {
+        encode_state(self).map(Some)
+    }
+
+    fn restore(&mut self, state: &[u8]) -> Result<(), StrategyError> {
+        let state: Self = decode_state(state)?;
+        let is_same_problem = state.space == self.space && state.full_fidelity == self.full_fidelity;
+        if !is_same_problem || state.options != self.options {
+            return Err(StrategyError::Invalid(
+                "the state was saved of another problem or with other options".into(),
+            ));
+        }
+        *self = state;
+        Ok(())
+    }
 }
 
 impl Annealing {

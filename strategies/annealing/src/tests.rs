@@ -358,6 +358,24 @@ fn what_did_not_complete_is_never_moved_to() {
 }
 
 #[test]
+fn a_state_of_another_problem_or_other_options_is_refused() {
+    let mut original = annealing(&unit_box(2), plain(), 1);
+    run(&mut original, 20, |point| Some(wavy(point)));
+    let state = original.snapshot().unwrap().unwrap();
+    let mut fidelity = unit_box(2);
+    fidelity.fidelity = Some(FidelityRange { name: "epochs".into(), lower: 1.0, upper: 9.0 });
+    for (problem, options) in
+        [(unit_box(3), plain()), (fidelity, plain()), (unit_box(2), Options { chains: 3, ..plain() })]
+    {
+        let mut other = annealing(&problem, options, 1);
+        let before = other.snapshot().unwrap();
+        assert!(matches!(other.restore(&state), Err(StrategyError::Invalid(_))));
+        assert_eq!(other.snapshot().unwrap(), before, "it is as it was");
+    }
+    assert_eq!(annealing(&unit_box(2), plain(), 9).restore(&state), Ok(()));
+}
+
+#[test]
 fn each_chain_waits_for_its_own_trial() {
     let options = Options { chains: 3, ..plain() };
     let mut strategy = annealing(&unit_box(2), options, 2);

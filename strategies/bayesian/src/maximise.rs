@@ -412,18 +412,21 @@ impl Maximiser<'_> {
         let encoding = self.representation.encoding();
         for (column, search) in self.representation.searches().iter().enumerate() {
             let current = &climb.1.point;
-            if !current.is_active(encoding.columns()[column].parameter_index) {
-                continue;
-            }
-            let row = encoding.encode(current);
-            let (count, levels): (u64, Vec<u64>) = match *search {
-                Search::Levels(count) => (count, (0..count.min(CHOICE_COUNT_MAX)).collect()),
+            let parameter_index = encoding.columns()[column].parameter_index;
+            let Some(coordinate) = current.get(parameter_index) else { continue };
+            let domain = &encoding.space().parameters()[parameter_index].domain;
+            let (row, here) = (encoding.encode(current), domain.level(coordinate));
+            let levels: Vec<u64> = match *search {
+                Search::Levels(count) => {
+                    // of too many those that follow, so that each has its turn from somewhere
+                    let first = if count > CHOICE_COUNT_MAX { here + 1 } else { 0 };
+                    (0..count.min(CHOICE_COUNT_MAX)).map(|index| (first + index) % count).collect()
+                }
                 Search::RoundedGradient(count) => {
-                    let here = ((row[column] * count as f64) as u64).min(count - 1);
                     let steps = [1, 2, 5];
                     let below = steps.iter().filter_map(|step| here.checked_sub(*step));
                     let above = steps.iter().map(|step| here + step).filter(|level| *level < count);
-                    (count, below.chain(above).collect())
+                    below.chain(above).collect()
                 }
                 Search::Gradient | Search::Fixed => continue,
             };
@@ -431,7 +434,7 @@ impl Maximiser<'_> {
                 .into_iter()
                 .map(|level| {
                     let mut moved = row.clone();
-                    moved[column] = (level as f64 + 0.5) / count as f64;
+                    moved[column] = domain.level_to_unit(level);
                     encoding.decode(&moved)
                 })
                 .filter(|point| point != current && self.representation.space().is_feasible(point))
@@ -484,5 +487,85 @@ impl Ascent {
             *slope = -gradient[variable.feature] * variable.unit;
         }
         self.descent.tell(-value, &self.scaled_gradient);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ansatz_core::Space;
+    use ansatz_core::space::Parameter;
+
+    /// The nearer to this place of the one feature, the better.
+    struct Nearness(f64);
+
+    impl AcquisitionFunction for Nearness {
+        fn acquisition_batch(&self, rows: &[&[f64]]) -> Vec<f64> {
+            rows.iter().map(|row| -(row[0] - self.0).abs()).collect()
+        }
+
+        fn acquisition_with_gradients(&self, rows: &[&[f64]], gradients: &mut Vec<f64>) -> Vec<f64> {
+            *gradients = rows.iter().map(|row| (self.0 - row[0]).signum()).collect();
+            self.acquisition_batch(rows)
+        }
+
+        fn centres(&self) -> Vec<&Point> {
+            Vec::new()
+        }
+
+        fn squared_distance(&self, a: &[f64], b: &[f64]) -> f64 {
+            (a[0] - b[0]).powi(2)
+        }
+
+        fn length_scales(&self) -> Vec<f64> {
+            vec![1.0]
+        }
+    }
+
+    /// The level that a climb over levels comes to, if the nearer to `target` the better.
+    fn end(parameter: &Parameter, start: u64, target: u64) -> u64 {
+        let space = Space::of(vec![parameter.clone()]).unwrap();
+        let representation = Representation::new(&space);
+        let at = |level| Point::new([Some(parameter.domain.nth(level))]);
+        let acquisition = Nearness(representation.features(&at(target))[0]);
+        let maximiser = Maximiser {
+            representation: &representation,
+            acquisition: &acquisition,
+            options: &Options::default(),
+            seen: &Seen::default(),
+            rng: &mut Rng::new(1),
+        };
+        let start = maximiser.candidate(at(start));
+        let mut climb = (acquisition.acquisition(&start.features), start);
+        maximiser.climb_levels(&acquisition, &mut climb);
+        parameter.domain.level(climb.1.point.get(0).unwrap())
+    }
+
+    #[test]
+    fn a_climb_tries_all_of_few_levels_on_every_scale() {
+        for parameter in [Parameter::int("n", 1, 16), Parameter::int("n", 1, 16).log()] {
+            for (start, target) in (0..16).flat_map(|start| (0..16).map(move |target| (start, target))) {
+                assert_eq!(end(&parameter, start, target), target, "from {start} of {parameter:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_climb_tries_the_next_of_many_levels_on_every_scale() {
+        for parameter in [Parameter::int("n", 1, 1000), Parameter::int("n", 1, 1000).log()] {
+            for (start, target) in [(0, 1), (0, 2), (1, 0), (7, 12), (500, 499), (998, 999), (999, 994)] {
+                assert_eq!(end(&parameter, start, target), target, "from {start} of {parameter:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn of_many_choices_a_climb_tries_those_that_follow() {
+        let parameter = Parameter::categorical("choice", (0..100).map(|choice| format!("c{choice}")));
+        for (start, target) in [(3, 4), (3, 67), (70, 99), (70, 0), (70, 34)] {
+            assert_eq!(end(&parameter, start, target), target, "from {start}");
+        }
+        let few = Parameter::categorical("choice", (0..64).map(|choice| format!("c{choice}")));
+        assert!((0..64).all(|target| end(&few, 40, target) == target));
     }
 }

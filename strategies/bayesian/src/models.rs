@@ -156,7 +156,7 @@ pub(crate) struct Models {
     points: Vec<Point>,
     evaluated_count: usize,
     features: Vec<Vec<f64>>,
-    /// For each point, whether it may be the best: measured or believed, and no constraint broken.
+    /// For each point, whether it may be the best: measured or pending, and no constraint broken.
     eligible: Vec<bool>,
     /// Which model is of the first metric as it is, and how that was standardised for it.
     scale: Option<(usize, Scale)>,
@@ -352,6 +352,8 @@ impl Models {
         for told in selected.iter().filter(|told| told.lesson == Lesson::Unfinished) {
             models.believe(representation, &told.point)?;
         }
+        // explored, but nobody measured these, and nobody will
+        models.eligible[models.evaluated_count..].fill(false);
         Ok(Some(models))
     }
 
@@ -477,7 +479,7 @@ impl Models {
         (&self.points, &self.features)
     }
 
-    /// For each of the points, whether it may be the best: measured or believed, and no constraint broken.
+    /// For each of the points, whether it may be the best: measured or pending, and no constraint broken.
     pub(crate) fn eligible(&self) -> &[bool] {
         &self.eligible
     }
@@ -797,6 +799,25 @@ pub(crate) mod tests {
                 a.process.predict(&row).variance.to_bits(),
                 b.process.predict(&row).variance.to_bits()
             );
+        }
+    }
+
+    #[test]
+    fn what_nobody_measured_is_not_the_best_and_what_is_pending_may_be() {
+        let space = space();
+        let representation = Representation::new(&space);
+        for constraint_count in [0, 2] {
+            let shape = Shape { metric_count: 1, constraint_count };
+            let told = told(&space, 30, shape);
+            let mut stored = Fits::none(shape, &Options::default(), false);
+            let mut models = fit(&representation, &told, shape, &mut stored, true).unwrap();
+            let allowed: Vec<&Told> = told.iter().filter(|told| told.is_allowed()).collect();
+            let is_allowed = |point: &Point| allowed.iter().any(|told| told.point == *point);
+            let may_be: Vec<bool> = models.points().0.iter().map(is_allowed).collect();
+            assert_eq!((models.eligible(), may_be.len()), (&may_be[..], 30));
+            assert!(may_be.contains(&true));
+            models.believe(&representation, &allowed[0].point).unwrap();
+            assert_eq!(models.eligible().last(), Some(&true));
         }
     }
 

@@ -99,7 +99,7 @@ impl Descent {
         self.directions.renew();
         let mut losses: Vec<f64> = own.iter().filter_map(|told| told.standing.loss()).collect();
         let ranked = ranked(own, std::mem::take(elsewhere), rates.parent_count);
-        if !ranked.first().is_some_and(|told| told.standing.is_measured()) {
+        if !ranked.iter().any(|told| told.standing.is_measured()) {
             self.unmeasured_count += 1;
             return (self.unmeasured_count >= UNMEASURED_MAX).then_some(End::NothingMeasured);
         }
@@ -117,30 +117,33 @@ impl Descent {
         end(&self.gaussian, &self.history, self.population_size, layout.dimension_count(), tolerance)
     }
 
-    /// One generation, best first. `None` if the numbers went beyond all measure.
+    /// One generation, best first. Positive weights are for trials that were measured; where too few were, the distribution
+    /// moves and grows the less. `None` if the numbers went beyond all measure.
     fn update(&mut self, layout: &Layout, rates: &Rates, mut ranked: Vec<Told>) -> Option<()> {
-        let is_measured = |told: &&Told| told.standing.is_measured();
-        let parents = ranked.iter().take(rates.parent_count).take_while(is_measured).count();
+        // stopped trials may stand before measured ones, and leave them their weights
+        let is_measured = |rank: &usize| ranked[*rank].standing.is_measured();
+        let parents: Vec<usize> = (0..ranked.len()).filter(is_measured).take(rates.parent_count).collect();
+        let mut weights: Vec<f64> = rates.weights.iter().map(|weight| weight.min(0.0)).collect();
+        parents.iter().zip(&rates.weights).for_each(|(rank, weight)| weights[*rank] = *weight);
         for told in &mut ranked {
             self.bring_in(layout, told);
         }
         let mut best: Vec<Vec<f64>> =
-            ranked[..parents].iter_mut().map(|told| std::mem::take(&mut told.place.numbers)).collect();
+            parents.iter().map(|rank| std::mem::take(&mut ranked[*rank].place.numbers)).collect();
         self.margin.centre(layout, &self.gaussian.mean, &mut best);
-        for (told, numbers) in ranked.iter_mut().zip(best) {
-            told.place.numbers = numbers;
+        for (rank, numbers) in parents.iter().zip(best) {
+            ranked[*rank].place.numbers = numbers;
         }
-        let chosen: Vec<Chosen<'_>> = (ranked[..parents].iter().zip(&rates.weights))
-            .map(|(told, weight)| Chosen {
-                choices: &told.place.choices,
-                is_felt: &told.activity.choices,
-                weight: *weight,
+        let chosen: Vec<Chosen<'_>> = (parents.iter())
+            .map(|rank| Chosen {
+                choices: &ranked[*rank].place.choices,
+                is_felt: &ranked[*rank].activity.choices,
+                weight: weights[*rank],
             })
             .collect();
         self.choices.update(layout, &chosen);
-        let steps: Vec<Step> = (ranked.iter().enumerate())
-            .map(|(rank, told)| self.step(told, rates.weights[rank], rank < parents))
-            .collect();
+        let steps: Vec<Step> =
+            ranked.iter().zip(&weights).map(|(told, weight)| self.step(told, *weight)).collect();
         self.gaussian.update(rates, &steps)?;
         self.gaussian.limit_deviations(DEVIATION_MAX)?;
         for j in 0..layout.numbers.len() {
@@ -170,9 +173,8 @@ impl Descent {
         }
     }
 
-    /// The step of a sample. Positive weights are for trials that were measured; where others have them, because too few
-    /// were, the distribution moves and grows the less.
-    fn step(&self, told: &Told, weight: f64, is_parent: bool) -> Step {
+    /// The step of a sample.
+    fn step(&self, told: &Told, weight: f64) -> Step {
         let (mean, scales) = (&self.gaussian.mean, &self.margin.scales);
         let direction: Vec<f64> = (0..mean.len())
             .map(|j| (told.place.numbers[j] - mean[j]) / (self.gaussian.step * scales[j]))
@@ -180,7 +182,7 @@ impl Descent {
         Step {
             direction: if told.is_drawn { direction } else { self.gaussian.shortened(direction) },
             is_felt: told.activity.numbers.clone(),
-            weight: if is_parent { weight } else { weight.min(0.0) },
+            weight,
         }
     }
 

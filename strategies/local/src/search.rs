@@ -308,10 +308,11 @@ impl Search {
                 (if other >= own { other + 1.0 } else { other } + 0.5) / choice_count as f64
             }
             ColumnKind::Discrete { level_count } => {
-                let width = 1.0 / level_count as f64;
-                let step = if self.rng.random::<bool>() { width } else { -width };
-                let moved = row[column] + step;
-                if (0.0..=1.0).contains(&moved) { moved } else { row[column] - step }
+                let domain = &setting.space().parameters()[kind.parameter_index].domain;
+                let level = domain.level(around.point.get(kind.parameter_index)?);
+                let (down, up) = (level.checked_sub(1), Some(level + 1).filter(|up| *up < level_count));
+                let is_up = self.rng.random::<bool>();
+                domain.level_to_unit(if is_up { up.or(down) } else { down.or(up) }?)
             }
             ColumnKind::Continuous | ColumnKind::Indicator { .. } => return None,
         };
@@ -421,10 +422,11 @@ impl<'a> Surroundings<'a> {
         let (mut free, mut coarse) = (Vec::new(), Vec::new());
         for (index, column) in setting.encoding.columns().iter().enumerate() {
             let domain = &setting.space().parameters()[column.parameter_index].domain;
+            let has_room = |coordinate| domain.cell_width(coordinate) <= 2.0 * region.radius;
             match column.kind {
                 _ if !activity[index] || domain.value_count() == Some(1) => {}
                 ColumnKind::Continuous => free.push(index),
-                ColumnKind::Discrete { level_count } if 1.0 / level_count as f64 <= 2.0 * region.radius => {
+                ColumnKind::Discrete { .. } if point.get(column.parameter_index).is_some_and(has_room) => {
                     free.push(index)
                 }
                 _ => coarse.push(index),
@@ -508,4 +510,58 @@ fn basis(dimension: usize, rng: &mut Rng) -> Vec<Vec<f64>> {
         }
     }
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ansatz_core::space::Parameter;
+    use ansatz_core::{Goal, Metric};
+
+    /// What holds of a whole number from 1 to 16 in a region around one value.
+    fn check(
+        parameter: &Parameter,
+        value: u64,
+        radius: f64,
+        expected: impl Fn(&mut Search, &Setting, &Surroundings<'_>),
+    ) {
+        let space = Space::of(vec![parameter.clone()]).unwrap();
+        let problem = Problem::new(space, vec![Metric { name: "loss".into(), goal: Goal::Minimise }]);
+        let setting = Setting::new(&problem, Options::default());
+        let (mut search, mut memory) = (Search::new(Rng::new(value)), Memory::default());
+        let point = Point::new([Some(value as f64)]);
+        memory.add(&setting, &point);
+        let around = Surroundings::new(&setting, &memory, point, &Region::new(0, 0, radius));
+        expected(&mut search, &setting, &around);
+    }
+
+    #[test]
+    fn neighbours_of_a_value_are_the_next_ones_on_every_scale() {
+        for parameter in [Parameter::int("n", 1, 16), Parameter::int("n", 1, 16).log()] {
+            for value in 1..=16_u64 {
+                check(&parameter, value, 1e-3, |search, setting, around| {
+                    assert_eq!(around.coarse, [0]);
+                    let mut neighbour = || search.neighbour(setting, around).unwrap().get(0).unwrap() as u64;
+                    let found: HashSet<u64> = (0..40).map(|_| neighbour()).collect();
+                    let next = [value - 1, value + 1].into_iter().filter(|next| (1..=16).contains(next));
+                    assert_eq!(found, next.collect(), "{value} of {parameter:?}");
+                });
+            }
+        }
+    }
+
+    #[test]
+    fn a_region_has_room_where_it_is_as_wide_as_a_cell() {
+        for (parameter, value, radius, is_free) in [
+            (Parameter::int("n", 1, 16), 1, 0.0625, true),
+            (Parameter::int("n", 1, 16), 16, 0.03125, true),
+            (Parameter::int("n", 1, 16), 16, 0.03, false),
+            (Parameter::int("n", 1, 16).log(), 1, 0.0625, false),
+            (Parameter::int("n", 1, 16).log(), 16, 0.0625, true),
+        ] {
+            check(&parameter, value, radius, |_, _, around| {
+                assert_eq!(around.free.len(), usize::from(is_free), "{value} of {parameter:?}");
+            });
+        }
+    }
 }

@@ -93,6 +93,40 @@ fn nothing_is_pulled_towards_what_was_not_measured() {
     }
 }
 
+/// Stopped trials stand before those that break a constraint, and take nothing from them.
+#[test]
+fn stopped_trials_do_not_hide_what_breaks_a_constraint() {
+    let layout = layout();
+    let mut rng = Rng::new(3);
+    let mut descent = descent(&layout, 0.5, 0.2);
+    let rates = descent.rates();
+    let mut places = Vec::new();
+    for order in 0..6 {
+        let place = descent.draw(&mut rng);
+        places.push(place.clone());
+        let standing = match order {
+            2 => Standing::Broken(0.5),
+            4 => Standing::Broken(0.25),
+            _ => Standing::Stopped,
+        };
+        descent.tell(&layout, &rates, 1e-9, told(place, standing, order), &mut Vec::new());
+    }
+    for j in 0..2 {
+        let part = |rank: usize, order: usize| rates.weights[rank] * (places[order].numbers[j] - 0.5);
+        let expected = 0.5 + part(0, 4) + part(1, 2);
+        assert!((descent.gaussian.mean[j] - expected).abs() < 1e-12);
+    }
+    // nor is the descent over
+    for _ in 0..5 {
+        let one_stopped = |place: &Place, order| match order {
+            3 => Standing::Stopped,
+            _ => Standing::Broken(1.0 + place.numbers[0]),
+        };
+        assert_eq!(generation(&mut descent, &layout, &mut rng, one_stopped), None);
+    }
+    assert!(descent.gaussian.mean[0] < 0.4, "{:?}", descent.gaussian.mean);
+}
+
 /// A late sample, and one that was repaired, count as from elsewhere: no longer than usual ones.
 #[test]
 fn a_sample_from_far_away_moves_the_mean_by_a_usual_step() {
