@@ -8,6 +8,7 @@ use crate::engine::{Ending, Engine};
 use crate::error::Error;
 use crate::journal::Entry;
 use crate::report::json;
+use ansatz_core::rng::Streams;
 use ansatz_core::study::Step;
 use ansatz_core::study::{EarlyStop, EnqueuedPoint};
 use ansatz_core::{Failure, Measurement, Outcome, TrialId, Verdict};
@@ -204,7 +205,10 @@ fn respond(
         Some(Verb::Best) => Ok(json!({"best": json::best(engine.study())})),
         Some(Verb::Status) => Ok(json!({"status": json::overview(name, engine.study(), engine.elapsed())})),
         Some(Verb::Enqueue(point)) => {
-            let point = engine.study().rules().problem.space.point_from_json(&point);
+            let study = engine.study();
+            let space = &study.rules().problem.space;
+            let mut rng = Streams::new(study.rules().seed).filling(study.trials().len() as u64);
+            let point = space.point_from_json(&point).and_then(|point| space.filled(&point, &mut rng));
             let trial = match point {
                 Ok(point) => engine.enqueue_now(&EnqueuedPoint { point, fidelity: None })?,
                 Err(reason) => Err(reason),

@@ -69,6 +69,11 @@ impl Streams {
         generator.next_u64()
     }
 
+    /// The generator of what the `index`-th point of a manifest leaves out.
+    pub fn filling(&self, index: u64) -> Rng {
+        self.stream(&format!("fill/{index}"))
+    }
+
     /// The generator that finds another point for one trial, whose own was asked for before.
     pub fn resampling(&self, trial_number: u64) -> Rng {
         self.stream(&format!("resample/{trial_number}"))

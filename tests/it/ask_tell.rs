@@ -332,11 +332,14 @@ fn a_program_may_enqueue_points_of_its_own() {
     assert_eq!(asked["trials"][0]["strategy"], "enqueued");
     assert_eq!(asked["trials"][0]["parameters"], json!({"x": 0.5, "kind": "b", "only_b": 3}));
     assert_eq!(asked["trials"][1]["trial"], 2);
-    let refused = talk.say(r#"{"enqueue": {"x": 0.5, "kind": "b"}}"#);
-    assert!(refused["error"].as_str().unwrap().contains("only_b is active"), "{refused}");
-    talk.say(r#"{"enqueue": {"x": 0.25, "kind": "a"}}"#);
+    let refused = talk.say(r#"{"enqueue": {"only_b": 3, "kind": "a"}}"#);
+    assert!(refused["error"].as_str().unwrap().contains("only_b would be inactive"), "{refused}");
+    // what is left out is drawn
+    talk.say(r#"{"enqueue": {"kind": "a"}}"#);
     let refused = talk.say(r#"{"enqueue": {"x": 0.125, "kind": "a"}}"#);
     assert!(refused["error"].as_str().unwrap().contains("no room"), "{refused}");
     let stored = StoredStudy::read(&scenario.journal(), None);
     assert_eq!(stored.study.enqueued_count(), 2);
+    let drawn = &stored.study.trials()[3].point;
+    assert_eq!((drawn.is_active(0), drawn.get(1)), (true, Some(0.0)));
 }

@@ -57,10 +57,28 @@ fn a_study_begins_with_the_points_of_its_manifest() {
 }
 
 #[test]
+fn what_a_point_leaves_out_is_drawn_by_the_seed() {
+    let rest = "strategy = [{ plugin = \"random\" }]\nbudget = { trials = 3 }\n[[enqueue]]\nx1 = 3.0\n[[enqueue]]\nx1 = 3.0";
+    let [first, again] = [(), ()].map(|()| {
+        let scenario = scenario();
+        scenario.run(&manifest("study", PLAIN, 0, rest)).expect(0);
+        scenario.ansatz(&["enqueue", "study", "x2=2.5"]).expect(0);
+        // and the manifest is still the same
+        scenario.ansatz(&["run", "study.toml", "--resume", "--quiet", "--set", "budget.trials=4"]).expect(0);
+        StoredStudy::read(&scenario.journal(), None)
+    });
+    let of = |trial| (coordinates(&first, trial), coordinates(&again, trial));
+    assert_eq!((of(0).0, of(1).0), (of(0).1, of(1).1));
+    assert_eq!((of(0).0[0], of(1).0[0]), (3.0, 3.0));
+    assert_ne!(of(0).0[1], of(1).0[1]);
+    assert_eq!((of(3).0[1], of(3).1[1]), (2.5, 2.5));
+    assert_ne!(of(3).0[0], of(3).1[0], "nobody's seed");
+}
+
+#[test]
 fn points_that_make_no_sense_are_refused_where_they_stand() {
     let scenario = scenario();
     for (point, said) in [
-        ("x1 = 3.0", "x2 is active and has no value"),
         ("x1 = 3.0\nx2 = 99", "help: allowed: from 0 to 15"),
         ("x1 = 3.0\nx3 = 1", "did you mean"),
         ("x1 = 3.0\nx2 = [1]", "must be a text, a number, true or false"),

@@ -6,6 +6,7 @@ use crate::args::EnqueueArgs;
 use crate::error::{Error, Exit};
 use crate::journal::{self, Queued};
 use crate::session;
+use ansatz_core::rng::Rng;
 use ansatz_core::study::{EnqueuedPoint, StudyRules};
 use ansatz_core::{Point, Space, Study, Value};
 use rand::RngExt;
@@ -38,6 +39,13 @@ pub fn execute(arguments: &EnqueueArgs) -> Result<Exit, Error> {
         Some(path) => of_file(path, space)?,
         None => vec![of_values(&arguments.values, space).map_err(Error::Usage)?],
     };
+    // unlike those of a manifest they are no part of what the study's seed decides
+    let mut dice = rand::rng();
+    let mut rng = Rng::new(dice.random());
+    let points: Result<Vec<Point>, String> =
+        points.iter().map(|point| space.filled(point, &mut rng)).collect();
+    let points =
+        points.map_err(|reason| Error::Usage(format!("this point cannot be evaluated: {reason}")))?;
     let fidelity = arguments.fidelity;
     let points: Vec<EnqueuedPoint> =
         points.into_iter().map(|point| EnqueuedPoint { point, fidelity }).collect();
@@ -46,7 +54,6 @@ pub fn execute(arguments: &EnqueueArgs) -> Result<Exit, Error> {
     }
     check(&plan.rules, &points)?;
     // unique in the study for all times, and exact where numbers are floating-point ones
-    let mut dice = rand::rng();
     let ticket = |point| Queued { ticket: dice.random_range(0..1 << 52), point };
     let queued: Vec<Queued> = points.into_iter().map(ticket).collect();
     let now = Clock::start(Duration::ZERO).unix_seconds();

@@ -16,7 +16,7 @@ use crate::plan::{
 };
 use ansatz_core::metric::{Goal, Metric, OutcomeConstraint, Side};
 use ansatz_core::problem::{FidelityRange, Problem};
-use ansatz_core::rng::Rng;
+use ansatz_core::rng::{Rng, Streams};
 use ansatz_core::space::{
     Condition, Constraint, Domain, INTEGER_MAGNITUDE_MAX, Parameter, Place, Scale, Space, SpaceError, Test,
     Value,
@@ -68,7 +68,8 @@ pub(super) fn plan(root: &Node, source: &PlanSource<'_>, found: &mut Vec<Diagnos
     let budget = checker.budget(&metrics);
     let objective = checker.get(&["objective"]).and_then(plugin_choice);
     let early_stopping = checker.get(&["early_stopping"]).and_then(plugin_choice);
-    let enqueued = space.as_ref().map_or_else(Vec::new, |space| checker.enqueued(space));
+    let streams = Streams::new(seed.unwrap_or(0));
+    let enqueued = space.as_ref().map_or_else(Vec::new, |space| checker.enqueued(space, streams));
     let transfers = checker.transfers(space.as_ref(), folder);
     let server = checker.server();
     let run = checker.get(&["run"]);
@@ -355,9 +356,9 @@ impl<'a> Checker<'a> {
     }
 
     /// Points that the study begins with.
-    fn enqueued(&mut self, space: &Space) -> Vec<EnqueuedPoint> {
+    fn enqueued(&mut self, space: &Space, streams: Streams) -> Vec<EnqueuedPoint> {
         let mut points = Vec::new();
-        for table in self.root.get("enqueue").map_or(&[][..], Node::items) {
+        for (index, table) in self.root.get("enqueue").map_or(&[][..], Node::items).iter().enumerate() {
             let before = self.found.len();
             let mut values = Vec::new();
             for Entry { key, key_at, value: node } in table.entries() {
@@ -372,10 +373,10 @@ impl<'a> Checker<'a> {
                 continue;
             }
             let Ok(point) = space.point_from_values(values) else { continue };
-            match space.check(&point) {
-                Ok(()) => points.push(EnqueuedPoint { point, fidelity: None }),
+            match space.filled(&point, &mut streams.filling(index as u64)) {
+                Ok(point) => points.push(EnqueuedPoint { point, fidelity: None }),
                 Err(reason) => {
-                    let help = "a point has a value for every active parameter, and for no other";
+                    let help = "what a point leaves out is drawn; what it has must be active, and keep the constraints";
                     self.report(Diagnostic::at(&table.at, format!("enqueue: {reason}")).help(help));
                 }
             }

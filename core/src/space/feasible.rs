@@ -15,6 +15,8 @@ const REPAIR_ROUND_MAX: usize = 200;
 const NEAR_COUNT_MAX: usize = 100;
 /// Draws before `sample_unseen` walks through a finite space.
 const DRAW_COUNT_MAX: usize = 200;
+/// Draws of what a point leaves out before `filled` gives up.
+const FILL_COUNT_MAX: usize = 1000;
 /// Combinations of the largest space that it walks through.
 const WALK_COUNT_MAX: u64 = 1 << 20;
 
@@ -106,6 +108,34 @@ impl Space {
     fn completed(&self, point: &Point, rng: &mut Rng) -> Vec<f64> {
         let drawn = self.draw_coordinates(rng);
         point.coordinates().zip(drawn).map(|(known, drawn)| known.unwrap_or(drawn)).collect()
+    }
+
+    /// A feasible point that has every coordinate of `point`, and drawn ones where that has none: itself if nothing is left
+    /// out.
+    ///
+    /// # Errors
+    /// None was found: why the point itself is none, or the last one that was tried.
+    pub fn filled(&self, point: &Point, rng: &mut Rng) -> Result<Point, String> {
+        let mut reason = match self.check(point) {
+            Ok(()) => return Ok(point.clone()),
+            Err(reason) => reason,
+        };
+        if (0..self.parameter_count()).all(|index| point.is_active(index)) {
+            return Err(reason);
+        }
+        for _ in 0..FILL_COUNT_MAX {
+            let found = self.assemble(self.completed(point, rng));
+            let lost = (0..self.parameter_count()).find(|i| point.is_active(*i) && !found.is_active(*i));
+            if let Some(lost) = lost {
+                reason = format!("{} would be inactive", self.parameters()[lost].name);
+                continue;
+            }
+            match self.check(&found) {
+                Ok(()) => return Ok(found),
+                Err(broken) => reason = broken,
+            }
+        }
+        Err(format!("no values for the others were found: {reason}"))
     }
 
     /// A feasible point near `point` (which must lie in the domains): the point itself if it is feasible,

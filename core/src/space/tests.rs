@@ -368,3 +368,35 @@ fn a_name_with_two_values_is_refused() {
     let twice = space.point_from_values([("x", 0.5.into()), ("x", 0.25.into())]);
     assert_eq!(twice.unwrap_err(), "x has two values");
 }
+
+#[test]
+fn what_a_point_leaves_out_is_filled_and_what_it_has_stays() {
+    let space = Space::new(
+        vec![
+            Parameter::categorical("model", ["net", "tree"]),
+            Parameter::int("layers", 1, 4).when(Condition::equals("model", "net")),
+            Parameter::float("a", 0.0, 1.0),
+            Parameter::float("b", 0.0, 1.0),
+        ],
+        vec![Constraint::parse("a + b <= 0.5").unwrap()],
+    )
+    .unwrap();
+    let mut rng = Rng::new(5);
+    for _ in 0..50 {
+        let whole = space.sample(&mut rng).unwrap();
+        let some: Vec<Option<f64>> = whole.coordinates().map(|c| c.filter(|_| rng.random())).collect();
+        let filled = space.filled(&Point::new(some.clone()), &mut rng).unwrap();
+        assert_eq!(space.check(&filled), Ok(()));
+        for (given, found) in some.iter().zip(filled.coordinates()) {
+            assert!(given.is_none() || *given == found);
+        }
+        assert_eq!(space.filled(&whole, &mut rng), Ok(whole));
+    }
+    // a child wakes its parent, or says that it cannot
+    let child = Point::new([None, Some(3.0), None, None]);
+    assert_eq!(space.filled(&child, &mut rng).unwrap().get(0), Some(0.0));
+    let contradiction = Point::new([Some(1.0), Some(3.0), None, None]);
+    assert!(space.filled(&contradiction, &mut rng).unwrap_err().contains("layers would be inactive"));
+    let too_much = Point::new([None, None, Some(0.75), None]);
+    assert!(space.filled(&too_much, &mut rng).unwrap_err().contains("a + b"));
+}
