@@ -101,6 +101,12 @@ impl Told {
         Some(losses.iter().copied().zip(deviations))
     }
 
+    /// Whether a loss, measured or projected, lies above its bound.
+    pub(crate) fn has_diverged(&self, bounds: &[f64]) -> bool {
+        self.believed_losses()
+            .is_some_and(|losses| losses.zip(bounds).any(|((loss, _), bound)| loss > *bound))
+    }
+
     /// Whether it was stopped early, and may be compared with those that went on.
     pub(crate) fn is_projectable(&self) -> bool {
         self.lesson == Lesson::Unfinished && !self.curve.is_empty()
@@ -118,6 +124,32 @@ impl Told {
     pub(crate) fn is_allowed(&self) -> bool {
         self.excesses().is_some_and(|excesses| excesses.iter().all(|excess| *excess <= 0.0))
     }
+}
+
+/// Losses of so many trials, the first, say how far typical ones lie apart: later ones are where the search has led.
+const TYPICAL_COUNT: usize = 8;
+/// A loss has diverged that is so many times as far above the best as a typical good one.
+const DIVERGED_RATIO: f64 = 300.0;
+
+/// Above which loss of each metric a trial has diverged, as trainings with too large a step do: by how much says nothing, and
+/// such losses would leave no difference between all others. Infinite where nothing can be said.
+///
+/// A typical good loss is the first quartile of the first losses, or the median of all if that is larger.
+pub(crate) fn divergence_bounds(told: &[&Told], metric_count: usize) -> Vec<f64> {
+    let bound = |metric: usize| {
+        let losses: Vec<f64> = told.iter().filter_map(|told| told.losses()?.get(metric).copied()).collect();
+        let quantile = |losses: &[f64], part: usize| {
+            let mut sorted = losses.to_vec();
+            sorted.sort_by(f64::total_cmp);
+            sorted.get((losses.len() / part).max(1)).copied()
+        };
+        let best = losses.iter().copied().fold(f64::INFINITY, f64::min);
+        let first = quantile(&losses[..losses.len().min(TYPICAL_COUNT)], 4)?;
+        let typical = if losses.len() > TYPICAL_COUNT { first.max(quantile(&losses, 2)?) } else { first };
+        let bound = best + DIVERGED_RATIO * (typical - best);
+        (typical > best && bound.is_finite()).then_some(bound)
+    };
+    (0..metric_count).map(|metric| bound(metric).unwrap_or(f64::INFINITY)).collect()
 }
 
 /// Standard errors with 0 for those that are unknown or no number; empty if all are.
@@ -214,6 +246,28 @@ mod tests {
     fn told(losses: &[f64], excesses: &[f64]) -> Told {
         let lesson = Lesson::measured(losses.to_vec(), excesses.to_vec());
         Told { point: Point::from_flat(&[losses[0]]), curve: Curve::default(), lesson }
+    }
+
+    #[test]
+    fn what_has_diverged_is_far_above_typical_losses() {
+        let bound = |losses: &[f64]| {
+            let all: Vec<Told> = losses.iter().map(|loss| told(&[*loss], &[])).collect();
+            let all: Vec<&Told> = all.iter().collect();
+            divergence_bounds(&all, 1)[0]
+        };
+        // the best is 1, a typical good one 2
+        let typical = [1e30, 3.0, 1.0, 2.0, 7.0, 5.0, 1e9, 4.0];
+        assert_eq!(bound(&typical), 1.0 + 300.0 * 2.0);
+        // where the search has led since does not count, nor that it comes there ever more often
+        let later: Vec<f64> = typical.into_iter().chain((0..60).map(|k| 1.0 + 1e-6 * f64::from(k))).collect();
+        assert!(bound(&later) > 300.0 && bound(&later) < 700.0, "{}", bound(&later));
+        for unknown in [&[][..], &[1.0], &[2.0, 2.0, 2.0], &[-1e308, 1e308, 1e308]] {
+            assert_eq!(bound(unknown), f64::INFINITY, "{unknown:?}");
+        }
+        let of_two = [told(&[1.0, 5.0], &[]), told(&[2.0, 5.0], &[]), told(&[9e9, 5.0], &[])];
+        let bounds = divergence_bounds(&of_two.iter().collect::<Vec<_>>(), 2);
+        assert_eq!(bounds, [301.0, f64::INFINITY]);
+        assert_eq!(of_two.each_ref().map(|told| told.has_diverged(&bounds)), [false, false, true]);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use ansatz_surrogate::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::history::{Lesson, Told, select};
+use crate::history::{Lesson, Told, divergence_bounds, select};
 use crate::options::{LossWarp, Options};
 use crate::projection::projected;
 use crate::representation::Representation;
@@ -228,7 +228,14 @@ impl Models {
             former.map(|former| (former.losses, former.bounds)).unwrap_or_default();
         let selected: Vec<&Told> =
             select(told, options.observation_count_max).into_iter().map(|index| &told[index]).collect();
-        let selected = projected(&selected, shape.metric_count);
+        let mut selected = projected(&selected, shape.metric_count);
+        let bounds = {
+            let all: Vec<&Told> = selected.iter().map(AsRef::as_ref).collect();
+            divergence_bounds(&all, shape.metric_count)
+        };
+        for told in selected.iter_mut().filter(|told| told.has_diverged(&bounds)) {
+            told.to_mut().lesson = Lesson::Bad;
+        }
         let selected: Vec<&Told> = selected.iter().map(AsRef::as_ref).collect();
         let observed: Vec<&Told> =
             selected.iter().copied().filter(|told| told.lesson != Lesson::Unfinished).collect();

@@ -606,3 +606,25 @@ fn with_many_results_a_suggestion_is_worth_what_all_of_them_say() {
         assert!(prediction.mean < least + 0.05, "{prediction:?} {least}");
     }
 }
+
+/// A training whose step was too large reports numbers like 1e30: they say that the point is bad, and nothing else.
+#[test]
+fn losses_that_have_diverged_do_not_blind_it() {
+    let space = cube(2);
+    let bowl = |x: &[f64]| (x[0] - 0.3).powi(2) + (x[1] - 0.6).powi(2);
+    for huge in [1e6, 1e30, 1e300] {
+        // a corner, about a quarter of the space, and more the deeper in it
+        let corner = |x: &[f64]| (x[0] + x[1] > 1.3).then_some(huge * (x[0] + x[1]));
+        let mut strategy = strategy(&space, 3);
+        let loss = |point: &Point| {
+            let x = coordinates(point);
+            corner(&x).unwrap_or_else(|| bowl(&x))
+        };
+        let points = run(&mut strategy, 40, |point| completed(loss(point)));
+        let best = points.iter().map(loss).fold(f64::INFINITY, f64::min);
+        assert!(best < 1e-7, "{huge:e}: {best:e}");
+        let recommended = strategy.recommend().unwrap().remove(0);
+        assert!(loss(&recommended.point) < 1e-5, "{huge:e}: {recommended:?}");
+        assert!(recommended.mean.abs() < 0.01 && recommended.deviation < 0.1, "{huge:e}: {recommended:?}");
+    }
+}
