@@ -277,6 +277,16 @@ fn tell(engine: &mut Engine, again: &mut Vec<TrialId>, told: Told) -> Result<Val
     if told.failed.is_some() && told.attempt.is_some_and(|attempt| attempt < current) {
         return Ok(json!({"ok": true, "trial": trial, "outcome": "retry", "repeated": true}));
     }
+    for (metric, error) in &told.standard_errors {
+        if !told.metrics.as_ref().is_some_and(|metrics| metrics.contains_key(metric)) {
+            return Err(Refusal::Request(format!("standard_errors: {metric} is none of the metrics told")));
+        }
+        if !(error.is_finite() && *error >= 0.0) {
+            return Err(Refusal::Request(format!(
+                "standard_errors: {metric} must be at least 0, not {error}"
+            )));
+        }
+    }
     let measurement = told.metrics.map(|metrics| {
         let mut measurement = Measurement::new();
         for (metric, value) in metrics {

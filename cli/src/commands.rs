@@ -426,7 +426,10 @@ fn export(
         Format::Json => export::json(&read.study, extent, out),
     };
     match output {
-        None => quiet_on_closed_pipe(write(&mut BufWriter::new(output::stdout()))),
+        None => {
+            let mut out = BufWriter::new(output::stdout());
+            quiet_on_closed_pipe(write(&mut out).and_then(|()| out.flush()))
+        }
         Some(path) => {
             let file = std::fs::File::create(&path).map(BufWriter::new);
             let written = file.and_then(|mut file| write(&mut file).and_then(|()| file.flush()));

@@ -39,7 +39,10 @@ impl Exit {
         (Exit::Manifest, "the manifest is wrong"),
         (Exit::Plugin, "a plugin is missing, was refused, broke, or does not answer as recorded"),
         (Exit::Journal, "the journal cannot be opened, is in use, is damaged, or could not be written"),
-        (Exit::Trials, "no trial completed, or too many failed in a row"),
+        (
+            Exit::Trials,
+            "there is no best trial (none completed, or none within all bounds), or too many failed in a row",
+        ),
         (Exit::NotFound, "there is no such study or trial"),
         (Exit::Interrupted, "interrupted; the study can be resumed"),
     ];

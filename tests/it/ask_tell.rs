@@ -225,6 +225,8 @@ fn what_an_attempt_measured_while_the_host_was_away_is_its_result() {
     assert_eq!((&answer["outcome"], &answer["repeated"]), (&json!("completed"), &Value::Null), "{answer}");
     assert_eq!(talk.request(&late)["repeated"], true);
     // what makes no sense leaves the other one waiting
+    let of_none = json!({"tell": {"trial": given[1]["trial"], "metrics": {"loss": 1.0}, "standard_errors": {"lss": 1.0}}});
+    assert!(talk.request(&of_none)["error"].as_str().unwrap().contains("lss"));
     let both = json!({"tell": {"trial": given[1]["trial"], "metrics": {"loss": 1.0}, "failed": "no"}});
     assert!(talk.request(&both)["error"].is_string());
     let again = talk.request(&json!({"ask": 1}));

@@ -276,3 +276,20 @@ fn programs_that_do_not_measure_fail_their_trials_with_the_reason() {
     program_fails("echo \"{\\\"valeu\\\": 1}\"", &["value", "valeu"]);
     program_fails("exec tail -f /dev/null", &["1s"]);
 }
+
+/// The end of a short export is written when the program ends: that it could not be is no success either.
+#[cfg(target_os = "linux")]
+#[test]
+fn an_export_that_cannot_be_written_to_its_end_is_no_success() {
+    let scenario = scenario();
+    let study = "study = { name = \"short\" }\nmetrics = { value = \"minimise\" }\nspace = { x1 = { float = [0.0, 1.0] } }\n\
+                 objective = { plugin = \"synthetic\", options = { function = \"griewank\" } }\n\
+                 strategy = [{ plugin = \"random\" }]\nbudget = { trials = 3 }\n";
+    scenario.run(study).expect(0);
+    for format in ["csv", "json"] {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let mut export = scenario.command(&["export", "--format", format]);
+        let status = export.stdout(full).stderr(std::process::Stdio::null()).status().unwrap();
+        assert_eq!(status.code(), Some(1), "{format}");
+    }
+}

@@ -250,6 +250,17 @@ fn a_verdict_binds_an_objective_that_does_not_listen() {
 }
 
 #[test]
+fn a_rule_that_hears_of_no_metric_says_so() {
+    let scenario = installed();
+    let silent = USUAL
+        .text()
+        .replace("com.example.curve", "synthetic")
+        .replace("options = {  }", "options = { function = \"griewank\" }");
+    let ended = scenario.run(&silent).expect(0);
+    assert!(ended.stdout.contains("none has reported value on its way"), "{ended}");
+}
+
+#[test]
 fn what_is_not_measured_stops_nobody_by_the_median() {
     let scenario = installed();
     scenario.run(&Manifest { curve: "nan_from = 5", ..USUAL }.text()).expect(0);

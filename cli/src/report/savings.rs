@@ -50,6 +50,13 @@ pub fn of_trial(study: &Study, trial: &Trial) -> String {
     }
 }
 
+/// Whether trials have ended, and none has reported all metrics on its way.
+fn hears_nothing(study: &Study) -> bool {
+    let tells_nothing =
+        |trial: &Trial| trial.curve.points().iter().all(|point| point.losses.iter().any(Option::is_none));
+    study.finished_count() > 0 && study.trials().iter().all(tells_nothing)
+}
+
 /// Of a whole study.
 pub struct Savings {
     stopped: usize,
@@ -82,6 +89,14 @@ impl Savings {
         let Self { stopped, reported, saved } = savings;
         let count = study.trials().len();
         let mut text = match stopped {
+            0 if hears_nothing(study) => {
+                let names: Vec<&str> =
+                    study.rules().problem.metrics.iter().map(|m| m.name.as_str()).collect();
+                format!(
+                    "{rule} stopped no trial early: none has reported {} on its way\n",
+                    names.join(" and ")
+                )
+            }
             0 => format!("{rule} stopped no trial early\n"),
             _ => format!(
                 "{rule} stopped {stopped} of {count} trials early, after {reported} steps; {saved} more of whole trials were saved\n"

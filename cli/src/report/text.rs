@@ -122,7 +122,15 @@ pub fn trial_in_full(study: &Study, trial: &Trial) -> String {
         Some(Outcome::Stopped { measurement, .. }) => measurement.as_ref(),
         _ => None,
     };
-    for reading in measurement.map(Measurement::readings).unwrap_or_default() {
+    // what the study is about comes first, in its order
+    let mut readings: Vec<&Reading> =
+        measurement.map(Measurement::readings).unwrap_or_default().iter().collect();
+    let metrics = problem.metrics.iter().map(|metric| &metric.name);
+    let names: Vec<&String> =
+        metrics.chain(problem.outcome_constraints.iter().map(|constraint| &constraint.metric)).collect();
+    readings
+        .sort_by_key(|reading| names.iter().position(|name| **name == reading.metric).unwrap_or(names.len()));
+    for reading in readings {
         let goal = problem.metrics.iter().find(|metric| metric.name == reading.metric).map(|m| m.goal);
         let mut value = self::reading(reading);
         match goal {
@@ -254,6 +262,10 @@ pub fn contributions(study: &Study) -> String {
         rows.push(row);
     };
     for (index, (member, state)) in study.rules().members.iter().zip(study.members()).enumerate() {
+        // who comes later has nothing to show yet
+        if state.trial_count == 0 && (study.trials().len() as u64) < member.after_count {
+            continue;
+        }
         let counts = [state.trial_count, state.improvement_count].map(|count| count.to_string());
         let share =
             shares.as_ref().map_or_else(String::new, |shares| format!("{:.0} %", 100.0 * shares[index]));

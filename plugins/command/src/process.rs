@@ -372,10 +372,31 @@ impl Lines {
 fn last_lines(tail: &VecDeque<u8>) -> String {
     let bytes: Vec<u8> = tail.iter().copied().collect();
     let text = String::from_utf8_lossy(&bytes);
-    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let lines: Vec<String> = text.lines().map(as_seen).filter(|line| !line.is_empty()).collect();
     let joined = lines[lines.len().saturating_sub(3)..].join(" | ");
     let character_count = joined.chars().count();
     joined.chars().skip(character_count.saturating_sub(300)).collect()
+}
+
+/// A line as a terminal would show it in the end: what was written over with a carriage return is gone, and so are colours and
+/// other control sequences.
+fn as_seen(line: &str) -> String {
+    let last = line.trim_end().rsplit('\r').next().unwrap_or_default();
+    let mut seen = String::with_capacity(last.len());
+    let mut characters = last.chars().peekable();
+    while let Some(character) = characters.next() {
+        match character {
+            // ESC [ parameters letter (ECMA-48, 5.4)
+            '\x1b' if characters.peek() == Some(&'[') => {
+                characters.next();
+                while characters.next().is_some_and(|next| !('@'..='~').contains(&next)) {}
+            }
+            '\t' => seen.push(' '),
+            character if character.is_control() => {}
+            character => seen.push(character),
+        }
+    }
+    seen.trim().to_owned()
 }
 
 /// The name of the signal that ended a program, with a number where there is no common name.
@@ -435,6 +456,19 @@ mod tests {
     fn overlong_lines_are_dropped_and_reading_goes_on() {
         let long = vec![b'{'; LINE_BYTES_MAX];
         assert_eq!(lines(&[&long, b"}", b"}}\n{\"a\": 1}\n"]), ["{\"a\": 1}"]);
+    }
+
+    #[test]
+    fn the_end_of_an_output_is_as_a_terminal_shows_it() {
+        let of = |text: &str| last_lines(&text.bytes().collect());
+        let bar = " 10%|#   |\r 20%|##  |\x1b[A\r100%|####|\n";
+        assert_eq!(
+            of(&format!("{bar}\x1b[1;31mValueError\x1b[0m:\tbad\x07\n")),
+            "100%|####| | ValueError: bad"
+        );
+        assert_eq!(of("a\x1b"), "a");
+        assert_eq!(of("a\x1b[3"), "a");
+        assert_eq!(of("\r\n\n"), "");
     }
 
     #[test]
