@@ -197,7 +197,12 @@ impl Engine {
             }
             Record::Broke { member, .. } => {
                 if let Err(fault) = self.make_anew(*member) {
-                    self.broke_off_record(*member, fault);
+                    let is_on_record =
+                        matches!(later.first(), Some(Record::Broke { member: next, .. }) if next == member);
+                    match is_on_record {
+                        true => self.members[*member].has_diverged = true,
+                        false => self.broke_off_record(*member, fault),
+                    }
                 }
             }
             _ => {}

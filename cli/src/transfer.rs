@@ -28,7 +28,16 @@ pub fn of_plan(plan: &StudyPlan) -> Result<(Vec<Transferred>, Vec<EnqueuedPoint>
     let (mut given, mut repeated) = (Vec::new(), Vec::new());
     for transfer in &plan.transfers {
         let location = transfer.store.clone().unwrap_or_else(|| plan.journal.location());
-        let earlier = session::read(&location, Some(&transfer.study))?;
+        let earlier = session::read(&location, Some(&transfer.study)).map_err(|error| match error {
+            Error::NotFound(_) if location.is_missing() => Error::NotFound(format!(
+                "[[transfer]] of study {}: there is no store {location}; its key store says where the earlier study is",
+                transfer.study
+            )),
+            Error::NotFound(reason) => {
+                Error::NotFound(format!("[[transfer]] of study {}: {reason}", transfer.study))
+            }
+            other => other,
+        })?;
         let source = format!("study {} in {location}", transfer.study);
         let fitting = fit(&earlier, &plan.rules.problem, transfer)
             .map_err(|reason| Error::Usage(format!("transfer from {source}: {reason}")))?;

@@ -288,6 +288,15 @@ fn a_plugin_that_breaks_only_when_it_is_read_back_does_not_repeat_the_study() {
     }
 }
 
+/// Whatever it is told breaks it, also when it is made anew and hears all of it: as on record.
+#[test]
+fn a_strategy_that_breaks_whenever_it_is_told_repeats_that() {
+    let (scenario, ended) = run(&manifest("", &misbehaving("misdeed = \"panic-in-tell\""), ""));
+    ended.expect(0);
+    let replayed = scenario.ansatz(&["replay"]).expect(0);
+    assert!(!replayed.stderr.contains("has changed"), "{replayed}");
+}
+
 /// What was done about strategies that broke, in order.
 fn remedies(stored: &StoredStudy) -> Vec<Remedy> {
     let remedy = |record| match record {

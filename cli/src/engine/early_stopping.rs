@@ -207,6 +207,10 @@ impl Engine {
             Record::EarlyStoppingBroke { .. } => {
                 stopper.has_diverged = false;
                 if let Err(fault) = stopper.make_anew(&self.study) {
+                    stopper.has_diverged = true;
+                    if breaks_next(later) {
+                        return;
+                    }
                     let latest = self.study.trials().last().map_or(TrialId(0), |trial| trial.id);
                     self.rule_broke_off_record(latest, fault);
                 }

@@ -264,6 +264,7 @@ impl Explanation<'_> {
             (true, Some(size)) => format!("it improved on it by {}", text::number(size)),
             (true, None) if before.is_empty() => "it became the first best trial".to_owned(),
             (true, None) => "it joined the Pareto front".to_owned(),
+            (false, _) if before.is_empty() => format!("it did not become one{}", self.why_not()),
             (false, _) => format!("it did not improve on it{}", self.why_not()),
         };
         let _ = write!(said, "\n{verdict}");

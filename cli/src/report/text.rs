@@ -57,7 +57,8 @@ fn without_zeros(digits: &str) -> &str {
 pub fn incumbent_in_short(study: &Study) -> Option<String> {
     let first = study.trial(study.incumbent().first()?)?;
     if study.rules().problem.metrics.len() > 1 {
-        return Some(format!("{} trials on the Pareto front", study.incumbent().trials().len()));
+        let count = study.incumbent().trials().len();
+        return Some(format!("{count} trial{} on the Pareto front", if count == 1 { "" } else { "s" }));
     }
     let metric = &study.rules().problem.metrics.first()?.name;
     let value = first.outcome.as_ref()?.completed()?.value(metric)?;

@@ -125,7 +125,12 @@ impl Space {
         }
         for _ in 0..FILL_COUNT_MAX {
             let found = self.assemble(self.completed(point, rng));
+            let is_new = |index: usize| found.is_active(index) && !point.is_active(index);
             let lost = (0..self.parameter_count()).find(|i| point.is_active(*i) && !found.is_active(*i));
+            if lost.is_none() && !(0..self.parameter_count()).any(is_new) {
+                // nothing was left out
+                return Err(reason);
+            }
             if let Some(lost) = lost {
                 reason = format!("{} would be inactive", self.parameters()[lost].name);
                 continue;

@@ -399,4 +399,6 @@ fn what_a_point_leaves_out_is_filled_and_what_it_has_stays() {
     assert!(space.filled(&contradiction, &mut rng).unwrap_err().contains("layers would be inactive"));
     let too_much = Point::new([None, None, Some(0.75), None]);
     assert!(space.filled(&too_much, &mut rng).unwrap_err().contains("a + b"));
+    let whole = Point::new([Some(1.0), None, Some(0.5), Some(0.5)]);
+    assert_eq!(space.filled(&whole, &mut rng).unwrap_err(), space.check(&whole).unwrap_err());
 }

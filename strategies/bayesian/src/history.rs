@@ -1,6 +1,6 @@
 //! What the strategy was told, reduced to what its models use.
 
-use std::borrow::Borrow;
+use std::borrow::{Borrow, Cow};
 
 use ansatz_core::{Curve, Observation, ObservedResult, Point};
 use ansatz_surrogate::non_dominated;
@@ -35,6 +35,11 @@ pub(crate) enum Lesson {
     Bad,
     /// Nothing that compares with a full evaluation: stopped early, or evaluated with less than full fidelity.
     Unfinished,
+    /// Losses that say no more than that the point is bad; only for a model.
+    Diverged {
+        /// One for each outcome constraint: these were measured as any other.
+        excesses: Vec<f64>,
+    },
     /// What a trial that was stopped early would probably have measured (`projection.rs`); only for a model.
     Projected {
         /// One for each metric.
@@ -85,7 +90,7 @@ impl Told {
     pub(crate) fn losses(&self) -> Option<&[f64]> {
         match &self.lesson {
             Lesson::Measured { losses, .. } => Some(losses),
-            Lesson::Bad | Lesson::Unfinished | Lesson::Projected { .. } => None,
+            Lesson::Bad | Lesson::Unfinished | Lesson::Diverged { .. } | Lesson::Projected { .. } => None,
         }
     }
 
@@ -95,16 +100,10 @@ impl Told {
         let (losses, deviations): (&[f64], &[f64]) = match &self.lesson {
             Lesson::Measured { losses, standard_errors, .. } => (losses, standard_errors),
             Lesson::Projected { losses, deviations } => (losses, deviations),
-            Lesson::Bad | Lesson::Unfinished => return None,
+            Lesson::Bad | Lesson::Unfinished | Lesson::Diverged { .. } => return None,
         };
         let deviations = deviations.iter().copied().chain(std::iter::repeat(0.0));
         Some(losses.iter().copied().zip(deviations))
-    }
-
-    /// Whether a loss, measured or projected, lies above its bound.
-    pub(crate) fn has_diverged(&self, bounds: &[f64]) -> bool {
-        self.believed_losses()
-            .is_some_and(|losses| losses.zip(bounds).any(|((loss, _), bound)| loss > *bound))
     }
 
     /// Whether it was stopped early, and may be compared with those that went on.
@@ -115,7 +114,7 @@ impl Told {
     /// One for each outcome constraint, if they were measured.
     pub(crate) fn excesses(&self) -> Option<&[f64]> {
         match &self.lesson {
-            Lesson::Measured { excesses, .. } => Some(excesses),
+            Lesson::Measured { excesses, .. } | Lesson::Diverged { excesses } => Some(excesses),
             Lesson::Bad | Lesson::Unfinished | Lesson::Projected { .. } => None,
         }
     }
@@ -131,25 +130,71 @@ const TYPICAL_COUNT: usize = 8;
 /// A loss has diverged that is so many times as far above the best as a typical good one.
 const DIVERGED_RATIO: f64 = 300.0;
 
-/// Above which loss of each metric a trial has diverged, as trainings with too large a step do: by how much says nothing, and
-/// such losses would leave no difference between all others. Infinite where nothing can be said.
-///
-/// A typical good loss is the first quartile of the first losses, or the median of all if that is larger.
-pub(crate) fn divergence_bounds(told: &[&Told], metric_count: usize) -> Vec<f64> {
-    let bound = |metric: usize| {
-        let losses: Vec<f64> = told.iter().filter_map(|told| told.losses()?.get(metric).copied()).collect();
-        let quantile = |losses: &[f64], part: usize| {
-            let mut sorted = losses.to_vec();
-            sorted.sort_by(f64::total_cmp);
-            sorted.get((losses.len() / part).max(1)).copied()
+/// Which losses have diverged, as those of a training with too large a step do: how large they are says nothing, and would leave
+/// no difference between all others.
+#[derive(Clone, Debug)]
+pub(crate) struct Divergence {
+    /// For each metric; infinite where nothing can be said.
+    bounds: Vec<f64>,
+    /// With several metrics, the losses of trials that keep all constraints: what none of them beats has not diverged.
+    allowed: Vec<Vec<f64>>,
+}
+
+impl Divergence {
+    /// By all that was told. A typical good loss is the first quartile of the first eight of trials that keep all
+    /// constraints, or the median of all of them if that is larger.
+    pub(crate) fn of(told: &[Told], metric_count: usize) -> Self {
+        let allowed = || told.iter().filter(|told| told.is_allowed()).filter_map(Told::losses);
+        let bound = |metric: usize| {
+            let losses: Vec<f64> = allowed().filter_map(|losses| losses.get(metric).copied()).collect();
+            let quantile = |losses: &[f64], part: usize| {
+                let mut sorted = losses.to_vec();
+                sorted.sort_by(f64::total_cmp);
+                sorted[losses.len() / part]
+            };
+            let first = quantile(losses.get(..TYPICAL_COUNT)?, 4);
+            let typical =
+                first.max(if losses.len() > 2 * TYPICAL_COUNT { quantile(&losses, 2) } else { first });
+            let best = losses.iter().copied().fold(f64::INFINITY, f64::min);
+            let bound = best + DIVERGED_RATIO * (typical - best);
+            (typical > best && bound.is_finite()).then_some(bound)
         };
-        let best = losses.iter().copied().fold(f64::INFINITY, f64::min);
-        let first = quantile(&losses[..losses.len().min(TYPICAL_COUNT)], 4)?;
-        let typical = if losses.len() > TYPICAL_COUNT { first.max(quantile(&losses, 2)?) } else { first };
-        let bound = best + DIVERGED_RATIO * (typical - best);
-        (typical > best && bound.is_finite()).then_some(bound)
-    };
-    (0..metric_count).map(|metric| bound(metric).unwrap_or(f64::INFINITY)).collect()
+        let bounds: Vec<f64> =
+            (0..metric_count).map(|metric| bound(metric).unwrap_or(f64::INFINITY)).collect();
+        let is_needed = metric_count > 1 && bounds.iter().any(|bound| bound.is_finite());
+        let allowed = if is_needed { allowed().map(<[f64]>::to_vec).collect() } else { Vec::new() };
+        Self { bounds, allowed }
+    }
+
+    fn is_beyond(&self, losses: impl Iterator<Item = f64>) -> bool {
+        losses.zip(&self.bounds).any(|(loss, bound)| loss > *bound)
+    }
+
+    fn has_diverged(&self, losses: &[f64]) -> bool {
+        let beats = |other: &Vec<f64>| other != losses && other.iter().zip(losses).all(|(a, b)| a <= b);
+        self.is_beyond(losses.iter().copied()) && (self.bounds.len() == 1 || self.allowed.iter().any(beats))
+    }
+
+    /// A trial as models see it: of one that has diverged, or had when it was stopped, that its point is bad.
+    pub(crate) fn seen<'a>(&self, told: &'a Told) -> Cow<'a, Told> {
+        let lesson = match &told.lesson {
+            Lesson::Measured { losses, excesses, .. } if self.has_diverged(losses) => {
+                Lesson::Diverged { excesses: excesses.clone() }
+            }
+            Lesson::Projected { losses, .. } if self.has_diverged(losses) => Lesson::Bad,
+            Lesson::Unfinished => {
+                let last = told.curve.last().map_or(&[][..], |last| &last.losses);
+                // with several metrics, nothing is known of what it would have come to
+                let is_beyond = self.bounds.len() == 1 && self.is_beyond(last.iter().flatten().copied());
+                if !is_beyond {
+                    return Cow::Borrowed(told);
+                }
+                Lesson::Bad
+            }
+            _ => return Cow::Borrowed(told),
+        };
+        Cow::Owned(Told { lesson, ..told.clone() })
+    }
 }
 
 /// Standard errors with 0 for those that are unknown or no number; empty if all are.
@@ -250,24 +295,54 @@ mod tests {
 
     #[test]
     fn what_has_diverged_is_far_above_typical_losses() {
-        let bound = |losses: &[f64]| {
-            let all: Vec<Told> = losses.iter().map(|loss| told(&[*loss], &[])).collect();
-            let all: Vec<&Told> = all.iter().collect();
-            divergence_bounds(&all, 1)[0]
-        };
-        // the best is 1, a typical good one 2
+        let all = |losses: &[f64]| -> Vec<Told> { losses.iter().map(|loss| told(&[*loss], &[])).collect() };
+        let bound = |losses: &[f64]| Divergence::of(&all(losses), 1).bounds[0];
+        // the best is 1, a typical good one 3
         let typical = [1e30, 3.0, 1.0, 2.0, 7.0, 5.0, 1e9, 4.0];
         assert_eq!(bound(&typical), 1.0 + 300.0 * 2.0);
-        // where the search has led since does not count, nor that it comes there ever more often
+        // where the search has led since does not count
         let later: Vec<f64> = typical.into_iter().chain((0..60).map(|k| 1.0 + 1e-6 * f64::from(k))).collect();
-        assert!(bound(&later) > 300.0 && bound(&later) < 700.0, "{}", bound(&later));
-        for unknown in [&[][..], &[1.0], &[2.0, 2.0, 2.0], &[-1e308, 1e308, 1e308]] {
+        assert_eq!(bound(&later), 601.0);
+        for unknown in
+            [&[][..], &typical[..7], &[2.0; 9], &[-1e308, 1e308, 1e308, 1e308, 1e308, 0.0, 1e308, 1e308]]
+        {
             assert_eq!(bound(unknown), f64::INFINITY, "{unknown:?}");
         }
-        let of_two = [told(&[1.0, 5.0], &[]), told(&[2.0, 5.0], &[]), told(&[9e9, 5.0], &[])];
-        let bounds = divergence_bounds(&of_two.iter().collect::<Vec<_>>(), 2);
-        assert_eq!(bounds, [301.0, f64::INFINITY]);
-        assert_eq!(of_two.each_ref().map(|told| told.has_diverged(&bounds)), [false, false, true]);
+        let told = all(&typical);
+        let divergence = Divergence::of(&told, 1);
+        let lessons = told.iter().map(|told| divergence.seen(told).lesson.clone());
+        let diverged: Vec<bool> =
+            lessons.map(|lesson| lesson == Lesson::Diverged { excesses: vec![] }).collect();
+        assert_eq!(diverged, [true, false, false, false, false, false, true, false]);
+    }
+
+    #[test]
+    fn neither_a_front_nor_what_keeps_the_constraints_has_diverged() {
+        // what breaks the constraint is cheap, and nothing says what is typical of the others
+        let cheap = (0..20).map(|k| told(&[0.1 + 0.01 * f64::from(k)], &[1.0]));
+        let all: Vec<Told> = cheap.chain([told(&[100.0], &[-1.0])]).collect();
+        assert_eq!(Divergence::of(&all, 1).bounds, [f64::INFINITY]);
+        // an end of the front is far away, and something that is beaten is too
+        let plain = (0..10).map(|k| told(&[0.1 + 0.1 * f64::from(k), 1.0], &[]));
+        let all: Vec<Told> = plain.chain([told(&[1e3, 0.5], &[]), told(&[1e3, 2.0], &[])]).collect();
+        let divergence = Divergence::of(&all, 2);
+        let seen = |index: usize| divergence.seen(&all[index]).lesson.clone();
+        assert_eq!((seen(10), seen(11)), (all[10].lesson.clone(), Lesson::Diverged { excesses: vec![] }));
+    }
+
+    #[test]
+    fn a_trial_that_had_diverged_when_it_was_stopped_is_bad() {
+        let mut all: Vec<Told> = (1..=10).map(|k| told(&[f64::from(k)], &[])).collect();
+        let mut stopped = |loss: f64| {
+            let mut curve = Curve::default();
+            curve.push(3, vec![Some(loss)]);
+            all.push(Told { point: Point::from_flat(&[loss]), curve, lesson: Lesson::Unfinished });
+        };
+        stopped(5.0);
+        stopped(1e9);
+        let divergence = Divergence::of(&all, 1);
+        assert_eq!(divergence.seen(&all[10]).lesson, Lesson::Unfinished);
+        assert_eq!(divergence.seen(&all[11]).lesson, Lesson::Bad);
     }
 
     #[test]

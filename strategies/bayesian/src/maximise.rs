@@ -115,7 +115,10 @@ impl Maximiser<'_> {
         }
         let (best, value) =
             order.into_iter().find(|(index, _)| !self.seen.contains_nearly(&candidates[*index]))?;
-        candidates.into_iter().nth(best).map(|candidate| (candidate.point, value))
+        let candidate = candidates.into_iter().nth(best)?;
+        // by models of fewer observations, if there are any, and not as exactly as others are told
+        let value = if complete { value } else { self.acquisition.acquisition(&candidate.features) };
+        Some((candidate.point, value))
     }
 
     /// What does the first part of the search.

@@ -3,6 +3,8 @@
 //! There is one for each warp of a single loss, or one for each of several losses, and one for each outcome constraint.
 //! All of them hold the same believed points. What is worth asking by them is for `acquisition.rs` to say.
 
+use std::borrow::Cow;
+
 use ansatz_core::Point;
 use ansatz_surrogate::{
     Design, FitOptions, GaussianProcess, Hyperparameters, SurrogateError, Targets, Warp, augmented_chebyshev,
@@ -10,7 +12,7 @@ use ansatz_surrogate::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::history::{Lesson, Told, divergence_bounds, select};
+use crate::history::{Divergence, Lesson, Told, select};
 use crate::options::{LossWarp, Options};
 use crate::projection::projected;
 use crate::representation::Representation;
@@ -226,16 +228,12 @@ impl Models {
     ) -> Result<Option<Self>, SurrogateError> {
         let (former_losses, former_bounds) =
             former.map(|former| (former.losses, former.bounds)).unwrap_or_default();
-        let selected: Vec<&Told> =
-            select(told, options.observation_count_max).into_iter().map(|index| &told[index]).collect();
-        let mut selected = projected(&selected, shape.metric_count);
-        let bounds = {
-            let all: Vec<&Told> = selected.iter().map(AsRef::as_ref).collect();
-            divergence_bounds(&all, shape.metric_count)
-        };
-        for told in selected.iter_mut().filter(|told| told.has_diverged(&bounds)) {
-            told.to_mut().lesson = Lesson::Bad;
-        }
+        let divergence = Divergence::of(told, shape.metric_count);
+        let selected = select(told, options.observation_count_max).into_iter();
+        let selected: Vec<Cow<'_, Told>> = selected.map(|index| divergence.seen(&told[index])).collect();
+        let selected: Vec<&Told> = selected.iter().map(AsRef::as_ref).collect();
+        let selected = projected(&selected, shape.metric_count);
+        let selected: Vec<Cow<'_, Told>> = selected.iter().map(|told| divergence.seen(told)).collect();
         let selected: Vec<&Told> = selected.iter().map(AsRef::as_ref).collect();
         let observed: Vec<&Told> =
             selected.iter().copied().filter(|told| told.lesson != Lesson::Unfinished).collect();
@@ -281,7 +279,7 @@ impl Models {
                     Lesson::Measured { .. } | Lesson::Projected { .. } => {
                         rest.next().map_or((worst, 0.0), |(target, variance)| (*target, variance))
                     }
-                    Lesson::Bad | Lesson::Unfinished => (worst, 0.0),
+                    Lesson::Bad | Lesson::Diverged { .. } | Lesson::Unfinished => (worst, 0.0),
                 })
                 .unzip();
             let measured = observed.iter().zip(&variances).filter(|(told, _)| told.losses().is_some());
@@ -318,7 +316,7 @@ impl Models {
             let (measured, measured_features): (Vec<&Told>, Vec<Vec<f64>>) = observed
                 .iter()
                 .zip(&features)
-                .filter(|(told, _)| told.losses().is_some())
+                .filter(|(told, _)| told.excesses().is_some())
                 .map(|(told, row)| (*told, row.clone()))
                 .unzip();
             let rows = Rows::new(representation, measured, measured_features)?;
