@@ -266,7 +266,7 @@ pub enum Command {
 pub struct EnqueueArgs {
     /// The study's name.
     pub study: String,
-    /// A point: the value of each active parameter, such as learning_rate=1e-3 optimizer=adam.
+    /// A point, such as learning_rate=1e-3 optimizer=adam. What it leaves out is drawn.
     #[arg(value_name = "NAME=VALUE", value_parser = assignment)]
     pub values: Vec<(String, String)>,
     /// Points as JSON objects of names and values, one to a line; - is standard input.

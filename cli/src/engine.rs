@@ -69,6 +69,9 @@ struct MemberPlugin {
     own_from: TrialId,
 }
 
+/// Why a plugin does something else than on record, and what is done about it.
+const HAS_CHANGED: &str = "its plugin, or the machine, has changed. It starts afresh from all that is on record, which the journal keeps";
+
 /// What becomes of trials that were running when a session ended without saying so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Orphans {
@@ -216,7 +219,7 @@ impl Engine {
         self.members[member].has_diverged = true;
         let trial = TrialId(self.study.trials().len() as u64);
         self.notices.push(format!(
-            "{} breaks before trial {trial}, where it did not ({fault}): its plugin, or the machine, has changed. It starts afresh from all results; the journal keeps what was recorded",
+            "{} breaks before trial {trial}, where it did not ({fault}): {HAS_CHANGED}",
             self.study.rules().members[member].label
         ));
         self.differences.push(Difference { member, trial, recorded: Vec::new(), now: Err(fault) });
@@ -250,7 +253,7 @@ impl Engine {
             });
             let first = trials.first().map_or(String::new(), |trial| format!(" at trial {}", trial.trial));
             self.notices.push(format!(
-                "{} no longer answers as recorded{first}{fault}: its plugin, or the machine, has changed. It starts afresh from all results; the journal keeps what was recorded",
+                "{} no longer answers as recorded{first}{fault}: {HAS_CHANGED}",
                 self.study.rules().members[member].label
             ));
         }

@@ -69,7 +69,7 @@ impl Streams {
         generator.next_u64()
     }
 
-    /// The generator of what the `index`-th point of a manifest leaves out.
+    /// The generator of what a point of a person leaves out: the `index`-th of a manifest, or the trial of that number.
     pub fn filling(&self, index: u64) -> Rng {
         self.stream(&format!("fill/{index}"))
     }

@@ -62,7 +62,8 @@ fn what_a_point_leaves_out_is_drawn_by_the_seed() {
     let [first, again] = [(), ()].map(|()| {
         let scenario = scenario();
         scenario.run(&manifest("study", PLAIN, 0, rest)).expect(0);
-        scenario.ansatz(&["enqueue", "study", "x2=2.5"]).expect(0);
+        let said = scenario.ansatz(&["enqueue", "study", "x2=2.5"]).expect(0);
+        assert!(said.stdout.contains("with what was drawn: {\"x1\":"), "{said}");
         // and the manifest is still the same
         scenario.ansatz(&["run", "study.toml", "--resume", "--quiet", "--set", "budget.trials=4"]).expect(0);
         StoredStudy::read(&scenario.journal(), None)

@@ -42,13 +42,18 @@ pub fn execute(arguments: &EnqueueArgs) -> Result<Exit, Error> {
     // unlike those of a manifest they are no part of what the study's seed decides
     let mut dice = rand::rng();
     let mut rng = Rng::new(dice.random());
-    let points: Result<Vec<Point>, String> =
+    let filled: Result<Vec<Point>, String> =
         points.iter().map(|point| space.filled(point, &mut rng)).collect();
-    let points =
-        points.map_err(|reason| Error::Usage(format!("this point cannot be evaluated: {reason}")))?;
+    let filled =
+        filled.map_err(|reason| Error::Usage(format!("this point cannot be evaluated: {reason}")))?;
+    // who left something out learns what it has become
+    let drawn: String = (points.iter().zip(&filled))
+        .filter(|(given, filled)| given != filled)
+        .map(|(_, filled)| format!("  with what was drawn: {}\n", space.point_to_json(filled)))
+        .collect();
     let fidelity = arguments.fidelity;
     let points: Vec<EnqueuedPoint> =
-        points.into_iter().map(|point| EnqueuedPoint { point, fidelity }).collect();
+        filled.into_iter().map(|point| EnqueuedPoint { point, fidelity }).collect();
     if let (Some(_), None) = (fidelity, &plan.rules.problem.fidelity) {
         return Err(Error::Usage(format!("study {name} has no fidelity: leave --fidelity out")));
     }
@@ -73,7 +78,7 @@ pub fn execute(arguments: &EnqueueArgs) -> Result<Exit, Error> {
              resume {name}"
         ),
     };
-    print(&format!("enqueued for study {name}: {what}; {when}\n"))
+    print(&format!("enqueued for study {name}: {what}; {when}\n{drawn}"))
 }
 
 /// Refuses what could never become a trial.

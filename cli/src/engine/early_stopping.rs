@@ -4,7 +4,7 @@
 //! What it heard is kept, so that a rule that breaks can be made anew and hear it again. The report at which it broke
 //! is not told again: the trial goes on.
 
-use super::Engine;
+use super::{Engine, HAS_CHANGED};
 use crate::error::Error;
 use crate::plugins::LoadedEarlyStopping;
 use ansatz_core::study::{Record, Remedy, Study};
@@ -177,7 +177,7 @@ impl Engine {
             stopper.has_diverged = true;
             let fault = now.as_ref().err().map_or(String::new(), |fault| format!(" ({fault})"));
             self.notices.push(format!(
-                "{} no longer judges as recorded at step {step} of trial {trial}{fault}: its plugin, or the machine, has changed. It starts afresh from all reports; the journal keeps what was recorded",
+                "{} no longer judges as recorded at step {step} of trial {trial}{fault}: {HAS_CHANGED}",
                 stopper.loaded.name()
             ));
             self.verdict_difference.get_or_insert(VerdictDifference {
@@ -207,8 +207,8 @@ impl Engine {
             Record::EarlyStoppingBroke { .. } => {
                 stopper.has_diverged = false;
                 if let Err(fault) = stopper.make_anew(&self.study) {
-                    stopper.has_diverged = true;
                     if breaks_next(later) {
+                        stopper.has_diverged = true;
                         return;
                     }
                     let latest = self.study.trials().last().map_or(TrialId(0), |trial| trial.id);
@@ -224,7 +224,7 @@ impl Engine {
         let Some(stopper) = &mut self.stopper else { return };
         stopper.has_diverged = true;
         self.notices.push(format!(
-            "{} breaks at trial {trial}, where it did not ({fault}): its plugin, or the machine, has changed. It starts afresh from all reports; the journal keeps what was recorded",
+            "{} breaks at trial {trial}, where it did not ({fault}): {HAS_CHANGED}",
             stopper.loaded.name()
         ));
         let step = self.study.trial(trial).and_then(|trial| trial.last_step).unwrap_or(0);

@@ -38,15 +38,19 @@ fn empty_with(metrics: Vec<Metric>) -> Study {
 fn drive(study: &mut Study, trials: &[Scripted], mut see: impl FnMut(&Study, &Record)) {
     for (x, prediction, outcome) in trials {
         let suggestion = Suggestion { prediction: *prediction, ..Point::new([Some(*x)]).into() };
-        let trials = study.admit(1, vec![suggestion]).unwrap();
-        let trial = trials[0].trial;
-        let asked = Record::Asked { member: 0, count: 1, trials, is_exhausted: false };
-        study.apply(&asked).unwrap();
-        see(study, &asked);
-        let finished = study.conclude(trial, outcome.clone(), Default::default());
-        study.apply(&finished).unwrap();
-        see(study, &finished);
+        run(study, suggestion, outcome, &mut see);
     }
+}
+
+fn run(study: &mut Study, suggestion: Suggestion, outcome: &Outcome, mut see: impl FnMut(&Study, &Record)) {
+    let trials = study.admit(1, vec![suggestion]).unwrap();
+    let trial = trials[0].trial;
+    let asked = Record::Asked { member: 0, count: 1, trials, is_exhausted: false };
+    study.apply(&asked).unwrap();
+    see(study, &asked);
+    let finished = study.conclude(trial, outcome.clone(), Default::default());
+    study.apply(&finished).unwrap();
+    see(study, &finished);
 }
 
 /// A study of one strategy, one parameter and one metric, whose trials ran one after the other.
@@ -64,11 +68,7 @@ pub fn study_of_parts(trials: &[(f64, f64, Outcome)]) -> Study {
     let mut study = Study::new(rules);
     for (x, fidelity, outcome) in trials {
         let suggestion = Suggestion { fidelity: Some(*fidelity), ..Point::new([Some(*x)]).into() };
-        let trials = study.admit(1, vec![suggestion]).unwrap();
-        let trial = trials[0].trial;
-        study.apply(&Record::Asked { member: 0, count: 1, trials, is_exhausted: false }).unwrap();
-        let finished = study.conclude(trial, outcome.clone(), Default::default());
-        study.apply(&finished).unwrap();
+        run(&mut study, suggestion, outcome, |_, _| {});
     }
     study
 }

@@ -418,11 +418,11 @@ impl Maximiser<'_> {
             let parameter_index = encoding.columns()[column].parameter_index;
             let Some(coordinate) = current.get(parameter_index) else { continue };
             let domain = &encoding.space().parameters()[parameter_index].domain;
-            let (row, here) = (encoding.encode(current), domain.level(coordinate));
+            let row = encoding.encode(current);
             let places: Vec<f64> = match *search {
                 Search::Levels(count) => {
                     // of too many those that follow, so that each has its turn from somewhere
-                    let first = if count > CHOICE_COUNT_MAX { here + 1 } else { 0 };
+                    let first = if count > CHOICE_COUNT_MAX { domain.level(coordinate) + 1 } else { 0 };
                     let levels = (0..count.min(CHOICE_COUNT_MAX)).map(|index| (first + index) % count);
                     levels.map(|level| domain.level_to_unit(level)).collect()
                 }

@@ -228,6 +228,7 @@ impl Models {
     ) -> Result<Option<Self>, SurrogateError> {
         let (former_losses, former_bounds) =
             former.map(|former| (former.losses, former.bounds)).unwrap_or_default();
+        // What has diverged says nothing of where others would have gone, and they may go there themselves.
         let divergence = Divergence::of(told, shape.metric_count);
         let selected = select(told, options.observation_count_max).into_iter();
         let selected: Vec<Cow<'_, Told>> = selected.map(|index| divergence.seen(&told[index])).collect();
