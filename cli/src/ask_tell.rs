@@ -258,6 +258,11 @@ fn ask(engine: &mut Engine, again: &mut Vec<TrialId>, count: usize) -> Result<Va
         if let Some(fidelity) = trial.fidelity {
             object["fidelity"] = fidelity.into();
         }
+        if let Some(continuation) = &trial.continuation {
+            let stopped = study.early_stop(continuation.continued);
+            object["continues"] =
+                json!({"trial": continuation.continued, "step": stopped.map(|stopped| stopped.step)});
+        }
         object
     });
     answer["trials"] = list.collect();

@@ -15,6 +15,7 @@ mod crew;
 mod driver;
 mod kubernetes;
 mod membership;
+mod posting;
 mod slots;
 mod worker;
 

@@ -175,7 +175,7 @@ impl Engine {
         if let Record::Asked { member, count, trials, is_exhausted } = record {
             self.replay_ask(*member, *count, trials, *is_exhausted);
         }
-        self.relive_report(record, later);
+        self.relive_verdict(record, later);
         self.study.apply(record).map_err(|error| Error::Journal(error.into()))?;
         match record {
             Record::Finished { trial, .. } => {
@@ -342,6 +342,10 @@ impl Engine {
         loop {
             let free = free_slot_count.saturating_sub(starts.len());
             let elapsed = self.clock.elapsed();
+            if let Some(trial) = self.promote(free, elapsed)? {
+                starts.push(trial);
+                continue;
+            }
             let step = self.study.next(free, elapsed);
             let trials = if let Step::Enqueue { count } = step {
                 let record = self.study.begin(count);

@@ -8,8 +8,8 @@ use crate::interrupt::Interrupt;
 use crate::journal::Entry;
 use crate::plan::StudyPlan;
 use crate::watch::Watch;
-use ansatz_core::study::{Step, StopReason};
-use ansatz_core::{Assignment, Failure, Outcome, Point, TrialId, Verdict};
+use ansatz_core::study::{Step, StopReason, Study, Trial};
+use ansatz_core::{Assignment, Continued, Failure, Outcome, Point, TrialId, Verdict};
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -200,16 +200,37 @@ fn start(
     output_folder: &Path,
     trial: TrialId,
 ) -> Result<(), Error> {
-    let Some(entry) = engine.study().trial(trial) else { return Ok(()) };
-    let assignment = Assignment {
-        trial,
-        attempt: entry.attempt,
-        seed: engine.study().trial_seed(trial),
-        fidelity: entry.fidelity,
+    let study = engine.study();
+    let Some(entry) = study.trial(trial) else { return Ok(()) };
+    slots.start(entry.point.clone(), assignment(study, entry, plan, Some(output_folder)))
+}
+
+/// The facts of a trial's current attempt. `output_folder`: where those of the study's trials are.
+pub fn assignment(
+    study: &Study,
+    trial: &Trial,
+    plan: &StudyPlan,
+    output_folder: Option<&Path>,
+) -> Assignment {
+    let folder_of = |trial: TrialId| output_folder.map(|folder| folder.join(format!("trial-{trial}")));
+    let continued = trial.continuation.as_ref().and_then(|continuation| {
+        let stopped = study.trial(continuation.continued)?;
+        Some(Continued {
+            trial: stopped.id,
+            attempt: stopped.attempt,
+            step: stopped.early_stop.as_ref()?.step,
+            output_folder: folder_of(stopped.id),
+        })
+    });
+    Assignment {
+        trial: trial.id,
+        attempt: trial.attempt,
+        seed: study.trial_seed(trial.id),
+        fidelity: trial.fidelity,
         time_limit: plan.run.trial_timeout,
-        output_folder: Some(output_folder.join(format!("trial-{trial}"))),
-    };
-    slots.start(entry.point.clone(), assignment)
+        output_folder: folder_of(trial.id),
+        continued,
+    }
 }
 
 /// Where the output of a study's trials goes: a folder beside its journal, absolute.

@@ -230,6 +230,8 @@ mod tests {
             curve: Curve::default(),
             last_step: None,
             early_stop: None,
+            continuation: None,
+            continued_by: None,
         }
     }
 

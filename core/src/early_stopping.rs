@@ -33,6 +33,30 @@ pub trait EarlyStopping: Sized + Send + 'static {
 
     /// Takes the end of a trial, however it ended; each trial once. The tag of the observation is `None`.
     fn finished(&mut self, observation: &Observation);
+
+    /// Which of the trials that this rule stopped is to go on after all, if any: one that has ended, and that no other
+    /// continues yet.
+    ///
+    /// Asked whenever a trial can be started and something was stopped, before a strategy is asked for a new point. To
+    /// be asked changes nothing: what is said takes place only once `promoted` follows, which it need not.
+    fn promotable(&mut self) -> Option<Promotion> {
+        None
+    }
+
+    /// A stopped trial goes on, as another trial with the same point: `continued` stays as it ended, and `trial` begins
+    /// with the next step, or goes over the first steps again without anybody hearing of it. It reports as any other.
+    fn promoted(&mut self, continued: TrialId, trial: TrialId) {
+        let _ = (continued, trial);
+    }
+}
+
+/// A stopped trial that is to go on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Promotion {
+    /// The trial that was stopped.
+    pub continued: TrialId,
+    /// Why, in words: what was compared with what. The host puts the rule's name before it.
+    pub reason: String,
 }
 
 /// What a running trial measured on its way.

@@ -51,10 +51,11 @@ pub mod trial;
 
 pub use capability::Capability;
 pub use curve::{Curve, CurvePoint};
-pub use early_stopping::{EarlyStopping, EarlyStoppingError, Report, Ruling};
+pub use early_stopping::{EarlyStopping, EarlyStoppingError, Promotion, Report, Ruling};
 pub use metric::{Goal, Measurement, Metric, OutcomeConstraint, Reading, Side};
 pub use objective::{
-    Assignment, Context, EvaluationError, Objective, ObjectiveError, Reporter, Surroundings, Verdict,
+    Assignment, Context, Continued, EvaluationError, Objective, ObjectiveError, Reporter, Surroundings,
+    Verdict,
 };
 pub use prediction::{Prediction, Recommendation};
 pub use problem::{FidelityRange, Problem};

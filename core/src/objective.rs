@@ -107,7 +107,7 @@ pub struct Assignment {
     pub trial: TrialId,
     /// 1 for the first attempt.
     pub attempt: u32,
-    /// For the objective's own randomness; the same for every attempt.
+    /// For the objective's own randomness; the same for every attempt, and for a trial that continues another.
     pub seed: u64,
     /// How much of a full evaluation to use, in the unit of the problem's fidelity.
     #[serde(default)]
@@ -116,6 +116,24 @@ pub struct Assignment {
     #[serde(default)]
     pub time_limit: Option<Duration>,
     /// A folder of its own for this trial's output; may not exist yet.
+    #[serde(default)]
+    pub output_folder: Option<PathBuf>,
+    /// The stopped trial that this one continues.
+    #[serde(default)]
+    pub continued: Option<Continued>,
+}
+
+/// A trial of the same point and seed that was stopped, and that another one continues. Whoever kept its state goes on from
+/// there; whoever did not begins at the first step: what was reported before is not judged again.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Continued {
+    /// Its number.
+    pub trial: TrialId,
+    /// Its last attempt, from 1.
+    pub attempt: u32,
+    /// The step at which it was stopped.
+    pub step: u64,
+    /// The folder that it had for its output.
     #[serde(default)]
     pub output_folder: Option<PathBuf>,
 }

@@ -10,7 +10,7 @@ mod early_stopping;
 mod record;
 mod rules;
 
-pub use early_stopping::{EarlyStop, EarlyStoppingState};
+pub use early_stopping::{Continuation, EarlyStop, EarlyStoppingState};
 pub use record::{AskedTrial, Record, RecordError, Remedy, TransferredTrial};
 pub use rules::{
     Budget, CostLimit, Duplicates, ENQUEUED, EnqueuedPoint, LittleExpected, Member, Mix, Plateau, StudyRules,
@@ -69,6 +69,10 @@ pub struct Trial {
     pub last_step: Option<u64>,
     /// The verdict by which it ends or has ended early.
     pub early_stop: Option<EarlyStop>,
+    /// The stopped trial that it continues, whose point, curve and steps it has.
+    pub continuation: Option<Continuation>,
+    /// The trial that continues it, after it was stopped.
+    pub continued_by: Option<TrialId>,
 }
 
 /// How a member is doing.
@@ -184,6 +188,9 @@ pub struct Study {
     /// The first finished trial of each point and fidelity (by its bits), kept only where duplicates are reused.
     finished_by_point: HashMap<(Point, Option<u64>), TrialId>,
     early_stopping: EarlyStoppingState,
+    /// Trials that the early-stopping rule stopped and that have ended, and trials that continue such ones.
+    stopped_count: usize,
+    promoted_count: usize,
     transferred: Vec<TransferredTrial>,
     /// Where they come from, and how many from each.
     sources: Vec<(String, usize)>,
@@ -256,6 +263,8 @@ impl Study {
             reused_in_a_row: 0,
             finished_by_point: HashMap::new(),
             early_stopping: EarlyStoppingState::default(),
+            stopped_count: 0,
+            promoted_count: 0,
             transferred: Vec::new(),
             sources: Vec::new(),
             seen: HashSet::new(),
@@ -373,46 +382,53 @@ impl Study {
     }
 
     fn room(&self, free_slot_count: usize) -> usize {
-        let room = match self.rules.window {
-            Some(window) => window.saturating_sub(self.pending.len() as u64),
-            None => free_slot_count as u64,
-        };
-        let count = self.trials.len() as u64;
+        let count = self.point_count() as u64;
         let left = self.rules.budget.trial_count.map_or(u64::MAX, |max| max.saturating_sub(count));
-        usize::try_from(room.min(left)).unwrap_or(usize::MAX)
+        self.places(free_slot_count).min(usize::try_from(left).unwrap_or(usize::MAX))
+    }
+
+    /// How many trials may run or be asked ahead besides those that are pending.
+    fn places(&self, free_slot_count: usize) -> usize {
+        match self.rules.window {
+            Some(window) => usize::try_from(window).unwrap_or(usize::MAX).saturating_sub(self.pending.len()),
+            None => free_slot_count,
+        }
     }
 
     fn limit_reached(&self, elapsed: Duration) -> Option<StopReason> {
+        self.limits_reached(elapsed).next()
+    }
+
+    /// What the study has used up, in the order in which one is named before the other.
+    fn limits_reached(&self, elapsed: Duration) -> impl Iterator<Item = StopReason> {
         let budget = &self.rules.budget;
-        if let Some(target) = budget.target {
+        let target = budget.target.is_some_and(|target| {
             let goal = self.rules.problem.metrics[0].goal;
-            if self.incumbent.least(0).is_some_and(|least| least <= goal.loss(target)) {
-                return Some(StopReason::Target);
-            }
-        }
-        if budget.trial_count.is_some_and(|max| self.trials.len() as u64 >= max) {
-            return Some(StopReason::TrialCount);
-        }
-        if budget.wall_time.is_some_and(|max| elapsed >= max) {
-            return Some(StopReason::WallTime);
-        }
-        if budget.cost.as_ref().is_some_and(|cost| self.spent_cost >= cost.limit) {
-            return Some(StopReason::Cost);
-        }
-        if budget.completed_count.is_some_and(|max| self.completed_count >= max) {
-            return Some(StopReason::CompletedCount);
-        }
-        if budget.plateau.as_ref().is_some_and(|plateau| self.progress.idle_count >= plateau.trial_count) {
-            return Some(StopReason::Plateau);
-        }
+            self.incumbent.least(0).is_some_and(|least| least <= goal.loss(target))
+        });
+        let plateau = budget.plateau.as_ref();
         let little = budget.expected_improvement.as_ref();
-        if little.is_some_and(|little| self.little_expected_count >= little.trial_count) {
-            return Some(StopReason::ExpectedImprovement);
-        }
-        if self.rules.consecutive_failures_max.is_some_and(|max| self.failures_in_a_row >= max) {
-            return Some(StopReason::Failures);
-        }
-        None
+        let failures_max = self.rules.consecutive_failures_max;
+        let limits = [
+            (target, StopReason::Target),
+            (budget.trial_count.is_some_and(|max| self.point_count() as u64 >= max), StopReason::TrialCount),
+            (budget.wall_time.is_some_and(|max| elapsed >= max), StopReason::WallTime),
+            (budget.cost.as_ref().is_some_and(|cost| self.spent_cost >= cost.limit), StopReason::Cost),
+            (
+                budget.completed_count.is_some_and(|max| self.completed_count >= max),
+                StopReason::CompletedCount,
+            ),
+            (
+                plateau.is_some_and(|plateau| self.progress.idle_count >= plateau.trial_count),
+                StopReason::Plateau,
+            ),
+            (
+                little.is_some_and(|little| self.little_expected_count >= little.trial_count),
+                StopReason::ExpectedImprovement,
+            ),
+            (failures_max.is_some_and(|max| self.failures_in_a_row >= max), StopReason::Failures),
+        ];
+        limits.into_iter().filter_map(|(is_reached, reason)| is_reached.then_some(reason))
     }
 
     /// Why nobody will propose anything again, if so.
@@ -458,7 +474,7 @@ impl Study {
             (0..self.members.len()).filter(able).map(after).min()
         };
         !self.is_done(member)
-            && (after(member) <= self.trials.len() as u64
+            && (after(member) <= self.point_count() as u64
                 || least().is_some_and(|least| after(member) <= least))
     }
 
@@ -580,9 +596,9 @@ impl Study {
         self.finished_by_point.get(&point_key(&trial.point, trial.fidelity)).and_then(|id| self.trial(*id))
     }
 
-    /// The seed that the objective gets for a trial.
+    /// The seed that the objective gets for a trial: one that continues another has the seed of that.
     pub fn trial_seed(&self, trial: TrialId) -> u64 {
-        Streams::new(self.rules.seed).trial_seed(trial.0)
+        Streams::new(self.rules.seed).trial_seed(self.origin(trial).0)
     }
 
     /// A completed outcome whose measurement cannot be used becomes a failed one, with the reason.
@@ -645,6 +661,9 @@ impl Study {
             Record::EarlyStoppingBroke { remedy, .. } => self.apply_early_stopping_broke(*remedy),
             Record::Reported { trial, step, measurement, stop } => {
                 self.apply_reported(*trial, *step, measurement, stop.as_ref())
+            }
+            Record::Promoted { member, trial, continued, reason } => {
+                self.apply_promoted(*member, trial, *continued, reason)
             }
             Record::Retried { trial, attempt, failure, .. } => {
                 self.running_index(*trial)?;
@@ -823,6 +842,8 @@ impl Study {
             curve: Curve::default(),
             last_step: None,
             early_stop: None,
+            continuation: None,
+            continued_by: None,
         });
     }
 
@@ -900,7 +921,10 @@ impl Study {
             Outcome::Failed { .. } => self.failures_in_a_row += 1,
             Outcome::Infeasible { .. } | Outcome::Stopped { .. } => self.failures_in_a_row = 0,
         }
-        if !matches!(outcome, Outcome::Failed { .. }) {
+        self.stopped_count += usize::from(entry.early_stop.is_some());
+        // that a point is stopped once more brings no less than that it was stopped
+        let is_stopped_again = entry.early_stop.is_some() && entry.continuation.is_some();
+        if !matches!(outcome, Outcome::Failed { .. }) && !is_stopped_again {
             let best = counted.as_ref().filter(|(_, is_best)| *is_best).map(|(losses, _)| losses.as_slice());
             self.progress.finished(best, self.rules.budget.plateau.as_ref());
         }
@@ -968,7 +992,8 @@ impl Study {
         let trial = self.trial(trial)?;
         Some(Observation {
             trial: trial.id,
-            tag: Some(trial.tag),
+            // the suggestion was answered when the trial that it continues was stopped
+            tag: Some(trial.tag).filter(|_| trial.continuation.is_none()),
             point: trial.point.clone(),
             fidelity: trial.fidelity,
             curve: trial.curve.clone(),

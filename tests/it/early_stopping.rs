@@ -361,6 +361,182 @@ fn a_manifest_says_what_is_wrong_with_its_rule() {
     refused.expect_message(&["the early stopping differs"]);
 }
 
+const PROMOTION: &str =
+    r#"{ plugin = "successive-halving", options = { variant = "promotion", steps_max = 20 } }"#;
+
+/// Trials that continue others, with what they continue.
+fn promoted(stored: &StoredStudy) -> Vec<(&Trial, &Trial)> {
+    let mut pairs = Vec::new();
+    for trial in stored.study.trials() {
+        if let Some(continuation) = &trial.continuation {
+            pairs.push((trial, stored.study.trial(continuation.continued).unwrap()));
+        }
+    }
+    pairs
+}
+
+#[test]
+fn stopped_trials_go_on_where_the_rule_says_so() {
+    for (strategy, more) in [
+        (r#"{ plugin = "random" }"#, ""),
+        (r#"{ plugin = "bayesian" }"#, "run = { slots = 3 }"),
+        (r#"{ plugin = "sobol" }, { plugin = "tpe" }"#, "run = { slots = 2 }"),
+    ] {
+        let scenario = installed();
+        let manifest = Manifest { strategy, rule: PROMOTION, more, ..USUAL };
+        let ended = scenario.run(&manifest.text()).expect(0);
+        assert_eq!(ended.stderr, "", "{strategy}");
+        let stored = StoredStudy::read(&scenario.journal(), None);
+        let study = &stored.study;
+        // forty points, however many trials that takes
+        assert_eq!(study.point_count(), 40);
+        stored.expect_each_trial_once(study.trials().len() as u64);
+        let promoted = promoted(&stored);
+        assert!(promoted.len() > 2, "{strategy}: {}", promoted.len());
+        for (trial, stopped) in &promoted {
+            assert_eq!((&trial.point, trial.member), (&stopped.point, stopped.member));
+            let from = stopped.early_stop.as_ref().unwrap().step;
+            assert!([1, 3, 9].contains(&from));
+            // this objective begins at its first step each time: what is known of a step stays as it is
+            let steps: Vec<u64> = reports(&stored, trial.id).iter().map(|(step, _)| *step).collect();
+            assert_eq!(steps, (1..=steps.len() as u64).collect::<Vec<_>>());
+            let (before, after) = (stopped.curve.points(), trial.curve.points());
+            assert_eq!(&after[..before.len()], before, "trial {}", trial.id);
+            assert!(after.len() > before.len());
+        }
+        let completed = study.trials().iter().filter(|trial| trial.early_stop.is_none());
+        assert!(completed.clone().all(|trial| trial.last_step == Some(20)));
+        assert!((1..6).contains(&completed.count()), "{strategy}");
+        let count = promoted.len();
+        assert!(ended.stdout.contains("of 40 trials early"), "{ended}");
+        assert!(
+            ended.stdout.contains(&format!("  {count} trials went on after having been stopped")),
+            "{ended}"
+        );
+        let replayed = scenario.ansatz(&["replay", "stopped"]).expect(0);
+        assert!(replayed.stdout.contains(&format!("trials stopped, {count} of which went on")), "{replayed}");
+
+        let (last, stopped) = promoted.last().unwrap();
+        let (id, before) = (last.id.to_string(), stopped.id.to_string());
+        let shown = scenario.ansatz(&["show", "stopped", "--trial", &id]).expect(0).stdout;
+        let line = format!("continues trial {before} from step ");
+        assert!(shown.contains(&line) && shown.contains("by successive-halving: it is number "), "{shown}");
+        let shown = scenario.ansatz(&["show", "stopped", "--trial", &before]).expect(0).stdout;
+        assert!(shown.contains(&format!(", and continued by trial {id}")), "{shown}");
+        let shown = scenario.ansatz(&["show", "stopped", "--trial", &id, "--json"]).expect(0).json();
+        assert_eq!(shown["continues"], stopped.id.0);
+        scenario.ansatz(&["explain", "stopped", &id]).expect(0);
+        let exported = scenario.ansatz(&["export", "stopped", "--format", "csv"]).expect(0).stdout;
+        assert!(exported.lines().next().unwrap().contains(",last_step,stopped_at,continues,"), "{exported}");
+        scenario.ansatz(&["fsck"]).expect(0);
+    }
+}
+
+#[test]
+fn promotions_are_the_same_in_a_process_and_with_an_objective_that_continues() {
+    let run = |curve: &'static str, isolation: &str| {
+        let scenario = installed();
+        let rule = PROMOTION.replace("} }", &format!("}}, isolation = \"{isolation}\" }}"));
+        let manifest = Manifest { rule: rule.leak(), curve, ..USUAL };
+        scenario.run(&manifest.text()).expect(0);
+        let stored = StoredStudy::read(&scenario.journal(), None);
+        let first_steps: Vec<u64> =
+            promoted(&stored).iter().map(|(trial, _)| reports(&stored, trial.id)[0].0).collect();
+        let essences: Vec<_> = stored.study.trials().iter().map(essence).collect();
+        (first_steps, essences)
+    };
+    let (from_one, plain) = run("", "none");
+    assert!(from_one.len() > 2 && from_one.iter().all(|step| *step == 1));
+    assert_eq!(run("", "process"), (from_one, plain.clone()));
+    let (further, continued) = run("continues = true", "none");
+    assert!(further.iter().all(|step| [2, 4, 10].contains(step)), "{further:?}");
+    assert_eq!(continued, plain, "what is reported again changes nothing");
+}
+
+#[test]
+fn killed_and_resumed_the_same_trials_go_on() {
+    let undisturbed = {
+        let scenario = installed();
+        scenario.run(&Manifest { rule: PROMOTION, ..USUAL }.text()).expect(0);
+        let stored = StoredStudy::read(&scenario.journal(), None);
+        stored.study.trials().iter().map(essence).collect::<Vec<_>>()
+    };
+    let scenario = installed();
+    let curve = "step_ms = 4, continues = true";
+    scenario.write("study.toml", &Manifest { rule: PROMOTION, curve, ..USUAL }.text());
+    let mut rng = Rng::new(9);
+    let mut kills = 0;
+    loop {
+        let mut command = match kills {
+            0 => scenario.command(&["run", "study.toml", "--quiet"]),
+            _ => scenario.command(&["resume", "stopped", "--quiet"]),
+        };
+        let patience = match kills {
+            0..6 => Duration::from_millis(rng.random_range(300..900)),
+            _ => ansatz_tests::scenario::PATIENCE,
+        };
+        match Running::start(&mut command).wait(patience) {
+            Ok(ended) => {
+                assert_eq!(ended.expect(0).stderr, "", "the rule judged otherwise than recorded");
+                break;
+            }
+            Err(running) => drop(running.kill()),
+        }
+        let has_begun =
+            scenario.journal().exists() && scenario.ansatz(&["show", "stopped", "--json"]).code() == Some(0);
+        kills += usize::from(has_begun);
+    }
+    assert!(kills > 0, "no kill hit a study that had begun");
+    let stored = StoredStudy::read(&scenario.journal(), None);
+    assert_eq!(stored.study.trials().iter().map(essence).collect::<Vec<_>>(), undisturbed);
+    scenario.ansatz(&["replay", "stopped"]).expect(0);
+}
+
+#[test]
+fn a_rule_that_breaks_over_promotions_costs_no_trial() {
+    let remedies = |stored: &StoredStudy| -> Vec<String> {
+        let remedy = |record: &Record| match record {
+            Record::EarlyStoppingBroke { remedy, reason } => Some(format!("{remedy:?} {reason}")),
+            _ => None,
+        };
+        stored.records().iter().filter_map(remedy).collect()
+    };
+    for (misdeed, isolation, part) in [
+        ("none", "none", ""),
+        ("panic-in-promotable", "none", "in promotable: "),
+        ("panic-in-promotable", "process", "in promotable: "),
+        ("panic-in-promoted", "none", "in promoted: "),
+        ("promotes-anyone", "none", "in promotable: trial 10 is to go on, and has not been stopped"),
+    ] {
+        let scenario = installed();
+        let rule = format!(
+            "{{ plugin = \"com.example.misbehaving-rule\", options = {{ misdeed = \"{misdeed}\", from = 10, \
+             promotes = true }}, isolation = \"{isolation}\" }}"
+        );
+        let manifest = Manifest { rule: rule.leak(), more: "plugins = { restarts = 1 }", ..USUAL };
+        let ended = scenario.run(&manifest.text()).expect(0);
+        let stored = StoredStudy::read(&scenario.journal(), None);
+        assert_eq!(stored.study.point_count(), 40, "{misdeed}: {ended}");
+        stored.expect_each_trial_once(stored.study.trials().len() as u64);
+        let promoted = promoted(&stored);
+        assert!(promoted.len() > 1, "{misdeed}: {ended}");
+        assert!(promoted.iter().all(|(trial, _)| trial.last_step == Some(20)));
+        let remedies = remedies(&stored);
+        match misdeed {
+            "none" => assert_eq!(remedies, [""; 0]),
+            _ => {
+                assert_eq!(remedies.len(), 2, "{misdeed}: {remedies:?}");
+                assert!(remedies.iter().all(|remedy| remedy.contains(part)), "{misdeed}: {remedies:?}");
+            }
+        }
+        // it relives what it said, and what broke it
+        let resumed =
+            scenario.ansatz(&["resume", "stopped", "--quiet", "--set", "budget.trials=40"]).expect(0);
+        assert!(!resumed.stderr.contains("no longer"), "{misdeed}: {resumed}");
+        assert!(!resumed.stderr.contains("where it did not"), "{misdeed}: {resumed}");
+    }
+}
+
 /// Seeds of the comparison on `digits`.
 const SEED_COUNT: u64 = 10;
 

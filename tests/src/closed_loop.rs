@@ -86,6 +86,7 @@ pub fn regret(strategy: &str, function: &Function, trial_count: u64, seed: u64) 
                 fidelity: None,
                 time_limit: None,
                 output_folder: None,
+                continued: None,
             };
             let measurement = objective.evaluate(&asked.point, &assignment, &mut Deaf).expect("it measures");
             regret = regret.min(measurement.value("regret").expect("it knows its optimum"));

@@ -61,6 +61,7 @@ impl StoredStudy {
         let mut arrived: Vec<u64> = Vec::new();
         for record in self.records() {
             match record {
+                Record::Promoted { trial, .. } => *asked.entry(trial.trial.0).or_default() += 1,
                 Record::Asked { trials, .. } | Record::Enqueued { trials, .. } => {
                     for trial in trials {
                         assert!(

@@ -13,9 +13,10 @@ use crate::interrupt::Interrupt;
 use crate::journal::{NoJournal, StudyHeader};
 use crate::plan::StudyPlan;
 use crate::plugins::LoadedStrategy;
+use crate::run::assignment;
+use ansatz_core::TrialId;
 use ansatz_core::metric::Goal;
 use ansatz_core::study::{Step, StopReason, Study};
-use ansatz_core::{Assignment, TrialId};
 use ansatz_plugin_host::{FaultClass, HostError};
 use std::sync::Arc;
 use std::time::Duration;
@@ -93,15 +94,7 @@ fn trials(task: Task<'_>, interrupt: &Interrupt, cell: &mut Cell) -> Result<bool
             return Ok(false);
         }
         let Some(entry) = engine.study().trial(trial) else { break };
-        let assignment = Assignment {
-            trial,
-            attempt: entry.attempt,
-            seed: engine.study().trial_seed(trial),
-            fidelity: entry.fidelity,
-            time_limit: plan.run.trial_timeout,
-            output_folder: None,
-        };
-        executor.start(entry.point.clone(), assignment);
+        executor.start(entry.point.clone(), assignment(engine.study(), entry, &plan, None));
         while executor.running().len() > 0 {
             for event in executor.wait(TICK, Duration::ZERO) {
                 match event {

@@ -1,10 +1,11 @@
 //! A worker's side of the board: it claims, keeps its lease, reports, and brings outcomes.
 
 use super::driver::{Cell, Driver, Durability, Rows};
+use super::posting::{self, Posting};
 use super::{Side, Whom, senseless};
 use crate::journal::{JournalError, Location, record_text};
 use ansatz_core::study::Record;
-use ansatz_core::{Measurement, Outcome, Point, Space, TrialId, Verdict};
+use ansatz_core::{Measurement, Outcome, Space, TrialId, Verdict};
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
@@ -45,9 +46,7 @@ pub struct Claim {
     /// The number of the attempt, from 1.
     pub attempt: u32,
     /// What is to be evaluated.
-    pub point: Point,
-    /// How much of a full evaluation to use.
-    pub fidelity: Option<f64>,
+    pub posting: Posting,
 }
 
 /// How things stand on the board.
@@ -289,14 +288,10 @@ impl Membership {
             let senseless = |reason: &str| senseless(&self.study, "an assignment", reason);
             let (trial, attempt) = (TrialId(row[0].int() as u64), row[1].int());
             let attempt = u32::try_from(attempt).map_err(|_| senseless("the number of its attempt"))?;
-            let record =
-                record_text::read_asked(row[2].text(), &self.space).map_err(|reason| senseless(&reason))?;
-            let Record::Asked { trials, .. } = record else { return Err(senseless("it is no ask")) };
-            let Some(asked) = trials.into_iter().find(|asked| asked.trial == trial) else {
-                return Err(senseless("it is about another trial"));
-            };
+            let posting = posting::read(row[2].text(), trial, &self.space);
+            let posting = posting.map_err(|reason| senseless(&reason))?;
             self.held.insert(trial, Held { attempt, report_count: 0 });
-            claims.push(Claim { trial, attempt, point: asked.point, fidelity: asked.fidelity });
+            claims.push(Claim { trial, attempt, posting });
         }
         claims.sort_by_key(|claim| claim.trial);
         Ok(Some(claims))

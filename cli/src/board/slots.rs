@@ -7,12 +7,12 @@
 
 use super::control::{Control, Starter};
 use super::driver::{Cell, Driver, Durability, Rows, Statements};
-use super::{IS_EXPIRED, Side, Whom, senseless};
+use super::{IS_EXPIRED, Side, Whom, posting, senseless};
 use crate::error::Error;
 use crate::executor::{Event, Waker};
 use crate::journal::{JournalError, JournalErrorKind, Location, record_text};
 use crate::run::Slots;
-use ansatz_core::study::{AskedTrial, Record, Study};
+use ansatz_core::study::{Record, Study};
 use ansatz_core::{Assignment, Failure, Outcome, Point, Space, TrialId, Verdict};
 use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::time::{Duration, Instant};
@@ -460,10 +460,8 @@ impl Slots for BoardSlots {
     }
 
     fn start(&mut self, point: Point, assignment: Assignment) -> Result<(), Error> {
-        let Assignment { trial, attempt, fidelity, .. } = assignment;
-        let asked = AskedTrial { trial, point, tag: 0, fidelity, prediction: None };
-        let record = Record::Asked { member: 0, count: 1, trials: vec![asked], is_exhausted: false };
-        let body = record_text::write(record, &self.space)
+        let Assignment { trial, attempt, .. } = assignment;
+        let body = posting::write(point, &assignment, &self.space)
             .map_err(|reason| senseless(&self.study, "an assignment", &reason))?;
         self.posted.insert(trial, Posted::now(attempt));
         self.changes.push(Change::Post { trial, attempt, body });

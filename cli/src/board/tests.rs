@@ -55,6 +55,7 @@ impl Setting {
             fidelity: entry.fidelity,
             time_limit: None,
             output_folder: None,
+            continued: None,
         };
         slots.start(entry.point.clone(), assignment).unwrap();
     }
@@ -140,7 +141,10 @@ fn what_is_put_up_is_claimed_once_however_many_want_it() {
                         }
                         for claim in claims {
                             let entry = setting.study.trial(claim.trial).unwrap();
-                            assert_eq!((&claim.point, claim.fidelity), (&entry.point, entry.fidelity));
+                            assert_eq!(
+                                (&claim.posting.point, claim.posting.fidelity),
+                                (&entry.point, entry.fidelity)
+                            );
                             let before = claimed.lock().unwrap().insert(claim.trial, worker.worker());
                             assert_eq!(before, None, "claimed twice");
                             let value = claim.trial.0 as f64 / 3.0;

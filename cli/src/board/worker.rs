@@ -4,7 +4,8 @@
 //! Whatever happens to it, or to the store, it either brings the outcome of an attempt that is still its own, or drops
 //! it: an attempt whose lease ran out belongs to somebody else.
 
-use super::membership::{Look, Membership, Offer};
+use super::membership::{Claim, Look, Membership, Offer};
+use super::posting::{Continuing, Posting};
 use crate::error::Error;
 use crate::executor::{Event, Executor, GRACE};
 use crate::interrupt::Interrupt;
@@ -12,7 +13,7 @@ use crate::journal::{JournalError, JournalErrorKind, Location};
 use crate::run::trial_output_folder;
 use crate::session::{self, Staff};
 use ansatz_core::study::Study;
-use ansatz_core::{Assignment, Outcome, TrialId, Verdict};
+use ansatz_core::{Assignment, Continued, Outcome, TrialId, Verdict};
 use std::collections::{HashSet, VecDeque};
 use std::io::Write;
 use std::time::{Duration, Instant};
@@ -333,15 +334,22 @@ impl Worker<'_> {
             let folder = trial_output_folder(&plan.journal.path, &plan.name);
             for claim in claims {
                 self.stopped.remove(&claim.trial);
+                let Claim { trial, attempt, posting: Posting { point, fidelity, continuing } } = claim;
+                let folder_of = |trial: TrialId| Some(folder.join(format!("trial-{trial}")));
+                let seed = continuing.as_ref().map(|continuing| continuing.seed);
                 let assignment = Assignment {
-                    trial: claim.trial,
-                    attempt: claim.attempt,
-                    seed: self.study.trial_seed(claim.trial),
-                    fidelity: claim.fidelity,
+                    trial,
+                    attempt,
+                    seed: seed.unwrap_or_else(|| self.study.trial_seed(trial)),
+                    fidelity,
                     time_limit: plan.run.trial_timeout,
-                    output_folder: Some(folder.join(format!("trial-{}", claim.trial))),
+                    output_folder: folder_of(trial),
+                    continued: continuing.map(|Continuing { continued, .. }| Continued {
+                        output_folder: folder_of(continued.trial),
+                        ..continued
+                    }),
                 };
-                self.executor.start(claim.point, assignment);
+                self.executor.start(point, assignment);
             }
         } else if silence >= self.orders.patience && self.executor.running().len() == 0 {
             return Ok(Some(WorkerEnd::Idle(silence)));

@@ -7,9 +7,10 @@
 use super::{Engine, HAS_CHANGED};
 use crate::error::Error;
 use crate::plugins::LoadedEarlyStopping;
-use ansatz_core::study::{Record, Remedy, Study};
-use ansatz_core::{Measurement, Report, Ruling, TrialId, Verdict};
+use ansatz_core::study::{AskedTrial, Record, Remedy, Study};
+use ansatz_core::{Measurement, Promotion, Report, Ruling, TrialId, Verdict};
 use ansatz_plugin_host::{ForeignEarlyStopping, HostError, PluginFault};
+use std::time::Duration;
 
 /// A rule with what it heard.
 pub(super) struct Stopper {
@@ -24,19 +25,32 @@ pub(super) struct Stopper {
 enum Heard {
     Reported(Report),
     Finished(TrialId),
+    Promoted { continued: TrialId, trial: TrialId },
 }
 
 /// Where a rule that relives a study first judged differently than recorded.
 #[derive(Clone, Debug, PartialEq)]
-pub struct VerdictDifference {
-    /// Whose report it was about.
-    pub trial: TrialId,
-    /// The step that was reported.
-    pub step: u64,
-    /// Why the trial was stopped there, as recorded; `None`: it went on.
-    pub recorded: Option<String>,
-    /// The same as the rule judges now; or how it broke.
-    pub now: Result<Option<String>, String>,
+pub enum VerdictDifference {
+    /// What it said of a report.
+    Ruling {
+        /// Whose report it was about.
+        trial: TrialId,
+        /// The step that was reported.
+        step: u64,
+        /// Why the trial was stopped there, as recorded; `None`: it went on.
+        recorded: Option<String>,
+        /// The same as the rule judges now; or how it broke.
+        now: Result<Option<String>, String>,
+    },
+    /// Which stopped trial it had go on.
+    Promotion {
+        /// The trial that continues it, as recorded.
+        trial: TrialId,
+        /// The stopped one, as recorded.
+        recorded: TrialId,
+        /// The one that it would have go on now, if any; or how it broke.
+        now: Result<Option<TrialId>, String>,
+    },
 }
 
 impl Stopper {
@@ -69,6 +83,22 @@ impl Stopper {
         Ok(())
     }
 
+    /// Which stopped trial it would have go on.
+    fn promotable(&mut self) -> Result<Option<Promotion>, PluginFault> {
+        match &mut self.rule {
+            Some(rule) if !self.has_diverged => rule.promotable(),
+            _ => Ok(None),
+        }
+    }
+
+    fn promoted(&mut self, continued: TrialId, trial: TrialId) -> Result<(), PluginFault> {
+        self.heard.push(Heard::Promoted { continued, trial });
+        match &mut self.rule {
+            Some(rule) if !self.has_diverged => rule.promoted(continued, trial),
+            _ => Ok(()),
+        }
+    }
+
     /// It begins anew and hears everything that went before; what it says of that changes nothing.
     fn make_anew(&mut self, study: &Study) -> Result<(), String> {
         self.rule = None; // the old one ends before the new one begins
@@ -81,6 +111,7 @@ impl Stopper {
                 Heard::Finished(trial) => {
                     study.observation(*trial).map_or(Ok(()), |observation| rule.finished(&observation))
                 }
+                Heard::Promoted { continued, trial } => rule.promoted(*continued, *trial),
             };
             told.map_err(|fault| fault.to_string())?;
         }
@@ -133,6 +164,43 @@ impl Engine {
         }
     }
 
+    /// Has a stopped trial go on, if the early-stopping rule says so and there is room. Gives the trial that continues it,
+    /// which is started after `commit`.
+    pub(super) fn promote(
+        &mut self,
+        free_slot_count: usize,
+        elapsed: Duration,
+    ) -> Result<Option<TrialId>, Error> {
+        if !self.study.has_promotable() || self.study.room_for_promotions(free_slot_count, elapsed) == 0 {
+            return Ok(None);
+        }
+        let Some(stopper) = &mut self.stopper else { return Ok(None) };
+        let record = match stopper.promotable() {
+            Ok(None) => return Ok(None),
+            Ok(Some(promotion)) => {
+                let record = self.study.promote(stopper.loaded.name(), &promotion);
+                record.map_err(|reason| format!("{} in promotable: {reason}", stopper.loaded.name()))
+            }
+            Err(fault) => Err(fault.to_string()),
+        };
+        let record = match record {
+            Ok(record) => record,
+            Err(reason) => {
+                self.mend_early_stopping(reason)?;
+                return Ok(None);
+            }
+        };
+        let Record::Promoted { trial: AskedTrial { trial, .. }, continued, .. } = record else {
+            return Ok(None);
+        };
+        self.take(record)?;
+        let told = self.stopper.as_mut().map_or(Ok(()), |stopper| stopper.promoted(continued, trial));
+        if let Err(fault) = told {
+            self.mend_early_stopping(fault.to_string())?;
+        }
+        Ok(Some(trial))
+    }
+
     /// The rule broke: it is made anew a few times, then nobody stops trials any more.
     fn mend_early_stopping(&mut self, mut reason: String) -> Result<(), Error> {
         loop {
@@ -158,12 +226,15 @@ impl Engine {
 
     /// Before a record of the journal is taken into the study: lets the rule relive it. One that is about to break is
     /// spared what broke it.
-    pub(super) fn relive_report(&mut self, record: &Record, later: &[Record]) {
+    pub(super) fn relive_verdict(&mut self, record: &Record, later: &[Record]) {
+        if let Record::Promoted { trial, continued, .. } = record {
+            return self.relive_promotion(trial.trial, *continued);
+        }
         let Record::Reported { trial, step, measurement, stop } = record else { return };
         let Some(stopper) = self.stopper.as_mut().filter(|_| self.study.is_news(*trial, *step)) else {
             return;
         };
-        if breaks_next(later) {
+        if breaks_next(later, stopper.loaded.name()) {
             return;
         }
         let report = self.study.report(*trial, *step, measurement);
@@ -180,7 +251,7 @@ impl Engine {
                 "{} no longer judges as recorded at step {step} of trial {trial}{fault}: {HAS_CHANGED}",
                 stopper.loaded.name()
             ));
-            self.verdict_difference.get_or_insert(VerdictDifference {
+            self.verdict_difference.get_or_insert(VerdictDifference::Ruling {
                 trial: *trial,
                 step: *step,
                 recorded: stop.clone(),
@@ -189,13 +260,35 @@ impl Engine {
         }
     }
 
+    fn relive_promotion(&mut self, trial: TrialId, continued: TrialId) {
+        let Some(stopper) = &mut self.stopper else { return };
+        if stopper.rule.is_none() || stopper.has_diverged {
+            return;
+        }
+        let now = stopper.promotable().map(|promotion| promotion.map(|promotion| promotion.continued));
+        if now.as_ref().is_ok_and(|now| *now == Some(continued)) {
+            return;
+        }
+        stopper.has_diverged = true;
+        let fault = now.as_ref().err().map_or(String::new(), |fault| format!(" ({fault})"));
+        self.notices.push(format!(
+            "{} no longer has trial {continued} go on as trial {trial}{fault}: {HAS_CHANGED}",
+            stopper.loaded.name()
+        ));
+        self.verdict_difference.get_or_insert(VerdictDifference::Promotion {
+            trial,
+            recorded: continued,
+            now: now.map_err(|fault| fault.to_string()),
+        });
+    }
+
     /// After a record was taken into the study: the same for ends of trials, and for what became of the rule.
     pub(super) fn relive_end(&mut self, record: &Record, later: &[Record]) {
         let Some(stopper) = &mut self.stopper else { return };
         match record {
             Record::Finished { trial, .. } => {
                 let ends = later.iter().position(|next| !matches!(next, Record::Broke { .. }));
-                if !breaks_next(&later[ends.unwrap_or(later.len())..])
+                if !breaks_next(&later[ends.unwrap_or(later.len())..], stopper.loaded.name())
                     && let Err(fault) = stopper.tell(&self.study, *trial)
                 {
                     // it will be made anew
@@ -203,11 +296,19 @@ impl Engine {
                     self.rule_broke_off_record(*trial, fault.to_string());
                 }
             }
+            Record::Promoted { trial: AskedTrial { trial, .. }, continued, .. } => {
+                if breaks_next(later, stopper.loaded.name()) {
+                    // it will be made anew, and hears of it then
+                    stopper.heard.push(Heard::Promoted { continued: *continued, trial: *trial });
+                } else if let Err(fault) = stopper.promoted(*continued, *trial) {
+                    self.rule_broke_off_record(*trial, fault.to_string());
+                }
+            }
             Record::EarlyStoppingBroke { remedy: Remedy::LeaveOut, .. } => stopper.rule = None,
             Record::EarlyStoppingBroke { .. } => {
                 stopper.has_diverged = false;
                 if let Err(fault) = stopper.make_anew(&self.study) {
-                    if breaks_next(later) {
+                    if breaks_next(later, stopper.loaded.name()) {
                         stopper.has_diverged = true;
                         return;
                     }
@@ -228,7 +329,7 @@ impl Engine {
             stopper.loaded.name()
         ));
         let step = self.study.trial(trial).and_then(|trial| trial.last_step).unwrap_or(0);
-        let found = VerdictDifference { trial, step, recorded: None, now: Err(fault) };
+        let found = VerdictDifference::Ruling { trial, step, recorded: None, now: Err(fault) };
         self.verdict_difference.get_or_insert(found);
     }
 
@@ -249,8 +350,10 @@ impl Engine {
     }
 }
 
-/// Whether the rule broke by what comes before these records.
-fn breaks_next(later: &[Record]) -> bool {
-    let broke = |remedy: &Remedy| matches!(remedy, Remedy::Restart | Remedy::LeaveOut);
-    matches!(later.first(), Some(Record::EarlyStoppingBroke { remedy, .. }) if broke(remedy))
+/// Whether the rule of this name broke by what comes before these records. Where it broke as it was asked what goes on, it
+/// was by nothing that is on record.
+fn breaks_next(later: &[Record], rule: &str) -> bool {
+    let Some(Record::EarlyStoppingBroke { remedy, reason }) = later.first() else { return false };
+    matches!(remedy, Remedy::Restart | Remedy::LeaveOut)
+        && !reason.starts_with(&format!("{rule} in promotable: "))
 }

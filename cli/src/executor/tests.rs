@@ -19,7 +19,15 @@ where
 }
 
 fn assignment(trial: u64, time_limit: Option<Duration>) -> Assignment {
-    Assignment { trial: TrialId(trial), attempt: 1, seed: 0, fidelity: None, time_limit, output_folder: None }
+    Assignment {
+        trial: TrialId(trial),
+        attempt: 1,
+        seed: 0,
+        fidelity: None,
+        time_limit,
+        output_folder: None,
+        continued: None,
+    }
 }
 
 fn measured() -> Result<Measurement, EvaluationFault> {

@@ -81,6 +81,8 @@ CREATE TABLE ansatz.enqueued (
     UNIQUE (study_id, ticket)
 );
 ",
+    // version 7: the kind `promoted`; the tables are the same
+    "",
 ];
 
 const _: () = assert!(
@@ -106,15 +108,17 @@ SELECT
     ended.body ->> 'failure'                          AS failure,
     ended.body ->> 'reason'                           AS reason,
     (asked.fidelity)::double precision                AS fidelity,
-    (ended.body ->> 'reused')::bigint                 AS reused
+    (ended.body ->> 'reused')::bigint                 AS reused,
+    asked.continued                                   AS continued
 FROM (
     SELECT record.study_id, record.at,
         (ansatz.object(record.body) ->> 'member')::bigint AS member,
         (each.value ->> 'trial')::bigint AS trial,
         each.value -> 'point' AS point,
-        each.value ->> 'fidelity' AS fidelity
+        each.value ->> 'fidelity' AS fidelity,
+        (ansatz.object(record.body) ->> 'continued')::bigint AS continued
     FROM ansatz.record, json_array_elements(ansatz.object(record.body) -> 'trials') AS each
-    WHERE record.kind IN ('asked', 'enqueued')
+    WHERE record.kind IN ('asked', 'enqueued', 'promoted')
 ) AS asked
 JOIN ansatz.study ON study.study_id = asked.study_id
 LEFT JOIN ansatz.member ON member.study_id = asked.study_id AND member.number = asked.member

@@ -84,6 +84,8 @@ CREATE TRIGGER study_takes_its_queue_with_it AFTER DELETE ON study BEGIN
     DELETE FROM enqueued WHERE study_id = OLD.study_id;
 END;
 ",
+    // version 7: the kind `promoted`; the tables are the same
+    "",
 ];
 
 /// Made anew after every migration. They are for people: the host reads none of them. What belongs to a
@@ -105,15 +107,17 @@ SELECT
     json_extract(ended.body, '$.failure')            AS failure,
     json_extract(ended.body, '$.reason')             AS reason,
     asked.fidelity                                   AS fidelity,
-    json_extract(ended.body, '$.reused')             AS reused
+    json_extract(ended.body, '$.reused')             AS reused,
+    asked.continued                                  AS continued
 FROM (
     SELECT record.study_id, record.at,
         json_extract(record.body, '$.member')  AS member,
         json_extract(each.value, '$.trial')    AS trial,
         json_extract(each.value, '$.point')    AS point,
-        json_extract(each.value, '$.fidelity') AS fidelity
+        json_extract(each.value, '$.fidelity') AS fidelity,
+        json_extract(record.body, '$.continued') AS continued
     FROM record, json_each(record.body, '$.trials') AS each
-    WHERE record.kind IN ('asked', 'enqueued')
+    WHERE record.kind IN ('asked', 'enqueued', 'promoted')
 ) AS asked
 JOIN study ON study.study_id = asked.study_id
 LEFT JOIN member ON member.study_id = asked.study_id AND member.number = asked.member
@@ -180,7 +184,7 @@ SELECT study.name AS study, study.created_at AS created_at, study.seed AS seed,
 FROM study LEFT JOIN (
     SELECT study_id, count(*) AS entries, max(at) AS last_at,
         sum(kind = 'opened')   AS sessions,
-        sum(CASE WHEN kind IN ('asked', 'enqueued') THEN json_array_length(body, '$.trials') ELSE 0 END) AS trials,
+        sum(CASE WHEN kind IN ('asked', 'enqueued', 'promoted') THEN json_array_length(body, '$.trials') ELSE 0 END) AS trials,
         sum(kind = 'finished') AS ended,
         sum(kind = 'finished' AND json_extract(body, '$.outcome') = 'completed')  AS completed,
         sum(kind = 'finished' AND json_extract(body, '$.outcome') = 'infeasible') AS infeasible,

@@ -10,7 +10,6 @@ use super::schema::{self, Content};
 use super::sqlite::SqliteJournal;
 use super::*;
 use crate::plan::{FaultRules, OnInterrupt, PluginChoice, RunRules, Sync};
-use ansatz_core::Prediction;
 use ansatz_core::rng::Rng;
 use ansatz_core::space::{Condition, Domain, Parameter, Scale};
 use ansatz_core::study::{AskedTrial, Budget, Duplicates, Member, Mix, Remedy, Study, StudyRules};
@@ -18,6 +17,7 @@ use ansatz_core::{
     Failure, FidelityRange, Goal, Measurement, Metric, Outcome, Point, Problem, Space, Suggestion, TrialId,
     Value,
 };
+use ansatz_core::{Prediction, Promotion};
 use rusqlite::Connection;
 use std::collections::HashMap;
 use std::fs;

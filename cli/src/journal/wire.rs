@@ -26,6 +26,7 @@ pub enum Kind {
     Broke,
     EarlyStoppingBroke,
     Reported,
+    Promoted,
     Retried,
     Arrived,
     Finished,
@@ -33,7 +34,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    pub const ALL: [Kind; 11] = [
+    pub const ALL: [Kind; 12] = [
         Kind::Opened,
         Kind::Transferred,
         Kind::Enqueued,
@@ -41,6 +42,7 @@ impl Kind {
         Kind::Broke,
         Kind::EarlyStoppingBroke,
         Kind::Reported,
+        Kind::Promoted,
         Kind::Retried,
         Kind::Arrived,
         Kind::Finished,
@@ -57,6 +59,7 @@ impl Kind {
             Kind::Broke => "broke",
             Kind::EarlyStoppingBroke => "early-stopping-broke",
             Kind::Reported => "reported",
+            Kind::Promoted => "promoted",
             Kind::Retried => "retried",
             Kind::Arrived => "arrived",
             Kind::Finished => "finished",
@@ -115,6 +118,12 @@ pub fn encode(entry: &Entry, space: &Space, body: &mut Vec<u8>) -> Result<(Kind,
             write(body, &ReportedBody { trial: trial.0, step: *step, measurement, stop })?;
             Ok((Kind::Reported, Some(trial.0)))
         }
+        Entry::Study(Record::Promoted { member, trial, continued, reason }) => {
+            let trials = [WrittenTrial::of(trial, space)];
+            let (member, continued) = (*member, continued.0);
+            write(body, &PromotedBody { member, continued, reason: reason.into(), trials })?;
+            Ok((Kind::Promoted, Some(trial.trial.0)))
+        }
         Entry::Study(Record::Retried { trial, attempt, failure, reason }) => {
             let (failure, reason) = ((*failure).into(), reason.into());
             write(body, &RetriedBody { trial: trial.0, attempt: *attempt, failure, reason })?;
@@ -140,6 +149,7 @@ pub fn trial_of(entry: &Entry) -> Option<u64> {
             | Record::Arrived { trial, .. }
             | Record::Finished { trial, .. },
         ) => Some(trial.0),
+        Entry::Study(Record::Promoted { trial, .. }) => Some(trial.trial.0),
         Entry::Study(
             Record::Transferred { .. }
             | Record::Enqueued { .. }
@@ -217,6 +227,12 @@ pub fn decode(kind: Kind, body: &str, space: &Space) -> Result<Entry, String> {
             let ReportedBody { trial, step, measurement, stop } = read(body)?;
             let (measurement, stop) = (measurement.0.into_owned(), stop.map(Cow::into_owned));
             Entry::Study(Record::Reported { trial: TrialId(trial), step, measurement, stop })
+        }
+        Kind::Promoted => {
+            let PromotedBody { member, continued, reason, trials: [trial] } =
+                read::<PromotedBody<'_, ReadTrial<'_>>>(body)?;
+            let (trial, continued) = (trial.into_domain(space)?, TrialId(continued));
+            Entry::Study(Record::Promoted { member, trial, continued, reason: reason.into_owned() })
         }
         Kind::Retried => {
             let RetriedBody { trial, attempt, failure, reason } = read(body)?;
@@ -318,6 +334,16 @@ struct EnqueuedBody<T> {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     ticket: Option<u64>,
     trials: Vec<T>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct PromotedBody<'a, T> {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    member: Option<usize>,
+    continued: u64,
+    reason: Cow<'a, str>,
+    /// The one that goes on, in the form of those that were asked: whoever lists trials finds them in one way.
+    trials: [T; 1],
 }
 
 #[derive(Serialize, Deserialize)]

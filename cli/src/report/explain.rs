@@ -3,7 +3,7 @@
 use super::calibration::{Comparison, INTERVALS, in_own_units};
 use super::{json, savings, text};
 use ansatz_core::space::{CategoricalForm, ColumnKind, Encoding};
-use ansatz_core::study::{Record, Study, Trial};
+use ansatz_core::study::{AskedTrial, Record, Study, Trial};
 use ansatz_core::{Outcome, Point, Prediction, TrialId};
 use serde_json::{Value, json};
 use std::fmt::Write;
@@ -43,10 +43,13 @@ impl Witness {
 
     /// Takes the study as it is right after a record.
     pub fn see(&mut self, study: &Study, record: &Record) {
+        let asked: &[AskedTrial] = match record {
+            Record::Asked { trials, .. } | Record::Enqueued { trials, .. } => trials,
+            Record::Promoted { trial, .. } => std::slice::from_ref(trial),
+            _ => &[],
+        };
         match record {
-            Record::Asked { trials, .. } | Record::Enqueued { trials, .. }
-                if trials.iter().any(|asked| asked.trial == self.trial) =>
-            {
+            _ if asked.iter().any(|asked| asked.trial == self.trial) => {
                 let is_completed =
                     |trial: &&Trial| trial.outcome.as_ref().and_then(Outcome::completed).is_some();
                 self.when_asked = Known {

@@ -19,8 +19,8 @@ pub enum Extent {
 const UNREPEATABLE: [&str; 2] = ["attempt", "duration_s"];
 
 /// One line per trial: number, strategy, state, attempt, duration, fidelity, the trial whose outcome it took
-/// over, parameters, metrics, their standard errors and what was predicted where there are any, the last step and that
-/// at which it was stopped where something ends trials early, reason. An inactive
+/// over, parameters, metrics, their standard errors and what was predicted where there are any, the last step, that
+/// at which it was stopped and the stopped trial that it continues where something ends trials early, reason. An inactive
 /// parameter and a metric that was not measured are empty cells. Columns of parameters and metrics carry
 /// the prefixes `parameters.` and `metrics.`, so that no name can clash.
 pub fn csv(study: &Study, extent: Extent, mut out: impl Write) -> io::Result<()> {
@@ -51,7 +51,7 @@ pub fn csv(study: &Study, extent: Extent, mut out: impl Write) -> io::Result<()>
     }
     let has_rule = study.rules().early_stopping.is_some();
     if has_rule {
-        header.extend(["last_step", "stopped_at"].map(str::to_owned));
+        header.extend(["last_step", "stopped_at", "continues"].map(str::to_owned));
     }
     header.push("reason".to_owned());
     let left_out: &[&str] = if extent == Extent::Repeatable { &UNREPEATABLE } else { &[] };
@@ -93,10 +93,9 @@ pub fn csv(study: &Study, extent: Extent, mut out: impl Write) -> io::Result<()>
         }
         if has_rule {
             let stopped_at = trial.early_stop.as_ref().map(|stop| stop.step);
-            cells.extend(
-                [trial.last_step, stopped_at]
-                    .map(|step| step.map(|step| step.to_string()).unwrap_or_default()),
-            );
+            let continued = trial.continuation.as_ref().map(|continuation| continuation.continued.0);
+            let numbers = [trial.last_step, stopped_at, continued];
+            cells.extend(numbers.map(|number| number.map(|number| number.to_string()).unwrap_or_default()));
         }
         cells.push(trial.outcome.as_ref().and_then(Outcome::reason).unwrap_or_default().to_owned());
         line(cells)?;

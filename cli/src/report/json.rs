@@ -27,6 +27,12 @@ pub fn trial(study: &Study, trial: &Trial) -> Value {
     if let Some(stop) = &trial.early_stop {
         object["stopped_at"] = stop.step.into();
     }
+    if let Some(continuation) = &trial.continuation {
+        object["continues"] = continuation.continued.0.into();
+    }
+    if let Some(by) = trial.continued_by {
+        object["continued_by"] = by.0.into();
+    }
     if let Some(reused) = trial.reused {
         object["reused"] = reused.0.into();
     }

@@ -2,8 +2,8 @@
 
 use super::text;
 use crate::engine::{Difference, VerdictDifference};
-use ansatz_core::Point;
 use ansatz_core::study::Study;
+use ansatz_core::{Point, TrialId};
 use serde_json::{Value, json};
 use std::fmt::Write;
 
@@ -57,20 +57,17 @@ impl Relived<'_> {
         let Some(rule) = self.rule else { return text };
         let Some(found) = self.verdict else {
             let stopped = study.trials().iter().filter(|trial| trial.early_stop.is_some()).count();
-            let _ =
-                writeln!(text, "{rule} comes to all of its verdicts again, with {stopped} trials stopped");
+            let _ = write!(text, "{rule} comes to all of its verdicts again, with {stopped} trials stopped");
+            let gone_on = study.trials().len() - study.point_count();
+            let _ = match gone_on {
+                0 => writeln!(text),
+                _ => writeln!(text, ", {gone_on} of which went on"),
+            };
             return text;
         };
-        let shown = |stop: &Option<String>| match stop {
-            Some(reason) => format!("stopped: {reason}"),
-            None => "goes on".to_owned(),
-        };
-        let now = match &found.now {
-            Ok(now) => shown(now),
-            Err(broke) => format!("nothing: {broke}"),
-        };
-        let _ = writeln!(text, "{rule} differs first at step {} of trial {}", found.step, found.trial);
-        let _ = writeln!(text, "  on record  {}\n  now        {now}", shown(&found.recorded));
+        let (place, recorded, now) = shown(found);
+        let _ =
+            writeln!(text, "{rule} differs first at {place}\n  on record  {recorded}\n  now        {now}");
         text
     }
 
@@ -98,15 +95,48 @@ impl Relived<'_> {
             "same": self.is_same(),
             "differences": self.differences.iter().map(found).collect::<Vec<_>>(),
         });
-        if let Some(found) = self.verdict {
-            let mut verdict = json!({"trial": found.trial, "step": found.step, "recorded": found.recorded});
-            match &found.now {
-                Ok(now) => verdict["now"] = json!(now),
+        let with_now = |mut verdict: Value, now: Result<Value, &String>| {
+            match now {
+                Ok(now) => verdict["now"] = now,
                 Err(broke) => verdict["broke"] = broke.as_str().into(),
             }
-            object["verdict"] = verdict;
+            verdict
+        };
+        match self.verdict {
+            Some(VerdictDifference::Ruling { trial, step, recorded, now }) => {
+                let verdict = json!({"trial": trial, "step": step, "recorded": recorded});
+                object["verdict"] = with_now(verdict, now.as_ref().map(|now| json!(now)));
+            }
+            Some(VerdictDifference::Promotion { trial, recorded, now }) => {
+                let verdict = json!({"trial": trial, "recorded": recorded});
+                object["promotion"] = with_now(verdict, now.as_ref().map(|now| json!(now)));
+            }
+            None => {}
         }
         object
+    }
+}
+
+/// Where a rule judged otherwise, what is on record, and what it says now.
+fn shown(found: &VerdictDifference) -> (String, String, String) {
+    let or_nothing = |now: Result<String, &String>| now.unwrap_or_else(|broke| format!("nothing: {broke}"));
+    match found {
+        VerdictDifference::Ruling { trial, step, recorded, now } => {
+            let ruling = |stop: &Option<String>| match stop {
+                Some(reason) => format!("stopped: {reason}"),
+                None => "goes on".to_owned(),
+            };
+            let now = or_nothing(now.as_ref().map(ruling));
+            (format!("step {step} of trial {trial}"), ruling(recorded), now)
+        }
+        VerdictDifference::Promotion { trial, recorded, now } => {
+            let promotion = |continued: &Option<TrialId>| match continued {
+                Some(continued) => format!("trial {continued} goes on"),
+                None => "no stopped trial goes on".to_owned(),
+            };
+            let now = or_nothing(now.as_ref().map(promotion));
+            (format!("trial {trial}"), promotion(&Some(*recorded)), now)
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! What early stopping saved: steps that whole trials take, and those that were stopped did not.
 
-use ansatz_core::study::{Study, Trial};
+use ansatz_core::study::{Continuation, Study, Trial};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 
@@ -41,13 +41,22 @@ pub fn place(study: &Study, trial: &Trial) -> Option<String> {
     })
 }
 
-/// For people, a line on one trial that was stopped; empty for others.
+/// For people, a line on one trial that was stopped, and one on one that continues such a one; empty for others.
 pub fn of_trial(study: &Study, trial: &Trial) -> String {
-    let (Some(stop), Some(place)) = (&trial.early_stop, place(study, trial)) else { return String::new() };
-    match whole_steps(study, trial).filter(|whole| *whole > stop.step) {
-        Some(whole) => format!("  stopped at {place}: {} steps saved\n", whole - stop.step),
-        None => format!("  stopped at {place}\n"),
+    let mut text = String::new();
+    if let Some(Continuation { continued, reason }) = &trial.continuation {
+        let from = study.early_stop(*continued).map_or(0, |stop| stop.step);
+        text.push_str(&format!("  continues trial {continued} from step {from} on, by {reason}\n"));
     }
+    let (Some(stop), Some(place)) = (&trial.early_stop, place(study, trial)) else { return text };
+    text.push_str(
+        &match (trial.continued_by, whole_steps(study, trial).filter(|whole| *whole > stop.step)) {
+            (Some(by), _) => format!("  stopped at {place}, and continued by trial {by}\n"),
+            (None, Some(whole)) => format!("  stopped at {place}: {} steps saved\n", whole - stop.step),
+            (None, None) => format!("  stopped at {place}\n"),
+        },
+    );
+    text
 }
 
 /// Whether trials have ended, and none has reported all metrics on its way.
@@ -59,11 +68,14 @@ fn hears_nothing(study: &Study) -> bool {
 
 /// Of a whole study.
 pub struct Savings {
+    /// Trials that were stopped and that none continues.
     stopped: usize,
-    /// Steps of the stopped trials.
+    /// Their steps, with those of the trials that they continue.
     reported: u64,
     /// Steps that they would have taken more.
     saved: u64,
+    /// Trials that were stopped and went on after all.
+    continued: usize,
 }
 
 impl Savings {
@@ -71,8 +83,9 @@ impl Savings {
     pub fn of(study: &Study) -> Option<Self> {
         study.rules().early_stopping.as_ref()?;
         let whole = WholeSteps::of(study);
-        let mut savings = Self { stopped: 0, reported: 0, saved: 0 };
-        for trial in study.trials() {
+        let continued = study.trials().len() - study.point_count();
+        let mut savings = Self { stopped: 0, reported: 0, saved: 0, continued };
+        for trial in study.trials().iter().filter(|trial| trial.continued_by.is_none()) {
             let Some(stop) = &trial.early_stop else { continue };
             savings.stopped += 1;
             savings.reported += stop.step;
@@ -86,8 +99,8 @@ impl Savings {
         let (Some(savings), Some(rule)) = (Self::of(study), &study.rules().early_stopping) else {
             return String::new();
         };
-        let Self { stopped, reported, saved } = savings;
-        let count = study.trials().len();
+        let Self { stopped, reported, saved, continued } = savings;
+        let count = study.point_count();
         let mut text = match stopped {
             0 if hears_nothing(study) => {
                 let names: Vec<&str> =
@@ -102,6 +115,10 @@ impl Savings {
                 "{rule} stopped {stopped} of {count} trials early, after {reported} steps; {saved} more of whole trials were saved\n"
             ),
         };
+        if continued > 0 {
+            let trials = if continued == 1 { "trial" } else { "trials" };
+            text.push_str(&format!("  {continued} {trials} went on after having been stopped\n"));
+        }
         let state = study.early_stopping();
         if state.is_left_out {
             text.push_str(&format!(
@@ -123,6 +140,7 @@ impl Savings {
             "stopped": savings.stopped,
             "steps": savings.reported,
             "steps_saved": savings.saved,
+            "continued": savings.continued,
             "faults": state.fault_count,
             "left_out": state.is_left_out,
         })

@@ -264,7 +264,7 @@ pub fn contributions(study: &Study) -> String {
     };
     for (index, (member, state)) in study.rules().members.iter().zip(study.members()).enumerate() {
         // who comes later has nothing to show yet
-        if state.trial_count == 0 && (study.trials().len() as u64) < member.after_count {
+        if state.trial_count == 0 && (study.point_count() as u64) < member.after_count {
             continue;
         }
         let counts = [state.trial_count, state.improvement_count].map(|count| count.to_string());

@@ -45,6 +45,7 @@ fn assignment(trial: u64, attempt: u32) -> Assignment {
         fidelity: None,
         time_limit: None,
         output_folder: Some("trial-0".into()),
+        continued: None,
     }
 }
 

@@ -255,6 +255,25 @@ pub trait RawEarlyStopping: Send {
     /// A trial ended, however it did.
     #[sabi(last_prefix_field)]
     fn finished(&mut self, observation: Observation<'_>) -> RResult<(), Fault>;
+    /// Since 1.3. Which stopped trial is to go on, if any.
+    fn promotable(&mut self) -> RResult<ROption<Promotion>, Fault> {
+        RResult::ROk(ROption::RNone)
+    }
+    /// Since 1.3. A stopped trial goes on, as another one.
+    fn promoted(&mut self, _continued: u64, _trial: u64) -> RResult<(), Fault> {
+        RResult::ROk(())
+    }
+}
+
+/// Since 1.3. A stopped trial that is to go on.
+#[repr(C)]
+#[derive(StableAbi, Clone, Debug)]
+pub struct Promotion {
+    pub continued: u64,
+    /// What was compared with what.
+    pub reason: RString,
+    /// A JSON object or empty.
+    pub ext: RString,
 }
 
 /// A strategy owned by the host.

@@ -2,9 +2,9 @@
 
 use crate::Point;
 use crate::curve::{Curve, CurvePoint};
-use crate::early_stopping::Report;
+use crate::early_stopping::{Promotion, Report};
 use crate::metric::Measurement;
-use crate::objective::{Assignment, EvaluationError};
+use crate::objective::{Assignment, Continued, EvaluationError};
 use crate::prediction::{Prediction, Recommendation};
 use crate::problem::Problem;
 use crate::strategy::{Losses, Observation, ObservedResult, StrategyError, Suggestion};
@@ -12,6 +12,7 @@ use crate::trial::TrialId;
 use ansatz_abi as abi;
 use ansatz_abi::abi_stable::std_types::{RSlice, RStr, RString, RVec};
 use ansatz_abi::{Fault, FaultKind, Status};
+use serde::Deserialize;
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -333,7 +334,31 @@ pub fn assignment_from_abi(raw: &abi::Assignment<'_>) -> Assignment {
         // infinite, negative or absurd: no limit
         time_limit: Duration::try_from_secs_f64(raw.time_limit_s).ok(),
         output_folder: (!raw.output_folder.is_empty()).then(|| PathBuf::from(raw.output_folder.as_str())),
+        continued: continued_in_ext(&raw.ext),
     }
+}
+
+/// What goes into the `ext` of an assignment.
+pub fn assignment_ext(continued: Option<&Continued>) -> String {
+    continued.map_or(String::new(), |continued| json!({ "continued": continued }).to_string())
+}
+
+/// What the `ext` of an assignment says. What is no such object says nothing: it is never an error.
+pub fn continued_in_ext(ext: &str) -> Option<Continued> {
+    if ext.is_empty() {
+        return None;
+    }
+    let ext: Value = serde_json::from_str(ext).ok()?;
+    Continued::deserialize(ext.get("continued")?).ok()
+}
+
+pub fn promotion_to_abi(promotion: Promotion) -> abi::Promotion {
+    let Promotion { continued, reason } = promotion;
+    abi::Promotion { continued: continued.0, reason: reason.into(), ext: RString::new() }
+}
+
+pub fn promotion_from_abi(promotion: abi::Promotion) -> Promotion {
+    Promotion { continued: TrialId(promotion.continued), reason: promotion.reason.into() }
 }
 
 pub fn strategy_error_to_fault(error: StrategyError) -> Fault {

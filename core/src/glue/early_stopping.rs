@@ -8,6 +8,7 @@ use crate::capability::Capability;
 use crate::early_stopping::{EarlyStopping, Ruling};
 use crate::problem::Problem;
 use crate::rng::Rng;
+use crate::trial::TrialId;
 use ansatz_abi as abi;
 use ansatz_abi::abi_stable::prefix_type::PrefixTypeTrait;
 use ansatz_abi::abi_stable::sabi_trait::TD_Opaque;
@@ -43,6 +44,17 @@ impl<R: EarlyStopping> RawEarlyStopping for RuleObject<R> {
             if finished.insert(observation.trial) {
                 rule.finished(&heard);
             }
+            Ok(())
+        })
+    }
+
+    fn promotable(&mut self) -> RResult<ROption<abi::Promotion>, Fault> {
+        self.rule.call(|rule| Ok(rule.promotable().map(convert::promotion_to_abi).into()))
+    }
+
+    fn promoted(&mut self, continued: u64, trial: u64) -> RResult<(), Fault> {
+        self.rule.call(|rule| {
+            rule.promoted(TrialId(continued), TrialId(trial));
             Ok(())
         })
     }

@@ -4,10 +4,11 @@
 //! trial ends as stopped, with what it had measured. So the outcome is there with the record, and a host that dies
 //! before the objective has heard of it changes nothing.
 
-use super::{RecordError, Remedy, Study};
-use crate::early_stopping::Report;
+use super::{AskedTrial, Record, RecordError, Remedy, StopReason, Study, Trial};
+use crate::early_stopping::{Promotion, Report};
 use crate::metric::{Measurement, Metric, OutcomeConstraint};
 use crate::trial::{Outcome, TrialId};
+use std::time::Duration;
 
 /// The end of a trial by an early-stopping rule.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,6 +19,15 @@ pub struct EarlyStop {
     pub reason: String,
     /// What it had reported.
     pub measurement: Measurement,
+}
+
+/// How a trial that continues a stopped one came to be.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Continuation {
+    /// The stopped one.
+    pub continued: TrialId,
+    /// Who wants it to go on and why.
+    pub reason: String,
 }
 
 /// How the early-stopping rule of a study is doing.
@@ -97,6 +107,101 @@ impl Study {
                 entry.curve.push(step, losses);
             }
         }
+        Ok(())
+    }
+
+    /// Trials that have points of their own: all but those that continue a stopped one.
+    pub fn point_count(&self) -> usize {
+        self.trials.len() - self.promoted_count
+    }
+
+    /// How many stopped trials may now go on, given how many can be started: none where a limit of the budget is reached,
+    /// but for the number of trials, since such a trial is no new one.
+    pub fn room_for_promotions(&self, free_slot_count: usize, elapsed: Duration) -> usize {
+        let limit = self.limits_reached(elapsed).find(|reason| *reason != StopReason::TrialCount);
+        match limit {
+            Some(_) => 0,
+            None => self.places(free_slot_count),
+        }
+    }
+
+    /// Whether there are trials that may go on, should the early-stopping rule say so: it stopped them, and no other
+    /// continues them.
+    pub fn has_promotable(&self) -> bool {
+        self.stopped_count > self.promoted_count
+    }
+
+    /// The record by which a stopped trial goes on, by this rule. The error says why it cannot: the rule has a bug.
+    pub fn promote(&self, rule: &str, promotion: &Promotion) -> Result<Record, String> {
+        let stopped = self.check_promotable(promotion.continued)?;
+        Ok(Record::Promoted {
+            member: stopped.member,
+            trial: AskedTrial {
+                trial: TrialId(self.trials.len() as u64),
+                point: stopped.point.clone(),
+                tag: stopped.tag,
+                fidelity: stopped.fidelity,
+                prediction: stopped.prediction,
+            },
+            continued: promotion.continued,
+            reason: format!("{rule}: {}", promotion.reason),
+        })
+    }
+
+    /// The first of the trials that this one continues, itself if it continues none: whose point and seed it has.
+    pub fn origin(&self, trial: TrialId) -> TrialId {
+        // a trial continues an earlier one, so this ends
+        let mut origin = trial;
+        while let Some(continuation) = self.trial(origin).and_then(|trial| trial.continuation.as_ref()) {
+            origin = continuation.continued;
+        }
+        origin
+    }
+
+    fn check_promotable(&self, continued: TrialId) -> Result<&Trial, String> {
+        let Some(trial) = self.trial(continued) else {
+            return Err(format!("trial {continued} is to go on, and was never asked for"));
+        };
+        if trial.early_stop.is_none() || trial.outcome.is_none() {
+            return Err(format!("trial {continued} is to go on, and has not been stopped"));
+        }
+        if let Some(by) = trial.continued_by {
+            return Err(format!("trial {continued} is to go on, and trial {by} does that already"));
+        }
+        Ok(trial)
+    }
+
+    pub(super) fn apply_promoted(
+        &mut self,
+        member: Option<usize>,
+        asked: &AskedTrial,
+        continued: TrialId,
+        reason: &str,
+    ) -> Result<(), RecordError> {
+        self.check_numbers(std::slice::from_ref(asked))?;
+        let trial = asked.trial;
+        let stopped = self.check_promotable(continued).map_err(RecordError)?;
+        if (member, &asked.point, asked.fidelity) != (stopped.member, &stopped.point, stopped.fidelity) {
+            return Err(RecordError(format!(
+                "trial {trial} continues trial {continued}, and is another one"
+            )));
+        }
+        let continuation = Continuation { continued, reason: reason.to_owned() };
+        let next = Trial {
+            id: trial,
+            continuation: Some(continuation),
+            attempt: 1,
+            lost_count: 0,
+            outcome: None,
+            duration: Duration::ZERO,
+            early_stop: None,
+            ..stopped.clone()
+        };
+        self.trials[continued.0 as usize].continued_by = Some(trial);
+        self.promoted_count += 1;
+        self.pending.push(trial.0);
+        self.pending_flat.extend_from_slice(next.point.flat());
+        self.trials.push(next);
         Ok(())
     }
 

@@ -64,6 +64,17 @@ pub enum Record {
         /// Why the trial ends here, if the early-stopping rule said so: its name, the step, and what it compared.
         stop: Option<String>,
     },
+    /// A trial that the early-stopping rule had stopped goes on after all, as a trial of its own with the same point.
+    Promoted {
+        /// Index of the member that proposed the point; `None`: somebody enqueued it.
+        member: Option<usize>,
+        /// The trial that goes on: with the next free number, and else as the stopped one was asked.
+        trial: AskedTrial,
+        /// The one that was stopped, and that no other continues.
+        continued: TrialId,
+        /// Why: the rule's name, and what it compared.
+        reason: String,
+    },
     /// An attempt failed and another one follows.
     Retried {
         /// Which trial.

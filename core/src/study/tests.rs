@@ -1,4 +1,5 @@
 use super::*;
+use crate::early_stopping::Promotion;
 use crate::metric::{Goal, Metric, OutcomeConstraint, Side};
 use crate::rng::Rng;
 use crate::space::{Parameter, Space};
@@ -816,4 +817,105 @@ fn a_study_ends_when_little_is_expected_of_it() {
         assert!(matches!(next(mean), Step::Ask { .. }), "{mean:?}");
     }
     assert_eq!(next(Some(-0.505)), Step::Stop(StopReason::ExpectedImprovement));
+}
+
+#[test]
+fn a_stopped_trial_goes_on_as_another_one_of_the_same_point() {
+    let mut rules = rules(2, Mix::InTurn, 3);
+    rules.early_stopping = Some("halving".into());
+    rules.budget.plateau = Some(Plateau { trial_count: 3, min_delta: 0.0 });
+    let mut study = Study::new(rules);
+    let report = |study: &mut Study, trial, step, value: f64, stop: Option<&str>| {
+        let measurement = Measurement::new().with("accuracy", value);
+        let stop = stop.map(str::to_owned);
+        study.apply(&Record::Reported { trial, step, measurement, stop }).unwrap();
+    };
+    let first = ask(&mut study, 1, 1, &[7.0])[0];
+    let promotion = |trial| Promotion { continued: trial, reason: "number 1 of 3".into() };
+    assert!(study.promote("halving", &promotion(first)).unwrap_err().contains("has not been stopped"));
+    report(&mut study, first, 1, 0.5, None);
+    report(&mut study, first, 3, 0.6, Some("it waits"));
+    assert!(!study.has_promotable());
+    assert!(study.promote("halving", &promotion(first)).is_err(), "it has not ended");
+    finish(&mut study, first, completed(0.6));
+    assert_eq!(study.observation(first).unwrap().tag, Some(0));
+    assert!(study.has_promotable());
+    assert!(study.promote("halving", &promotion(TrialId(5))).unwrap_err().contains("never asked for"));
+
+    let record = study.promote("halving", &promotion(first)).unwrap();
+    let Record::Promoted { trial: AskedTrial { trial: second, .. }, .. } = record else {
+        panic!("{record:?}")
+    };
+    // what does not fit changes nothing
+    let other = |change: fn(&mut AskedTrial)| {
+        let mut record = record.clone();
+        if let Record::Promoted { trial, .. } = &mut record {
+            change(trial);
+        }
+        record
+    };
+    for wrong in [other(|trial| trial.trial.0 += 1), other(|trial| trial.point = point(8.0))] {
+        let before = format!("{study:?}");
+        assert!(study.apply(&wrong).is_err());
+        assert_eq!(format!("{study:?}"), before);
+    }
+    study.apply(&record).unwrap();
+    assert_eq!(
+        (second, study.trials().len(), study.point_count(), study.has_promotable()),
+        (TrialId(1), 2, 1, false)
+    );
+    let reason = study.promote("halving", &promotion(first)).unwrap_err();
+    assert_eq!(reason, "trial 0 is to go on, and trial 1 does that already");
+    let trial = study.trial(second).unwrap().clone();
+    assert_eq!((trial.member, &trial.point, trial.attempt, trial.outcome), (Some(1), &point(7.0), 1, None));
+    let continuation = Continuation { continued: first, reason: "halving: number 1 of 3".into() };
+    assert_eq!(trial.continuation, Some(continuation));
+    assert_eq!(study.trial(first).unwrap().continued_by, Some(second));
+    assert_eq!(study.pending().iter().map(|(trial, _)| trial).collect::<Vec<_>>(), [second]);
+    assert_eq!(study.trial_seed(second), study.trial_seed(first));
+
+    // it may go over the first steps again, which says nothing new
+    assert!(!study.is_news(second, 3) && study.is_news(second, 4));
+    report(&mut study, second, 2, 0.1, None);
+    report(&mut study, second, 5, 0.7, None);
+    report(&mut study, second, 9, 0.8, Some("it waits"));
+    finish(&mut study, second, completed(0.8));
+    let steps = |study: &Study, trial| -> Vec<u64> {
+        study.trial(trial).unwrap().curve.points().iter().map(|point| point.step).collect()
+    };
+    assert_eq!((steps(&study, first), steps(&study, second)), (vec![1, 3], vec![1, 3, 5, 9]));
+
+    // and once more: it is nobody's answer, and counts as a result of the one that proposed the point
+    let record = study.promote("halving", &promotion(second)).unwrap();
+    study.apply(&record).unwrap();
+    let third = TrialId(2);
+    assert_eq!((study.origin(third), study.trial_seed(third)), (first, study.trial_seed(first)));
+    finish(&mut study, third, completed(0.9));
+    let observation = study.observation(third).unwrap();
+    assert_eq!((observation.tag, observation.trial), (None, third));
+    assert_eq!(study.incumbent().trials().collect::<Vec<_>>(), [third]);
+    assert_eq!(study.members()[1].improvement_count, 1);
+    assert_eq!(study.members()[1].trial_count, 1, "it proposed one");
+
+    // the budget is one of points; when it is used up, those that were stopped may still go on, but not beyond other limits
+    for trial in ask(&mut study, 0, 2, &[1.0, 2.0]) {
+        report(&mut study, trial, 1, 0.1, Some("it waits"));
+        finish(&mut study, trial, completed(0.1));
+    }
+    assert_eq!(study.next(4, Duration::ZERO), Step::Stop(StopReason::TrialCount));
+    assert_eq!(
+        (study.room_for_more(4, Duration::ZERO), study.room_for_promotions(4, Duration::ZERO)),
+        (0, 4)
+    );
+    let record = study.promote("halving", &promotion(TrialId(4))).unwrap();
+    study.apply(&record).unwrap();
+    assert_eq!(study.next(3, Duration::ZERO), Step::Wait);
+    // a point that is stopped once more brings no less than that it was stopped
+    report(&mut study, TrialId(5), 3, 0.1, Some("it waits"));
+    finish(&mut study, TrialId(5), completed(0.1));
+    assert_eq!(study.room_for_promotions(4, Duration::ZERO), 4, "the plateau is three points long");
+    let record = study.promote("halving", &promotion(TrialId(3))).unwrap();
+    study.apply(&record).unwrap();
+    finish(&mut study, TrialId(6), completed(0.2));
+    assert_eq!(study.room_for_promotions(4, Duration::ZERO), 0);
 }

@@ -50,6 +50,29 @@ impl Standing {
     }
 }
 
+impl Standing {
+    /// For each of these trials, which are among those that were added, how many stand strictly better.
+    pub fn better_counts<'a>(&self, trials: impl Iterator<Item = &'a [f64]>) -> Vec<usize> {
+        match self {
+            Standing::One(sorted) => {
+                let better = |losses: &[f64]| {
+                    let loss = losses.first().copied().unwrap_or(f64::INFINITY);
+                    sorted.partition_point(|other| *other < loss)
+                };
+                trials.map(better).collect()
+            }
+            Standing::Many(rows) => {
+                let fronts = fronts(rows);
+                let better = |losses: &[f64]| {
+                    let own = rows.iter().position(|row| row == losses).map_or(usize::MAX, |row| fronts[row]);
+                    fronts.iter().filter(|front| **front < own).count()
+                };
+                trials.map(better).collect()
+            }
+        }
+    }
+}
+
 fn dominates(a: &[f64], b: &[f64]) -> bool {
     let mut is_better = false;
     for (a, b) in a.iter().zip(b) {
@@ -105,6 +128,19 @@ mod tests {
         assert_eq!(places, [0, 0, 1, 2, 4, 0, 5]);
         assert_eq!(losses.map(|loss| many.place(&[loss])).to_vec(), places);
         assert_eq!((one.len(), many.len()), (7, 7));
+    }
+
+    #[test]
+    fn those_that_are_there_know_how_many_are_better() {
+        let losses = [0.3, 0.1, 0.2, 0.3, f64::INFINITY, 0.05, f64::INFINITY];
+        let rows: Vec<&[f64]> = losses.iter().map(std::slice::from_ref).collect();
+        let (mut one, mut many) = (Standing::new(1), Standing::Many(Vec::new()));
+        for row in &rows {
+            one.place(row);
+            many.place(row);
+        }
+        assert_eq!(one.better_counts(rows.iter().copied()), [3, 1, 2, 3, 5, 0, 5]);
+        assert_eq!(many.better_counts(rows.iter().copied()), [3, 1, 2, 3, 5, 0, 5]);
     }
 
     #[test]

@@ -1,21 +1,24 @@
 //! The early-stopping rule `successive-halving`: at rungs, whose distance grows by a factor, only the best part of the
 //! trials that came so far goes on.
 //!
-//! Source: Li et al. 2020, "A System for Massively Parallel Hyperparameter Tuning" (ASHA), in the stopping variant: a
-//! trial is not paused at a rung until it is promoted, it goes on at once or ends. So no trial has to be continued
-//! from a state, and none waits for others. Several brackets, which begin at rungs of different height, make
-//! Hyperband (Li et al. 2018). Which trial is in which bracket depends on its number alone. README.md is the user's
-//! side.
+//! Source: Li et al. 2020, "A System for Massively Parallel Hyperparameter Tuning" (ASHA), in two variants. Stopping: a
+//! trial goes on at a rung at once or ends, so no trial has to be continued from a state, and none waits for others.
+//! Promotion (algorithm 2): it waits there until it is among the best part, and others begin meanwhile. Several
+//! brackets, which begin at rungs of different height, make Hyperband (Li et al. 2018). Which trial is in which bracket
+//! depends on its number alone. README.md is the user's side.
 #![forbid(unsafe_code)]
 
 mod brackets;
+mod rung;
 
 use ansatz_core::rng::Rng;
 use ansatz_core::{
-    Capability, Descriptor, EarlyStopping, EarlyStoppingError, Goal, Observation, Problem, Report, Ruling,
+    Capability, Descriptor, EarlyStopping, EarlyStoppingError, Goal, Observation, ObservedResult, Problem,
+    Promotion, Report, Ruling, TrialId,
 };
-use ansatz_curves::{Lengths, Standing, short};
+use ansatz_curves::{Lengths, short};
 use brackets::Brackets;
+use rung::{Arrival, Rung};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -34,50 +37,35 @@ pub struct Options {
     #[schemars(range(min = 1))]
     pub steps_min: u64,
     /// The steps of a whole trial: there is no rung there or above. Left out, it is learnt from the first trial that
-    /// completes.
+    /// completes; with promotion it has to be given.
     #[schemars(range(min = 2))]
     pub steps_max: Option<u64>,
     /// How many brackets, the next with its lowest rung where this one has its second, and so on. 1 is successive
     /// halving, more is Hyperband.
     #[schemars(range(min = 1, max = 8))]
     pub brackets: u32,
+    /// What becomes of a trial that is not among the best part of those that came to a rung.
+    pub variant: Variant,
+}
+
+/// What becomes of a trial that is not among the best part of those that came to a rung.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Variant {
+    /// It ends, and the best so far always goes on.
+    #[default]
+    Stopping,
+    /// It waits, and goes on once it is among the best part of all that came by then.
+    Promotion,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { reduction_factor: 3.0, steps_min: 1, steps_max: None, brackets: 1 }
+        Self { reduction_factor: 3.0, steps_min: 1, steps_max: None, brackets: 1, variant: Variant::Stopping }
     }
 }
 
-/// Who came to a rung.
-#[derive(Clone, Debug)]
-struct Rung {
-    /// By their losses.
-    allowed: Standing,
-    /// Those that break an outcome constraint there, as far as is known, by how much they do altogether.
-    broken: Standing,
-}
-
-impl Rung {
-    fn new(metric_count: usize) -> Self {
-        Self { allowed: Standing::new(metric_count), broken: Standing::new(1) }
-    }
-
-    fn len(&self) -> usize {
-        self.allowed.len() + self.broken.len()
-    }
-
-    /// Adds a trial, and gives how many of those that were there stand strictly better. `excess`: 0 for one that is not
-    /// known to break a constraint.
-    fn place(&mut self, losses: &[f64], excess: f64) -> usize {
-        match excess > 0.0 {
-            true => self.allowed.len() + self.broken.place(&[excess]),
-            false => self.allowed.place(losses),
-        }
-    }
-}
-
-/// Successive halving by stopping.
+/// Successive halving.
 #[derive(Debug)]
 pub struct SuccessiveHalving {
     options: Options,
@@ -87,9 +75,19 @@ pub struct SuccessiveHalving {
     brackets: Brackets,
     /// By bracket and rung.
     rungs: Vec<Vec<Rung>>,
-    /// The rungs that running trials have passed.
-    passed: HashMap<u64, usize>,
+    /// How far running trials have come, and those that were stopped: others may continue them.
+    climbs: HashMap<u64, Climb>,
     lengths: Lengths,
+}
+
+/// How far a trial has come.
+#[derive(Clone, Debug)]
+struct Climb {
+    bracket: usize,
+    /// How many rungs it has come to.
+    rung_count: usize,
+    /// How it came to the rung at which it was to stop.
+    stopped: Option<Arrival>,
 }
 
 impl EarlyStopping for SuccessiveHalving {
@@ -101,7 +99,7 @@ impl EarlyStopping for SuccessiveHalving {
     type Options = Options;
 
     fn new(problem: &Problem, options: Options, _: Rng) -> Result<Self, EarlyStoppingError> {
-        let Options { reduction_factor, steps_min, steps_max, brackets } = options;
+        let Options { reduction_factor, steps_min, steps_max, brackets, variant } = options;
         if !(2.0..=16.0).contains(&reduction_factor) {
             return Err(format!("reduction_factor must be from 2 to 16, found {reduction_factor}").into());
         }
@@ -114,6 +112,11 @@ impl EarlyStopping for SuccessiveHalving {
             );
             return Err(message.into());
         }
+        if variant == Variant::Promotion && steps_max.is_none() {
+            let message = "with variant = \"promotion\" there must be steps_max, the steps of a whole trial: none would \
+                           come to its end to show it";
+            return Err(message.into());
+        }
         if !(1..=8).contains(&brackets) {
             return Err(format!("brackets must be from 1 to 8, found {brackets}").into());
         }
@@ -122,7 +125,7 @@ impl EarlyStopping for SuccessiveHalving {
             goal: (problem.metrics.len() == 1).then(|| problem.metrics[0].goal),
             metric_count: problem.metrics.len(),
             rungs: vec![Vec::new(); brackets as usize],
-            passed: HashMap::new(),
+            climbs: HashMap::new(),
             lengths: Lengths::default(),
             options,
         })
@@ -130,18 +133,23 @@ impl EarlyStopping for SuccessiveHalving {
 
     fn reported(&mut self, report: &Report) -> Ruling {
         self.lengths.heard(report);
-        let bracket = self.brackets.of(report.trial.0);
-        let mut rung = self.passed.get(&report.trial.0).copied().unwrap_or(0);
+        let trial = report.trial.0;
+        let Climb { bracket, mut rung_count, .. } = self.climb(trial);
         let top = self.options.steps_max.or_else(|| self.lengths.whole(report.fidelity)).unwrap_or(u64::MAX);
+        // what could not be measured is worse than anything
+        let losses = report.losses.iter().map(|loss| loss.unwrap_or(f64::INFINITY)).collect();
+        let excess = report.excesses.iter().flatten().filter(|excess| **excess > 0.0).sum();
+        let arrival = Arrival { trial, losses, excess };
         // a trial that reports seldom may pass several at once
-        while rung < RUNG_COUNT_MAX {
-            let height = self.height(bracket, rung);
+        while rung_count < RUNG_COUNT_MAX {
+            let height = self.height(bracket, rung_count);
             if report.step < height || height >= top {
                 break;
             }
-            rung += 1;
-            self.passed.insert(report.trial.0, rung);
-            let ruling = self.judge(report, bracket, rung - 1, height);
+            rung_count += 1;
+            let ruling = self.judge(&arrival, bracket, rung_count - 1, height);
+            let stopped = Some(arrival.clone()).filter(|_| ruling.is_stop());
+            self.climbs.insert(trial, Climb { bracket, rung_count, stopped });
             if ruling.is_stop() {
                 return ruling;
             }
@@ -151,7 +159,48 @@ impl EarlyStopping for SuccessiveHalving {
 
     fn finished(&mut self, observation: &Observation) {
         self.lengths.ended(observation);
-        self.passed.remove(&observation.trial.0);
+        let trial = observation.trial.0;
+        let is_stopped = matches!(observation.result, ObservedResult::Stopped(_));
+        if !is_stopped || self.options.variant == Variant::Stopping {
+            self.climbs.remove(&trial);
+        } else if let Some(climb) = self.climbs.get_mut(&trial)
+            && let Some(arrival) = climb.stopped.take()
+        {
+            self.rungs[climb.bracket][climb.rung_count - 1].wait(arrival);
+        }
+    }
+
+    /// From the highest rung down, the best of those that wait there, if it is among the best part of all that came.
+    fn promotable(&mut self) -> Option<Promotion> {
+        if self.options.variant == Variant::Stopping {
+            return None;
+        }
+        let mut places: Vec<(u64, usize, usize)> = Vec::new();
+        for (bracket, rungs) in self.rungs.iter().enumerate() {
+            places.extend((0..rungs.len()).map(|rung| (self.height(bracket, rung), bracket, rung)));
+        }
+        places.sort_by_key(|(height, bracket, _)| (std::cmp::Reverse(*height), *bracket));
+        for (height, bracket, rung) in places {
+            let count = self.rungs[bracket][rung].len();
+            let passing = self.passing(count);
+            if let Some((arrival, better)) = self.rungs[bracket][rung].promotable(passing) {
+                let arrival = arrival.clone();
+                let standing = self.standing(&arrival, better, count, height, bracket);
+                let reason = format!("{standing}, {}", going_on(passing));
+                return Some(Promotion { continued: TrialId(arrival.trial), reason });
+            }
+        }
+        None
+    }
+
+    fn promoted(&mut self, continued: TrialId, trial: TrialId) {
+        let climb = self.climbs.remove(&continued.0).unwrap_or_else(|| self.climb(continued.0));
+        if let Some(rung) =
+            climb.rung_count.checked_sub(1).and_then(|rung| self.rungs[climb.bracket].get_mut(rung))
+        {
+            rung.leave(continued.0);
+        }
+        self.climbs.insert(trial.0, Climb { stopped: None, ..climb });
     }
 }
 
@@ -163,25 +212,51 @@ impl SuccessiveHalving {
         (self.options.steps_min as f64 * self.options.reduction_factor.powi(exponent)).round() as u64
     }
 
+    /// How far a trial has come; one that has not reported yet is below its first rung.
+    fn climb(&self, trial: u64) -> Climb {
+        let below = || Climb { bracket: self.brackets.of(trial), rung_count: 0, stopped: None };
+        self.climbs.get(&trial).cloned().unwrap_or_else(below)
+    }
+
+    /// How many of those that came to a rung go on.
+    fn passing(&self, count: usize) -> usize {
+        let passing = (count as f64 / self.options.reduction_factor) as usize;
+        match self.options.variant {
+            // somebody has to, or nobody would ever
+            Variant::Stopping => passing.max(1),
+            Variant::Promotion => passing,
+        }
+    }
+
     /// A trial comes to a rung: it passes if it is among the best part of those that came so far, itself included.
-    /// The best of them always passes.
-    fn judge(&mut self, report: &Report, bracket: usize, rung: usize, height: u64) -> Ruling {
-        // what could not be measured is worse than anything
-        let losses: Vec<f64> = report.losses.iter().map(|loss| loss.unwrap_or(f64::INFINITY)).collect();
-        let excess: f64 = report.excesses.iter().flatten().filter(|excess| **excess > 0.0).sum();
+    fn judge(&mut self, arrival: &Arrival, bracket: usize, rung: usize, height: u64) -> Ruling {
         let rungs = &mut self.rungs[bracket];
         while rungs.len() <= rung {
             rungs.push(Rung::new(self.metric_count));
         }
-        let better = rungs[rung].place(&losses, excess);
+        let better = rungs[rung].place(arrival);
         let count = rungs[rung].len();
-        let passing = ((count as f64 / self.options.reduction_factor) as usize).max(1);
+        let passing = self.passing(count);
         if better < passing {
             return Ruling::Continue;
         }
-        let value = match (self.goal, report.losses.first()) {
-            _ if excess > 0.0 => ", which breaks a constraint,".to_owned(),
-            (Some(goal), Some(Some(loss))) => format!(" with {}", short(goal.loss(*loss))),
+        let standing = self.standing(arrival, better, count, height, bracket);
+        let waits = if self.options.variant == Variant::Promotion { ": it waits" } else { "" };
+        Ruling::Stop(format!("{standing}, {}{waits}", going_on(passing)))
+    }
+
+    /// Where a trial stands at a rung, in words.
+    fn standing(
+        &self,
+        arrival: &Arrival,
+        better: usize,
+        count: usize,
+        height: u64,
+        bracket: usize,
+    ) -> String {
+        let value = match (self.goal, arrival.losses.first()) {
+            _ if arrival.excess > 0.0 => ", which breaks a constraint,".to_owned(),
+            (Some(goal), Some(loss)) if loss.is_finite() => format!(" with {}", short(goal.loss(*loss))),
             (Some(_), _) => " without a value".to_owned(),
             (None, _) => String::new(),
         };
@@ -189,10 +264,15 @@ impl SuccessiveHalving {
             1 => String::new(),
             _ => format!(" of bracket {bracket}"),
         };
-        Ruling::Stop(format!(
-            "it is number {}{value} of {count} trials at rung {height}{of_bracket}, the best {passing} go on",
-            better + 1
-        ))
+        format!("it is number {}{value} of {count} trials at rung {height}{of_bracket}", better + 1)
+    }
+}
+
+/// How many go on, in words.
+fn going_on(passing: usize) -> String {
+    match passing {
+        0 => "too few for one to go on".to_owned(),
+        _ => format!("the best {passing} go on"),
     }
 }
 

@@ -162,6 +162,7 @@ fn options_out_of_range_are_refused() {
         (Options { reduction_factor: f64::NAN, ..with() }, "from 2 to 16"),
         (Options { steps_min: 0, ..with() }, "at least 1"),
         (Options { steps_min: 5, steps_max: Some(5), ..with() }, "no rung"),
+        (Options { variant: Variant::Promotion, ..with() }, "there must be steps_max"),
         (Options { brackets: 9, ..with() }, "from 1 to 8"),
     ] {
         assert!(refused(options).contains(part), "{part}");
@@ -169,4 +170,182 @@ fn options_out_of_range_are_refused() {
     // no step is too far
     let mut far = rule(1, Options { reduction_factor: 16.0, brackets: 8, ..Options::default() });
     assert!(!far.reported(&report(u64::MAX, u64::MAX, &[1.0])).is_stop());
+}
+
+const PROMOTION: Options = Options {
+    reduction_factor: 3.0,
+    steps_min: 1,
+    steps_max: Some(27),
+    brackets: 1,
+    variant: Variant::Promotion,
+};
+
+fn stop(rule: &mut SuccessiveHalving, trial: u64) {
+    rule.finished(&Observation {
+        trial: TrialId(trial),
+        tag: None,
+        point: Point::new([Some(0.5)]),
+        fidelity: None,
+        curve: Curve::default(),
+        result: ObservedResult::Stopped(None),
+    });
+}
+
+#[test]
+fn with_promotion_trials_wait_until_they_are_among_the_best() {
+    let mut rule = rule(1, PROMOTION);
+    let Ruling::Stop(reason) = rule.reported(&report(0, 1, &[0.5])) else { panic!("it goes on") };
+    assert_eq!(reason, "it is number 1 with 0.5 of 1 trials at rung 1, too few for one to go on: it waits");
+    assert_eq!(rule.promotable(), None);
+    stop(&mut rule, 0);
+    assert!(rule.reported(&report(1, 1, &[0.7])).is_stop());
+    stop(&mut rule, 1);
+    assert_eq!(rule.promotable(), None, "one of two is more than a third");
+    // the third is not the best of three, and makes the first go on
+    let Ruling::Stop(reason) = rule.reported(&report(2, 1, &[0.6])) else { panic!("it goes on") };
+    assert_eq!(reason, "it is number 2 with 0.6 of 3 trials at rung 1, the best 1 go on: it waits");
+    let promotion = rule.promotable().unwrap();
+    assert_eq!(promotion.continued, TrialId(0));
+    assert_eq!(promotion.reason, "it is number 1 with 0.5 of 3 trials at rung 1, the best 1 go on");
+    assert_eq!(rule.promotable(), Some(promotion), "asking changes nothing");
+    rule.promoted(TrialId(0), TrialId(3));
+    stop(&mut rule, 2);
+    assert_eq!(rule.promotable(), None);
+    // it is at the second rung now, whatever it reports before
+    assert!(!rule.reported(&report(3, 2, &[9.0])).is_stop());
+    let Ruling::Stop(reason) = rule.reported(&report(3, 3, &[0.4])) else { panic!("it goes on") };
+    assert!(reason.contains("of 1 trials at rung 3"), "{reason}");
+    stop(&mut rule, 3);
+    // whoever comes and is among the best goes on at once: it would be the next to do so
+    assert!(rule.reported(&report(4, 1, &[0.65])).is_stop());
+    assert!(rule.reported(&report(5, 1, &[0.9])).is_stop());
+    assert!(!rule.reported(&report(6, 1, &[0.1])).is_stop());
+    for trial in [7, 8] {
+        assert!(rule.reported(&report(trial, 1, &[0.9])).is_stop());
+        assert_eq!(rule.promotable(), None, "two of {trial} have gone on");
+    }
+    assert!(rule.reported(&report(9, 1, &[0.9])).is_stop());
+    // of three that may go on the next best waits, and of equals none is better
+    assert_eq!(rule.promotable().unwrap().continued, TrialId(2));
+}
+
+#[test]
+fn with_promotion_the_highest_rung_comes_first_and_none_is_at_the_end() {
+    let mut rule = rule(1, Options { reduction_factor: 2.0, steps_max: Some(4), ..PROMOTION });
+    assert!(rule.reported(&report(0, 1, &[1.0])).is_stop());
+    stop(&mut rule, 0);
+    assert!(!rule.reported(&report(1, 1, &[0.5])).is_stop());
+    assert!(rule.reported(&report(1, 2, &[0.5])).is_stop());
+    stop(&mut rule, 1);
+    assert!(rule.reported(&report(2, 1, &[2.0])).is_stop(), "number 3 of 3");
+    assert!(!rule.reported(&report(5, 1, &[0.1])).is_stop());
+    assert!(rule.reported(&report(3, 1, &[0.6])).is_stop());
+    stop(&mut rule, 3);
+    assert_eq!(
+        rule.promotable(),
+        None,
+        "two of four have gone on, and one of one at rung 2 is more than half"
+    );
+    assert!(rule.reported(&report(5, 2, &[0.7])).is_stop(), "number 2 of 2");
+    stop(&mut rule, 5);
+    let promotion = rule.promotable().unwrap();
+    assert_eq!(promotion.continued, TrialId(1), "it waits at rung 2: {}", promotion.reason);
+    rule.promoted(TrialId(1), TrialId(6));
+    for step in 3..=4 {
+        assert!(!rule.reported(&report(6, step, &[99.0])).is_stop(), "no rung at the end");
+    }
+    complete(&mut rule, 6);
+    assert_eq!(rule.promotable(), None);
+}
+
+/// A study with several slots, against the definition: whoever goes on is the best that waits at the highest rung where
+/// one may, and in the end nobody waits who may go on.
+#[test]
+fn promotions_follow_their_definition() {
+    struct Waiting {
+        trial: u64,
+        losses: Vec<f64>,
+    }
+    for (seed, metric_count, factor) in [(1, 1, 3.0), (2, 1, 2.0), (3, 2, 2.0), (4, 2, 3.0), (5, 1, 4.0)] {
+        let mut rng = Rng::new(seed);
+        let mut rule = rule(metric_count, Options { reduction_factor: factor, ..PROMOTION });
+        let heights: Vec<u64> =
+            (0..8).map(|rung| rule.height(0, rung)).take_while(|height| *height < 27).collect();
+        let mut came: Vec<Vec<Vec<f64>>> = vec![Vec::new(); heights.len()];
+        let mut waiting: Vec<Vec<Waiting>> = (0..heights.len()).map(|_| Vec::new()).collect();
+        // by trial: the rung that it comes to next, and its losses
+        let mut running: Vec<(u64, usize, Vec<f64>)> = Vec::new();
+        let (mut next, mut fresh, mut promoted) = (0, 0, 0);
+        let better = |came: &[Vec<f64>], losses: &[f64]| {
+            let fronts = ansatz_curves::fronts(came);
+            let own = came.iter().position(|row| row == losses).unwrap();
+            fronts.iter().filter(|front| **front < fronts[own]).count()
+        };
+        loop {
+            while running.len() < 4 {
+                let may = |rung: usize, losses: &[f64]| {
+                    better(&came[rung], losses) < (came[rung].len() as f64 / factor) as usize
+                };
+                let expected = (0..heights.len()).rev().find_map(|rung| {
+                    let open = waiting[rung].iter().filter(|one| may(rung, &one.losses));
+                    open.min_by_key(|one| (better(&came[rung], &one.losses), one.trial))
+                        .map(|one| (rung, one.trial))
+                });
+                let found = rule.promotable().map(|promotion| promotion.continued.0);
+                assert_eq!(found, expected.map(|(_, trial)| trial), "seed {seed}, before trial {next}");
+                match expected {
+                    Some((rung, trial)) => {
+                        let index = waiting[rung].iter().position(|one| one.trial == trial).unwrap();
+                        let one = waiting[rung].remove(index);
+                        rule.promoted(TrialId(trial), TrialId(next));
+                        running.push((next, rung + 1, one.losses));
+                        promoted += 1;
+                    }
+                    None if fresh < 45 => {
+                        fresh += 1;
+                        let losses =
+                            (0..metric_count).map(|_| f64::from(rng.random_range(0..50_u8))).collect();
+                        running.push((next, 0, losses));
+                    }
+                    None => break,
+                }
+                next += 1;
+            }
+            if running.is_empty() {
+                break;
+            }
+            let (trial, rung, losses) = running.remove(rng.random_range(0..running.len()));
+            let Some(height) = heights.get(rung) else {
+                complete(&mut rule, trial);
+                continue;
+            };
+            came[rung].push(losses.clone());
+            let passes = better(&came[rung], &losses) < (came[rung].len() as f64 / factor) as usize;
+            let ruling = rule.reported(&report(trial, *height, &losses));
+            assert_eq!(ruling.is_stop(), !passes, "seed {seed}, trial {trial} at {height}");
+            if passes {
+                running.push((trial, rung + 1, losses));
+            } else {
+                stop(&mut rule, trial);
+                waiting[rung].push(Waiting { trial, losses });
+            }
+        }
+        assert!(promoted > 5, "seed {seed}: {promoted}");
+    }
+}
+
+#[test]
+fn a_rule_made_anew_goes_on_with_trials_that_it_would_not_have_stopped() {
+    let mut rule = rule(1, PROMOTION);
+    // an earlier one stopped this trial between rungs
+    for step in 1..=2 {
+        rule.reported(&report(0, step, &[0.5]));
+    }
+    stop(&mut rule, 0);
+    rule.promoted(TrialId(0), TrialId(1));
+    assert_eq!(rule.promotable(), None);
+    assert!(rule.reported(&report(1, 3, &[0.5])).is_stop());
+    // and one of which it has never heard
+    rule.promoted(TrialId(77), TrialId(2));
+    assert!(rule.reported(&report(2, 1, &[0.6])).is_stop());
 }

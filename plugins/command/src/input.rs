@@ -117,6 +117,7 @@ mod tests {
             fidelity: Some(27.0),
             time_limit: None,
             output_folder: None,
+            continued: None,
         };
         (assignment, space, point)
     }

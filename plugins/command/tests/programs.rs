@@ -74,6 +74,7 @@ fn assignment(folder: &Folder) -> Assignment {
         fidelity: None,
         time_limit: None,
         output_folder: Some(folder.0.join("trial-17")),
+        continued: None,
     }
 }
 

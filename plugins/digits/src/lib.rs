@@ -171,7 +171,15 @@ mod tests {
     }
 
     fn assignment(seed: u64, fidelity: Option<f64>) -> Assignment {
-        Assignment { trial: TrialId(3), attempt: 1, seed, fidelity, time_limit: None, output_folder: None }
+        Assignment {
+            trial: TrialId(3),
+            attempt: 1,
+            seed,
+            fidelity,
+            time_limit: None,
+            output_folder: None,
+            continued: None,
+        }
     }
 
     fn evaluate(

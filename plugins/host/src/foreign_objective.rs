@@ -43,6 +43,7 @@ impl ForeignObjective {
     ) -> Result<Measurement, EvaluationFault> {
         let folder =
             assignment.output_folder.as_deref().map(|path| path.to_string_lossy()).unwrap_or_default();
+        let ext = convert::assignment_ext(assignment.continued.as_ref());
         let raw = abi::Assignment {
             trial: assignment.trial.0,
             attempt: assignment.attempt,
@@ -51,7 +52,7 @@ impl ForeignObjective {
             fidelity: convert::flat(assignment.fidelity),
             time_limit_s: assignment.time_limit.map_or(f64::INFINITY, |limit| limit.as_secs_f64()),
             output_folder: RStr::from(folder.as_ref()),
-            ext: RStr::empty(),
+            ext: RStr::from(ext.as_str()),
         };
         let mut context = HostContext { reporter };
         let context = RawContext_TO::from_ptr(RMut::new(&mut context), TD_Opaque);

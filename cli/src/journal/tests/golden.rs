@@ -100,3 +100,33 @@ fn a_journal_of_version_5_is_brought_forward_and_has_a_queue() {
     let strategy: String = stock.query_row(last, [], |row| row.get(0)).unwrap();
     assert_eq!(strategy, "enqueued");
 }
+
+/// Five trials, one of them enqueued and three of which a rule ended early, as a host of schema version 6 wrote them.
+const VERSION_6: &str = include_str!("../../../../tests/golden/journal-6.sql");
+
+#[test]
+fn a_journal_of_version_6_is_brought_forward_and_stopped_trials_may_go_on() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("ansatz.db");
+    Connection::open(&path).unwrap().execute_batch(VERSION_6).unwrap();
+    assert!(reader_at(&path).err().unwrap().message.contains("version 6"));
+
+    let store = store_at(&path);
+    let mut journal = store.open("golden").unwrap();
+    assert_eq!(store.integrity_check().unwrap(), [] as [String; 0]);
+    let study = crate::session::read_one(&store, "golden", |_, _| {}).unwrap().study;
+    assert!(study.trials().iter().all(|trial| trial.continuation.is_none() && trial.continued_by.is_none()));
+    assert_eq!((study.point_count(), study.enqueued_count(), study.has_promotable()), (5, 1, true));
+
+    let stopped = study.trials().iter().find(|trial| trial.early_stop.is_some()).unwrap().id;
+    let promotion = Promotion { continued: stopped, reason: "it is better than it seemed".into() };
+    let record = study.promote("halving", &promotion).unwrap();
+    journal.append(&[Stamped { at: 2e9, entry: Entry::Study(record) }]).unwrap();
+    let again = crate::session::read_one(&reader_at(&path).unwrap(), "golden", |_, _| {}).unwrap().study;
+    assert_eq!((again.trials().len(), again.point_count()), (6, 5));
+    let stock = Connection::open(&path).unwrap();
+    let last = "SELECT continued, strategy, state FROM trial ORDER BY trial DESC LIMIT 1";
+    let row: (i64, String, String) =
+        stock.query_row(last, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).unwrap();
+    assert_eq!(row, (stopped.0 as i64, again.proposer(&again.trials()[5]), "pending".to_owned()));
+}

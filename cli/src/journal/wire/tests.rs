@@ -126,7 +126,7 @@ fn the_format_is_what_it_was() {
         fidelity: Some(2.0),
         outcome: Outcome::Completed { measurement: Measurement::new().with("loss", 0.25) },
     };
-    let golden: [(Entry, Kind, Option<u64>, &str); 17] = [
+    let golden: [(Entry, Kind, Option<u64>, &str); 18] = [
         (
             Entry::Opened(session),
             Kind::Opened,
@@ -158,7 +158,7 @@ fn the_format_is_what_it_was() {
             Entry::Study(Record::Asked {
                 member: 1,
                 count: 2,
-                trials: vec![asked, bare],
+                trials: vec![asked.clone(), bare],
                 is_exhausted: false,
             }),
             Kind::Asked,
@@ -210,6 +210,17 @@ fn the_format_is_what_it_was() {
             Kind::Reported,
             Some(3),
             r#"{"trial":3,"step":7,"measurement":{"loss":0.25,"accuracy":{"value":1.0,"standard_error":0.5}}}"#,
+        ),
+        (
+            Entry::Study(Record::Promoted {
+                member: Some(1),
+                trial: asked,
+                continued: TrialId(2),
+                reason: "halving: it is number 1 of 3".into(),
+            }),
+            Kind::Promoted,
+            Some(3),
+            r#"{"member":1,"continued":2,"reason":"halving: it is number 1 of 3","trials":[{"trial":3,"point":{"rate \"log\"":0.001,"x.step":0.0,"units":64,"optimiser":"sgd","size":1,"nesterov":true},"tag":9,"fidelity":2.0}]}"#,
         ),
         (
             Entry::Study(Record::Retried { trial: TrialId(3), attempt: 2, failure, reason: "late".into() }),
@@ -275,6 +286,7 @@ fn the_format_is_what_it_was() {
         "broke",
         "early-stopping-broke",
         "reported",
+        "promoted",
         "retried",
         "arrived",
         "finished",

@@ -67,6 +67,7 @@ impl Bed {
             fidelity: self.problem.fidelity.as_ref().map(|range| range.upper),
             time_limit: None,
             output_folder: Some(self.folder.path().join(format!("trial-{number}-{attempt}"))),
+            continued: None,
         }
     }
 
@@ -253,6 +254,7 @@ pub(super) fn strange_problems(bench: &Bench<'_>) -> Finding {
                     fidelity: problem.fidelity.as_ref().map(|range| range.lower),
                     time_limit: Some(Duration::from_secs(5)),
                     output_folder: Some(folder.path().to_owned()),
+                    continued: None,
                 };
                 let mut host = Host { verdict: Verdict::Continue, was_asked: false.into() };
                 judge(objective.evaluate(&point, &assignment, &mut host))?.ok();

@@ -10,11 +10,14 @@ use ansatz_core::abi::abi_stable::std_types::{ROption, RResult, RString};
 use ansatz_core::abi::{self, Fault, FaultKind, RawEarlyStopping};
 use ansatz_core::glue::TrialSet;
 use ansatz_core::glue::convert::{self, Expected};
+use ansatz_core::{Promotion, TrialId};
 
 /// An early-stopping rule in a process of its own.
 pub struct RemoteEarlyStopping {
     /// `None` once it ended or broke the protocol.
     process: Option<Process>,
+    /// Whether the plugin knows of promotions.
+    promotes: bool,
     /// What the glue refuses and drops for a library's author, we do for a program's.
     finished: TrialSet,
     expected: Expected,
@@ -30,8 +33,9 @@ impl RemoteEarlyStopping {
     ) -> Result<Self, Fault> {
         let creation =
             line_of(&Request::Create(creation.clone())).map_err(|broken| crashed(&broken, None))?;
-        let (process, _) = Process::make(launch, served, &creation)?;
-        Ok(Self { process: Some(process), finished: TrialSet::default(), expected })
+        let (process, introduction) = Process::make(launch, served, &creation)?;
+        let promotes = introduction.features.iter().any(|feature| feature == protocol::PROMOTE);
+        Ok(Self { process: Some(process), promotes, finished: TrialSet::default(), expected })
     }
 
     /// A request and its answer; after a failure nothing more is asked of the process.
@@ -81,5 +85,28 @@ impl RawEarlyStopping for RemoteEarlyStopping {
         }
         let request = Request::Finished(FinishedTrial::from(&observation));
         self.exchange("finished", &request, |reply| matches!(reply, Reply::Ok {})).map(|_| ()).into()
+    }
+
+    fn promotable(&mut self) -> RResult<ROption<abi::Promotion>, Fault> {
+        if !self.promotes {
+            return RResult::ROk(ROption::RNone);
+        }
+        let fits: fn(&Reply) -> bool = |reply| matches!(reply, Reply::Promotion { .. });
+        match self.exchange("promotable", &Request::Promotable {}, fits) {
+            Ok(Reply::Promotion { continued: Some(continued), reason }) => {
+                let (continued, reason) = (TrialId(continued), protocol::presentable(&reason));
+                RResult::ROk(ROption::RSome(convert::promotion_to_abi(Promotion { continued, reason })))
+            }
+            Ok(_) => RResult::ROk(ROption::RNone),
+            Err(fault) => RResult::RErr(fault),
+        }
+    }
+
+    fn promoted(&mut self, continued: u64, trial: u64) -> RResult<(), Fault> {
+        if !self.promotes {
+            return RResult::ROk(());
+        }
+        let request = Request::Promoted { continued, trial };
+        self.exchange("promoted", &request, |reply| matches!(reply, Reply::Ok {})).map(|_| ()).into()
     }
 }

@@ -6,6 +6,7 @@ use super::{Launch, crashed};
 use ansatz_core::abi::abi_stable::sabi_types::RMut;
 use ansatz_core::abi::abi_stable::std_types::{RResult, RSlice, RStr, RString, RVec};
 use ansatz_core::abi::{self, Fault, FaultKind, RawContext_TO, RawObjective};
+use ansatz_core::glue::convert;
 use ansatz_core::{Point, Space};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -136,6 +137,7 @@ impl RemoteObjective {
             fidelity: Some(assignment.fidelity).filter(|fidelity| !fidelity.is_nan()),
             time_limit_s: Some(assignment.time_limit_s).filter(|limit| limit.is_finite()),
             output_folder: assignment.output_folder.to_string(),
+            continued: convert::continued_in_ext(&assignment.ext).map(Into::into),
         })
     }
 

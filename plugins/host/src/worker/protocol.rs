@@ -6,17 +6,21 @@
 use ansatz_core::abi::abi_stable::std_types::RString;
 use ansatz_core::abi::{self, Fault, FaultKind, Status};
 use ansatz_core::glue::convert;
-use ansatz_core::{Curve, CurvePoint, Prediction};
+use ansatz_core::{Continued, Curve, CurvePoint, Prediction, TrialId};
 use schemars::JsonSchema;
 use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
+use std::path::PathBuf;
 
 /// The major of the protocol that this host speaks.
 pub const PROTOCOL: u32 = 1;
 
 /// The feature of a plugin whose strategies may be asked what they recommend.
 pub const RECOMMEND: &str = "recommend";
+
+/// The feature of a plugin whose early-stopping rules may have stopped trials go on.
+pub const PROMOTE: &str = "promote";
 
 /// What the host sends.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -43,6 +47,15 @@ pub enum Request {
     Reported(ReportedLosses),
     /// Tells an early-stopping rule how a trial ended.
     Finished(FinishedTrial),
+    /// Asks an early-stopping rule which stopped trial is to go on.
+    Promotable {},
+    /// Tells an early-stopping rule that a stopped trial goes on, as another one.
+    Promoted {
+        /// The one that was stopped.
+        continued: u64,
+        /// The one that goes on.
+        trial: u64,
+    },
     /// Has an objective evaluate a point.
     Evaluate(Evaluation),
     /// Ends the evaluation that is under way. It has no answer.
@@ -55,7 +68,7 @@ pub enum Request {
 pub enum Reply {
     /// To hello.
     Hello(Introduction),
-    /// To create, tell, restore and finished.
+    /// To create, tell, restore, finished and promoted.
     Ok {},
     /// To ask.
     Suggestions(Vec<SuggestedPoint>),
@@ -71,6 +84,15 @@ pub enum Reply {
         /// Why the trial is to end, in words; without it, the trial goes on.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         stop: Option<String>,
+    },
+    /// To promotable: without a trial, none.
+    Promotion {
+        /// The stopped trial that is to go on.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        continued: Option<u64>,
+        /// Why, in words.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        reason: String,
     },
     /// To evaluate.
     Measurement(Metrics),
@@ -404,6 +426,40 @@ pub struct Evaluation {
     /// A folder for its output; may not exist.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub output_folder: String,
+    /// The stopped trial that this one continues.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub continued: Option<ContinuedTrial>,
+}
+
+/// A trial of the same point and seed that was stopped, and that another one continues.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ContinuedTrial {
+    /// Its number.
+    pub trial: u64,
+    /// Its last attempt.
+    #[serde(default = "one")]
+    pub attempt: u32,
+    /// The step at which it was stopped.
+    pub step: u64,
+    /// The folder that it had for its output.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub output_folder: String,
+}
+
+impl From<Continued> for ContinuedTrial {
+    fn from(continued: Continued) -> Self {
+        let Continued { trial, attempt, step, output_folder } = continued;
+        let output_folder = output_folder.map(|path| path.to_string_lossy().into_owned()).unwrap_or_default();
+        Self { trial: trial.0, attempt, step, output_folder }
+    }
+}
+
+impl From<ContinuedTrial> for Continued {
+    fn from(continued: ContinuedTrial) -> Self {
+        let ContinuedTrial { trial, attempt, step, output_folder } = continued;
+        let output_folder = Some(PathBuf::from(output_folder)).filter(|path| !path.as_os_str().is_empty());
+        Self { trial: TrialId(trial), attempt, step, output_folder }
+    }
 }
 
 fn one() -> u32 {

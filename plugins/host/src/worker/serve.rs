@@ -7,6 +7,7 @@ use super::protocol::{self, Answer, Creation, Introduction, Metrics, Offer, Ques
 use crate::HostError;
 use crate::library::{Library, LibraryFile, Made};
 use crate::program::Program;
+use ansatz_core::Promotion;
 use ansatz_core::abi::abi_stable::sabi_trait::TD_Opaque;
 use ansatz_core::abi::abi_stable::sabi_types::RMut;
 use ansatz_core::abi::abi_stable::std_types::{ROption, RResult, RSlice, RStr, RString};
@@ -169,6 +170,8 @@ impl Worker {
             Request::Recommend {} => self.recommend(),
             Request::Reported(report) => self.reported(&report),
             Request::Finished(trial) => self.finished(&trial),
+            Request::Promotable {} => self.promotable(),
+            Request::Promoted { continued, trial } => self.promoted(continued, trial),
             Request::Evaluate(evaluation) => self.evaluate(&evaluation),
             Request::Stop {} => Ok(Reply::Ok {}),
         };
@@ -196,7 +199,7 @@ impl Worker {
             build: library.build.clone(),
             abi: library.abi.clone(),
             components: offers.collect(),
-            features: ["stop", protocol::RECOMMEND].map(str::to_owned).to_vec(),
+            features: ["stop", protocol::RECOMMEND, protocol::PROMOTE].map(str::to_owned).to_vec(),
         };
         self.loaded = Some(library);
         Ok(Reply::Hello(introduction))
@@ -270,6 +273,21 @@ impl Worker {
         Ok(Reply::Ok {})
     }
 
+    fn promotable(&mut self) -> Result<Reply, Fault> {
+        let promotion = self.rule()?.promotable().into_result()?.into_option();
+        Ok(match promotion.map(convert::promotion_from_abi) {
+            Some(Promotion { continued, reason }) => {
+                Reply::Promotion { continued: Some(continued.0), reason }
+            }
+            None => Reply::Promotion { continued: None, reason: String::new() },
+        })
+    }
+
+    fn promoted(&mut self, continued: u64, trial: u64) -> Result<Reply, Fault> {
+        self.rule()?.promoted(continued, trial).into_result()?;
+        Ok(Reply::Ok {})
+    }
+
     fn snapshot(&mut self) -> Result<Reply, Fault> {
         Ok(Reply::Snapshot {
             state: match self.strategy()?.snapshot().into_result()? {
@@ -301,6 +319,7 @@ impl Worker {
             return Err(invalid("nobody reads the host's lines".into()));
         };
         let x = protocol::flat(&evaluation.x);
+        let ext = convert::assignment_ext(evaluation.continued.clone().map(Into::into).as_ref());
         let assignment = abi::Assignment {
             trial: evaluation.trial,
             attempt: evaluation.attempt,
@@ -309,7 +328,7 @@ impl Worker {
             fidelity: evaluation.fidelity.unwrap_or(f64::NAN),
             time_limit_s: evaluation.time_limit_s.unwrap_or(f64::INFINITY),
             output_folder: RStr::from(evaluation.output_folder.as_str()),
-            ext: RStr::empty(),
+            ext: RStr::from(ext.as_str()),
         };
         let mut context = LineContext { lines, stop };
         let context = RawContext_TO::from_ptr(RMut::new(&mut context), TD_Opaque);

@@ -62,6 +62,7 @@ fn evaluate(
         fidelity: None,
         time_limit: None,
         output_folder: None,
+        continued: None,
     };
     let mut reporter = Silent { stopped: false };
     objective.evaluate(point, &mut Context::new(assignment, &problem.space, &mut reporter))
@@ -314,6 +315,7 @@ fn an_evaluation_that_takes_its_time_ends_when_told() {
         fidelity: None,
         time_limit: None,
         output_folder: None,
+        continued: None,
     };
     let mut reporter = Silent { stopped: true };
     let mut context = Context::new(assignment, &problem.space, &mut reporter);

@@ -21,13 +21,22 @@ pub struct Options {
     pub ignores_verdicts: bool,
     /// Adds a line to the file `steps` in the trial's folder for each step that it begins.
     pub leaves_marks: bool,
+    /// A trial that continues a stopped one begins with the step after that, and has no others.
+    pub continues: bool,
     /// From this step on it reports NaN in trials whose number is a multiple of 3.
     pub nan_from: Option<u64>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { steps: 20, step_ms: 0, ignores_verdicts: false, leaves_marks: false, nan_from: None }
+        Self {
+            steps: 20,
+            step_ms: 0,
+            ignores_verdicts: false,
+            leaves_marks: false,
+            continues: false,
+            nan_from: None,
+        }
     }
 }
 
@@ -61,7 +70,8 @@ impl Objective for Curve {
         let at = |step: u64| -> Measurement {
             self.metrics.iter().enumerate().map(|(index, metric)| (metric, value(index, step))).collect()
         };
-        for step in 1..=self.options.steps {
+        let begun = context.assignment.continued.as_ref().filter(|_| self.options.continues);
+        for step in begun.map_or(0, |stopped| stopped.step) + 1..=self.options.steps {
             if self.options.leaves_marks {
                 let folder = context.output_folder().ok_or_else(|| failed("there is no output folder"))?;
                 std::fs::create_dir_all(folder).map_err(failed)?;

@@ -3,7 +3,8 @@
 use crate::strategy::{die_of_signal, hang};
 use ansatz_core::rng::Rng;
 use ansatz_core::{
-    Capability, Descriptor, EarlyStopping, EarlyStoppingError, Observation, Problem, Report, Ruling,
+    Capability, Descriptor, EarlyStopping, EarlyStoppingError, Observation, ObservedResult, Problem,
+    Promotion, Report, Ruling, TrialId,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -18,6 +19,8 @@ pub struct Options {
     pub from: u64,
     /// What `panic-at-end-later` waits for.
     pub memory: std::path::PathBuf,
+    /// Of two trials that it stopped, the earlier goes on.
+    pub promotes: bool,
 }
 
 /// What it does wrong.
@@ -39,11 +42,21 @@ pub enum Misdeed {
     Segfault,
     /// Never answers a report.
     Hang,
+    /// Panics when it is asked which stopped trial goes on.
+    PanicInPromotable,
+    /// Panics when it is told that one does.
+    PanicInPromoted,
+    /// Has a trial go on that was never stopped.
+    PromotesAnyone,
 }
 
 /// Lets every trial whose number is odd end at its third step, and misbehaves.
 pub struct MisbehavingRule {
     options: Options,
+    /// Trials that it stopped and that do not go on yet.
+    waiting: Vec<u64>,
+    /// Those that continue others run to their end.
+    promoted: Vec<u64>,
 }
 
 impl EarlyStopping for MisbehavingRule {
@@ -58,7 +71,7 @@ impl EarlyStopping for MisbehavingRule {
         if options.misdeed == Misdeed::PanicInNew {
             panic!("in new, as asked for");
         }
-        Ok(Self { options })
+        Ok(Self { options, waiting: Vec::new(), promoted: Vec::new() })
     }
 
     fn reported(&mut self, report: &Report) -> Ruling {
@@ -69,7 +82,8 @@ impl EarlyStopping for MisbehavingRule {
             Misdeed::Hang => hang(),
             _ => {}
         }
-        match report.trial.0 % 2 == 1 && report.step >= 3 {
+        let is_free = self.promoted.contains(&report.trial.0);
+        match report.trial.0 % 2 == 1 && report.step >= 3 && !is_free {
             true => Ruling::Stop("its number is odd".to_owned()),
             false => Ruling::Continue,
         }
@@ -84,5 +98,30 @@ impl EarlyStopping for MisbehavingRule {
         if panics && observation.trial.0 >= self.options.from {
             panic!("at an end, as asked for");
         }
+        if self.options.promotes && matches!(observation.result, ObservedResult::Stopped(_)) {
+            self.waiting.push(observation.trial.0);
+        }
+    }
+
+    fn promotable(&mut self) -> Option<Promotion> {
+        let latest = self.waiting.last()?;
+        match self.options.misdeed {
+            _ if *latest < self.options.from => {}
+            Misdeed::PanicInPromotable => panic!("in promotable, as asked for"),
+            Misdeed::PromotesAnyone => {
+                return Some(Promotion { continued: TrialId(latest - 1), reason: "as asked for".to_owned() });
+            }
+            _ => {}
+        }
+        let first = self.waiting.first().filter(|_| self.waiting.len() > 1)?;
+        Some(Promotion { continued: TrialId(*first), reason: "two wait".to_owned() })
+    }
+
+    fn promoted(&mut self, continued: TrialId, trial: TrialId) {
+        if self.options.misdeed == Misdeed::PanicInPromoted && trial.0 >= self.options.from {
+            panic!("in promoted, as asked for");
+        }
+        self.waiting.retain(|waiting| *waiting != continued.0);
+        self.promoted.push(trial.0);
     }
 }
