@@ -1,8 +1,8 @@
 //! How a point reaches a program: as JSON, as environment variables, as arguments.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use ansatz_core::{Assignment, Point, Space, Value};
+use ansatz_core::{Assignment, Continued, Point, Space, Value};
 use serde_json::{Map, json};
 
 /// The environment variable of a parameter: `learning-rate` becomes `ANSATZ_PARAM_LEARNING_RATE`.
@@ -20,6 +20,10 @@ pub fn json(assignment: &Assignment, space: &Space, point: &Point) -> serde_json
     object.insert("seed".to_owned(), json!(assignment.seed));
     object.insert("fidelity".to_owned(), assignment.fidelity.map_or(json!(null), json_number));
     object.insert("parameters".to_owned(), space.point_to_json(point));
+    if let Some(Continued { trial, step, .. }) = &assignment.continued {
+        let output = continued_output(assignment).map(|path| path.display().to_string());
+        object.insert("continued".to_owned(), json!({ "trial": trial, "step": step, "output": output }));
+    }
     serde_json::Value::Object(object)
 }
 
@@ -30,7 +34,33 @@ fn json_number(number: f64) -> serde_json::Value {
 
 /// What a program can be told besides its parameters: names of placeholders, and of variables after
 /// `ANSATZ_`.
-pub const FACTS: [&str; 7] = ["trial", "attempt", "seed", "fidelity", "input", "metrics", "output"];
+pub const FACTS: [&str; 9] = [
+    "trial",
+    "attempt",
+    "seed",
+    "fidelity",
+    "input",
+    "metrics",
+    "output",
+    "continued_step",
+    "continued_output",
+];
+
+/// The folder that the stopped trial had for what it wanted to keep, if this one continues one.
+fn continued_output(assignment: &Assignment) -> Option<PathBuf> {
+    let Continued { attempt, output_folder, .. } = assignment.continued.as_ref()?;
+    output_folder.as_deref().map(|folder| attempt_folder(folder, *attempt))
+}
+
+/// The trial's folder for its first attempt, folders in it for further ones: an attempt that was lost may
+/// still write.
+pub fn attempt_folder(folder: &Path, attempt: u32) -> PathBuf {
+    let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
+    match attempt {
+        0 | 1 => folder,
+        attempt => folder.join(format!("attempt-{attempt}")),
+    }
+}
 
 fn fact(name: &str, assignment: &Assignment, files: &Files<'_>) -> Option<String> {
     let path = |path: Option<&Path>| path.map(|path| path.display().to_string());
@@ -42,6 +72,8 @@ fn fact(name: &str, assignment: &Assignment, files: &Files<'_>) -> Option<String
         "input" => path(files.input),
         "metrics" => path(files.metrics),
         "output" => path(files.output),
+        "continued_step" => assignment.continued.as_ref().map(|continued| continued.step.to_string()),
+        "continued_output" => path(continued_output(assignment).as_deref()),
         _ => None,
     }
 }
@@ -135,6 +167,25 @@ mod tests {
         assert_eq!(json(&assignment, &space, &point)["fidelity"], 0.5);
         assignment.fidelity = None;
         assert!(json(&assignment, &space, &point)["fidelity"].is_null());
+    }
+
+    #[test]
+    fn a_program_hears_of_the_trial_that_its_own_continues() {
+        let (mut assignment, space, point) = example();
+        let files = Files::default();
+        assert!(json(&assignment, &space, &point).get("continued").is_none());
+        assert_eq!(placeholder("continued_output", &assignment, &space, &point, &files), None);
+        let output_folder = Some(PathBuf::from("/tmp/trial-4"));
+        assignment.continued = Some(Continued { trial: TrialId(4), attempt: 3, step: 9, output_folder });
+        let expected = json!({"trial": 4, "step": 9, "output": "/tmp/trial-4/attempt-3"});
+        assert_eq!(json(&assignment, &space, &point)["continued"], expected);
+        let variables = environment(&assignment, &space, &point, &files);
+        let value = |name: &str| variables.iter().find(|(known, _)| known == name).unwrap().1.as_deref();
+        assert_eq!(value("ANSATZ_CONTINUED_STEP"), Some("9"));
+        assert_eq!(value("ANSATZ_CONTINUED_OUTPUT"), Some("/tmp/trial-4/attempt-3"));
+        assignment.continued =
+            Some(Continued { trial: TrialId(4), attempt: 1, step: 9, output_folder: None });
+        assert!(json(&assignment, &space, &point)["continued"]["output"].is_null());
     }
 
     #[test]

@@ -63,7 +63,8 @@ impl Objective for Command {
 
     fn evaluate(&self, point: &Point, context: &mut Context<'_>) -> Result<Measurement, EvaluationError> {
         let started = Instant::now();
-        let folder = attempt_folder(context);
+        let attempt = context.assignment.attempt;
+        let folder = context.output_folder().map(|folder| input::attempt_folder(folder, attempt));
         let prepared = self.prepare(point, context, folder.as_deref()).map_err(EvaluationError::Failed)?;
         let deadline = context.assignment.time_limit.and_then(|limit| started.checked_add(limit));
         let invocation = Invocation { deadline, ..prepared.invocation };
@@ -165,17 +166,6 @@ impl Command {
         };
         Ok(Prepared { invocation, metrics_file })
     }
-}
-
-/// The trial's folder for its first attempt, folders in it for further ones: an attempt that was lost may
-/// still write.
-fn attempt_folder(context: &Context<'_>) -> Option<PathBuf> {
-    let folder = context.output_folder()?;
-    let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
-    Some(match context.assignment.attempt {
-        0 | 1 => folder,
-        attempt => folder.join(format!("attempt-{attempt}")),
-    })
 }
 
 /// Removes what an earlier program left at `path` and makes the folders above it.

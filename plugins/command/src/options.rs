@@ -18,7 +18,8 @@ use crate::template::Template;
 #[serde(default, deny_unknown_fields)]
 pub struct Options {
     /// The program and its arguments, without a shell: `["python3", "train.py", "--rate={learning_rate}"]`.
-    /// Placeholders are parameters and trial, attempt, seed, fidelity, input, metrics, output.
+    /// Placeholders are parameters and trial, attempt, seed, fidelity, input, metrics, output, continued_step,
+    /// continued_output.
     pub command: Option<Vec<String>>,
     /// Instead of `command`: a line for /bin/sh, without placeholders; use $ANSATZ_PARAM_LEARNING_RATE.
     pub shell: Option<String>,

@@ -1,11 +1,12 @@
 //! Objective `digits`: trains a small neural network on handwritten digits that ship with the plugin.
 //!
 //! A real learning problem that needs no download and no accelerator: a trial takes a tenth of a second,
-//! reports after every epoch and repeats bit for bit. `data` has the images, `network` the perceptron and its
+//! reports after every epoch and repeats bit for bit. `checkpoint` keeps a network that was stopped, `data` has the images, `network` the perceptron and its
 //! gradient, `training` the optimizers, `options` the parameters and their ranges. README.md is the user's
 //! side of it.
 #![forbid(unsafe_code)]
 
+pub mod checkpoint;
 pub mod data;
 pub mod network;
 pub mod options;
@@ -78,8 +79,15 @@ impl Objective for Digits {
         }
 
         let mut training = Training::new(data::digits(), &options.settings(), context.assignment.seed);
+        let before =
+            context.assignment.continued.as_ref().and_then(|stopped| stopped.output_folder.as_deref());
+        let kept = before.and_then(checkpoint::read).filter(|state| state.epoch < options.epochs);
+        let begun = kept.map_or(0, |state| {
+            let epoch = state.epoch;
+            if training.take_over(state) { epoch } else { 0 }
+        });
         let mut measurement = Measurement::new();
-        for epoch in 1..=options.epochs {
+        for epoch in begun + 1..=options.epochs {
             let validation = training.run_epoch(|| context.is_stopped()).map_err(|cause| match cause {
                 Interruption::Stopped => EvaluationError::Stopped,
                 Interruption::Diverged { epoch } => EvaluationError::Failed(format!(
@@ -92,6 +100,9 @@ impl Objective for Digits {
                 .with("validation_loss", validation.loss)
                 .with("validation_accuracy", validation.accuracy);
             if context.report(epoch, &measurement) == Verdict::Stop {
+                if let Some(folder) = context.output_folder().filter(|_| options.checkpoints) {
+                    checkpoint::write(folder, &training.state()).map_err(EvaluationError::Failed)?;
+                }
                 return Err(EvaluationError::Stopped);
             }
         }
@@ -131,7 +142,8 @@ ansatz_core::export_plugin! { objectives: [Digits] }
 mod tests {
     use ansatz_core::space::{Condition, Parameter};
     use ansatz_core::{
-        Assignment, FidelityRange, Goal, Metric, OutcomeConstraint, Reporter, Side, Space, TrialId, Value,
+        Assignment, Continued, FidelityRange, Goal, Metric, OutcomeConstraint, Reporter, Side, Space,
+        TrialId, Value,
     };
 
     use super::*;
@@ -274,6 +286,61 @@ mod tests {
             let plain = loss(Parameter::float("learning_rate", 0.001, 0.1), Value::Float(0.01));
             assert_ne!(loss(parameter, value), plain, "{name} has no effect");
         }
+    }
+
+    #[test]
+    fn a_training_that_is_continued_comes_to_what_it_would_have_come_to() {
+        let folder = tempfile::tempdir().unwrap();
+        let output = |trial: u64| Some(folder.path().join(format!("trial-{trial}")));
+        let problem = problem(vec![Parameter::int("hidden_units", 1, 1024)]);
+        for (optimizer, dropout) in [(options::Optimizer::Adam, 0.3), (options::Optimizer::Sgd, 0.0)] {
+            let options = Options { epochs: 6, optimizer, dropout, checkpoints: true, ..Options::default() };
+            let values = [("hidden_units", Value::Int(9))];
+            let run = |options: &Options, assignment: Assignment, stop_at: u64| {
+                let mut recorder = Recorder { stop_at, ..recorder() };
+                let outcome = evaluate(&problem, options.clone(), &values, assignment, &mut recorder);
+                (outcome, recorder.reports)
+            };
+            let whole = run(&options, assignment(5, None), u64::MAX);
+            let first = Assignment { output_folder: output(3), ..assignment(5, None) };
+            let (outcome, before) = run(&options, first.clone(), 2);
+            assert_eq!(outcome, Err(EvaluationError::Stopped));
+            let continues = |trial: u64, step| {
+                Some(Continued { trial: TrialId(trial), attempt: 1, step, output_folder: output(trial) })
+            };
+            let second = Assignment {
+                trial: TrialId(4),
+                output_folder: output(4),
+                continued: continues(3, 2),
+                ..first
+            };
+            let (_, between) = run(&options, second.clone(), 5);
+            let third = Assignment {
+                trial: TrialId(5),
+                output_folder: output(5),
+                continued: continues(4, 5),
+                ..second
+            };
+            let (outcome, after) = run(&options, third.clone(), u64::MAX);
+            let reports = [before, between, after].concat();
+            assert_eq!((&outcome, &reports), (&whole.0, &whole.1));
+            // whatever lies there: another network, half of one, none at all
+            let other = Options { hidden_layers: 2, ..options.clone() };
+            assert_eq!(run(&other, third.clone(), u64::MAX), run(&other, assignment(5, None), u64::MAX));
+            let path = output(4).unwrap().join("checkpoint.json");
+            let text = std::fs::read(&path).unwrap();
+            std::fs::write(&path, &text[..text.len() / 2]).unwrap();
+            assert_eq!(run(&options, third.clone(), u64::MAX), whole);
+            std::fs::remove_file(&path).unwrap();
+            assert_eq!(run(&options, third, u64::MAX), whole);
+            std::fs::remove_dir_all(output(4).unwrap()).unwrap();
+        }
+        let plain = Options { epochs: 3, ..Options::default() };
+        let kept = Assignment { output_folder: output(9), ..assignment(5, None) };
+        let mut stopped = Recorder { stop_at: 1, ..recorder() };
+        let values = [("hidden_units", Value::Int(9))];
+        assert!(evaluate(&problem, plain, &values, kept, &mut stopped).is_err());
+        assert!(!output(9).unwrap().exists(), "nobody asked for it");
     }
 
     #[test]

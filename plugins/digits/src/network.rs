@@ -150,6 +150,11 @@ impl<R: Real> Network<R> {
 
     /// All weights and biases: layer by layer, the weights in shape (inputs, outputs), row-major, then the
     /// biases.
+    pub fn parameters(&self) -> &[R] {
+        &self.parameters
+    }
+
+    /// The same, to be changed.
     pub fn parameters_mut(&mut self) -> &mut [R] {
         &mut self.parameters
     }

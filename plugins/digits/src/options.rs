@@ -41,6 +41,8 @@ pub struct Options {
     /// Probability that a hidden unit is left out of a training step, 0 or more and below 1.
     #[schemars(range(min = 0, max = 1))]
     pub dropout: f64,
+    /// A trial that is told to stop keeps the network in its folder, and one that continues it goes on from there.
+    pub checkpoints: bool,
 }
 
 impl Default for Options {
@@ -56,6 +58,7 @@ impl Default for Options {
             hidden_units: 64,
             activation: Activation::Relu,
             dropout: 0.0,
+            checkpoints: false,
         }
     }
 }

@@ -4,6 +4,7 @@
 
 use ansatz_core::rng::{Rng, Streams};
 use rand::Rng as _;
+use serde::{Deserialize, Serialize};
 
 use crate::data::{CLASS_COUNT, Digits, Images, PIXEL_COUNT};
 use crate::network::{Activation, Network, Pass, Shape};
@@ -74,6 +75,20 @@ pub enum Interruption {
     },
     /// The caller asked for it.
     Stopped,
+}
+
+/// All that a training depends on besides its data and settings: a training that takes it over goes on bit for bit.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct State {
+    /// Epochs that were run.
+    pub epoch: u64,
+    parameters: Vec<f32>,
+    momentum: Vec<f32>,
+    variance: Vec<f32>,
+    step_count: i32,
+    order: Vec<usize>,
+    shuffle_rng: Rng,
+    dropout_rng: Rng,
 }
 
 /// A network in training.
@@ -157,6 +172,41 @@ impl<'data> Training<'data> {
         } else {
             Err(Interruption::Diverged { epoch: self.epoch })
         }
+    }
+
+    /// What another training needs to go on from here, after whole epochs.
+    pub fn state(&self) -> State {
+        State {
+            epoch: self.epoch,
+            parameters: self.network.parameters().to_vec(),
+            momentum: self.optimizer.momentum.clone(),
+            variance: self.optimizer.variance.clone(),
+            step_count: self.optimizer.step_count,
+            order: self.order.clone(),
+            shuffle_rng: self.shuffle_rng.clone(),
+            dropout_rng: self.dropout_rng.clone(),
+        }
+    }
+
+    /// Goes on from the state of a training with the same data, settings and seed; false if that is of another network, and
+    /// nothing has changed.
+    pub fn take_over(&mut self, state: State) -> bool {
+        let optimizer = &self.optimizer;
+        let mut order = state.order.clone();
+        order.sort_unstable();
+        let fits = state.parameters.len() == self.network.parameters().len()
+            && state.momentum.len() == optimizer.momentum.len()
+            && state.variance.len() == optimizer.variance.len()
+            && order.into_iter().eq(0..self.data.training.len());
+        if fits {
+            self.network.parameters_mut().copy_from_slice(&state.parameters);
+            self.optimizer.momentum = state.momentum;
+            self.optimizer.variance = state.variance;
+            self.optimizer.step_count = state.step_count;
+            (self.order, self.epoch) = (state.order, state.epoch);
+            (self.shuffle_rng, self.dropout_rng) = (state.shuffle_rng, state.dropout_rng);
+        }
+        fits
     }
 
     /// Mean cross-entropy over the training part as the network stands, without dropout.
