@@ -106,6 +106,19 @@ impl Told {
         Some(losses.iter().copied().zip(deviations))
     }
 
+    /// A trial that was stopped early teaches nothing more once another one of the same point went further, as one does
+    /// that continues it.
+    pub(crate) fn give_way(&mut self, later: &Self) {
+        if !self.is_projectable() || self.point != later.point {
+            return;
+        }
+        let last = |told: &Self| told.curve.last().map(|last| last.step);
+        let went_further = later.losses().is_some() || later.is_projectable() && last(later) >= last(self);
+        if went_further {
+            self.curve = Curve::default();
+        }
+    }
+
     /// Whether it was stopped early, and may be compared with those that went on.
     pub(crate) fn is_projectable(&self) -> bool {
         self.lesson == Lesson::Unfinished && !self.curve.is_empty()
@@ -291,6 +304,35 @@ mod tests {
     fn told(losses: &[f64], excesses: &[f64]) -> Told {
         let lesson = Lesson::measured(losses.to_vec(), excesses.to_vec());
         Told { point: Point::from_flat(&[losses[0]]), curve: Curve::default(), lesson }
+    }
+
+    #[test]
+    fn a_stopped_trial_gives_way_to_one_that_continues_it() {
+        let curve = |steps: u64| {
+            let mut curve = Curve::default();
+            (1..=steps).for_each(|step| curve.push(step, vec![Some(1.0 / step as f64)]));
+            curve
+        };
+        let at = |x: f64, lesson: Lesson, steps: u64| Told {
+            point: Point::from_flat(&[x]),
+            lesson,
+            curve: curve(steps),
+        };
+        let stopped = |x, steps| at(x, Lesson::Unfinished, steps);
+        let measured = |x, steps| at(x, Lesson::measured(vec![0.1], vec![]), steps);
+        let gives_way = |before: &Told, later: &Told| {
+            let mut after = before.clone();
+            after.give_way(later);
+            assert_eq!((&after.point, &after.lesson), (&before.point, &before.lesson));
+            after.is_projectable() != before.is_projectable()
+        };
+        assert!(gives_way(&stopped(0.5, 3), &stopped(0.5, 9)));
+        assert!(gives_way(&stopped(0.5, 3), &measured(0.5, 27)));
+        assert!(gives_way(&stopped(0.5, 3), &measured(0.5, 0)), "measured is measured");
+        assert!(!gives_way(&stopped(0.5, 3), &stopped(0.5, 2)));
+        assert!(!gives_way(&stopped(0.5, 3), &at(0.5, Lesson::Bad, 0)), "it still says what it reported");
+        assert!(!gives_way(&stopped(0.5, 3), &measured(0.6, 27)), "another point");
+        assert!(!gives_way(&measured(0.5, 27), &measured(0.5, 27)), "each measurement counts");
     }
 
     #[test]

@@ -278,9 +278,11 @@ impl Strategy for Bayesian {
         if observations.is_empty() {
             return Ok(());
         }
-        self.state
-            .told
-            .extend(observations.iter().map(|observation| Told::new(observation, self.full_fidelity)));
+        for observation in observations {
+            let told = Told::new(observation, self.full_fidelity);
+            self.state.told.iter_mut().for_each(|before| before.give_way(&told));
+            self.state.told.push(told);
+        }
         self.former = self.models.take().or(self.former.take());
         Ok(())
     }
