@@ -107,7 +107,7 @@ impl Watch {
         let is_due = self.last_message.is_none_or(|last| last.elapsed() >= MESSAGE_DISTANCE);
         if self.detail == Detail::Live && is_due {
             self.last_message = Some(Instant::now());
-            self.bar.set_position(study.finished_count() as u64);
+            self.bar.set_position(study.finished_point_count() as u64);
             self.bar.set_message(self.message(study, running_count, engine.elapsed()));
         }
     }
@@ -145,7 +145,8 @@ impl Watch {
                 rate => format!("{:.1}/min", rate * 60.0),
             });
             let budget = &study.rules().budget;
-            let by_count = budget.trial_count.map(|count| (count as f64 - finished as f64) / rate);
+            let points = study.finished_point_count() as f64;
+            let by_count = budget.trial_count.map(|count| (count as f64 - points) / rate);
             let by_time = budget.wall_time.map(|limit| limit.saturating_sub(elapsed).as_secs_f64());
             if let Some(left) = [by_count, by_time].into_iter().flatten().reduce(f64::min) {
                 parts.push(format!("{} left", text::duration(Duration::from_secs_f64(left.clamp(0.0, 1e9)))));

@@ -115,6 +115,12 @@ impl Study {
         self.trials.len() - self.promoted_count
     }
 
+    /// How many of these points are done, as far as is known: the last trial of each has ended.
+    pub fn finished_point_count(&self) -> usize {
+        // each that is pending is the last of its point
+        self.point_count() - self.pending.len()
+    }
+
     /// How many stopped trials may now go on, given how many can be started: none where a limit of the budget is reached,
     /// but for the number of trials, since such a trial is no new one.
     pub fn room_for_promotions(&self, free_slot_count: usize, elapsed: Duration) -> usize {
