@@ -5,7 +5,7 @@ use ansatz_cli::run::trial_output_folder;
 use ansatz_core::Outcome;
 use ansatz_core::rng::Rng;
 use ansatz_core::study::{Record, Trial};
-use ansatz_tests::epochs::{Best, Pair};
+use ansatz_tests::epochs::{self, Best, Pair, Rule, STOPPING};
 use ansatz_tests::{Running, Scenario, StoredStudy};
 use rand::RngExt;
 use std::time::Duration;
@@ -540,19 +540,23 @@ fn a_rule_that_breaks_over_promotions_costs_no_trial() {
 /// Seeds of the comparison on `digits`.
 const SEED_COUNT: u64 = 10;
 
-/// The pairs of studies of all seeds, on two threads.
-fn pairs(strategy: &'static str, trial_count: u64) -> Vec<Pair> {
+/// The pairs of studies of all seeds with each of the rules, on two threads.
+fn pairs<const N: usize>(strategy: &'static str, rules: [(Rule, u64); N]) -> [Vec<Pair>; N] {
     let half = |from: u64| {
         std::thread::spawn(move || {
             let scenario = scenario();
             let seeds = (from..SEED_COUNT).step_by(2);
-            seeds
-                .map(|seed| Pair::run(&scenario, strategy, "successive-halving", trial_count, seed))
-                .collect()
+            seeds.map(|seed| Pair::run(&scenario, strategy, rules, seed)).collect::<Vec<_>>()
         })
     };
-    let halves: [std::thread::JoinHandle<Vec<Pair>>; 2] = [half(0), half(1)];
-    halves.into_iter().flat_map(|half| half.join().unwrap()).collect()
+    let mut pairs = std::array::from_fn(|_| Vec::new());
+    for half in [half(0), half(1)] {
+        for of_seed in half.join().unwrap() {
+            let lists = pairs.iter_mut().zip(of_seed);
+            lists.for_each(|(list, pair): (&mut Vec<Pair>, Pair)| list.push(pair));
+        }
+    }
+    pairs
 }
 
 const THIRD: f64 = 1.0 / 3.0;
@@ -570,8 +574,7 @@ struct Comparison {
 }
 
 /// What docs/benchmarks.md says of early stopping with a strategy, as a row of its tables; `--nocapture` shows it.
-fn compared(strategy: &'static str, trial_count: u64) -> Comparison {
-    let pairs = pairs(strategy, trial_count);
+fn compared(strategy: &str, rule: Rule, pairs: &[Pair]) -> Comparison {
     let mean = |value: &dyn Fn(&Pair) -> f64| pairs.iter().map(value).sum::<f64>() / pairs.len() as f64;
     let mut shares: Vec<f64> = pairs.iter().map(|pair| pair.share().unwrap_or(f64::INFINITY)).collect();
     shares.sort_by(f64::total_cmp);
@@ -584,7 +587,10 @@ fn compared(strategy: &'static str, trial_count: u64) -> Comparison {
         parts.map(|part| mean(&|pair| value(&part(pair))))
     };
     let [whole, cut, stopped] = three(|best| best.accuracy);
-    println!("| `{strategy}` | {whole:.4} | {cut:.4} | {stopped:.4} | {within} of {SEED_COUNT} | {median} |");
+    let name = rule.name;
+    println!(
+        "| `{strategy}`, {name} | {whole:.4} | {cut:.4} | {stopped:.4} | {within} of {SEED_COUNT} | {median} |"
+    );
     let [test_whole, test_cut, test_stopped] = three(|best| best.test_accuracy);
     let gains: Vec<f64> =
         pairs.iter().map(|pair| pair.after(THIRD).test_accuracy - pair.goal().test_accuracy).collect();
@@ -592,9 +598,9 @@ fn compared(strategy: &'static str, trial_count: u64) -> Comparison {
     let squares = gains.iter().map(|gain| (gain - test_gain).powi(2)).sum::<f64>();
     let error = (squares / (gains.len() * (gains.len() - 1)) as f64).sqrt();
     println!(
-        "| `{strategy}`, test | {test_whole:.4} | {test_cut:.4} | {test_stopped:.4} | {test_gain:+.4} ± {error:.4} |"
+        "| `{strategy}`, {name}, test | {test_whole:.4} | {test_cut:.4} | {test_stopped:.4} | {test_gain:+.4} ± {error:.4} |"
     );
-    for pair in &pairs {
+    for pair in pairs {
         println!("  {:.4} {:.4} {:?}", pair.goal().accuracy, pair.after(THIRD).accuracy, pair.share());
     }
     Comparison { within, gain: stopped - whole, test_gain, gain_by_epochs: stopped - cut }
@@ -605,10 +611,14 @@ fn with_random_search_a_third_of_the_epochs_is_enough_where_trials_are_stopped()
     if !ansatz_tests::slow_tests_run() {
         return;
     }
-    let Comparison { within, gain, test_gain, gain_by_epochs } = compared("random", 120);
-    assert!(within >= 6 && gain > -0.002, "{within} of {SEED_COUNT}, {gain}");
-    assert!(test_gain > -0.003, "{test_gain}");
-    assert!(gain_by_epochs > 0.003, "{gain_by_epochs}");
+    let rules = [(STOPPING, 120), (epochs::PROMOTION, 120)];
+    let pairs = pairs("random", rules);
+    for ((rule, _), pairs) in rules.into_iter().zip(&pairs) {
+        let Comparison { within, gain, test_gain, gain_by_epochs } = compared("random", rule, pairs);
+        assert!(within >= 6 && gain > -0.002, "{}: {within} of {SEED_COUNT}, {gain}", rule.name);
+        assert!(test_gain > -0.003, "{}: {test_gain}", rule.name);
+        assert!(gain_by_epochs > 0.003, "{}: {gain_by_epochs}", rule.name);
+    }
 }
 
 /// The best of forty whole trials is one by luck among those near the best, and no rung knows it; the accuracy that nobody
@@ -618,7 +628,8 @@ fn with_bayesian_optimisation_a_third_of_the_epochs_is_enough_by_the_test_images
     if !ansatz_tests::slow_tests_run() {
         return;
     }
-    let Comparison { within, gain, test_gain, gain_by_epochs } = compared("bayesian", 110);
+    let Comparison { within, gain, test_gain, gain_by_epochs } =
+        compared("bayesian", STOPPING, &pairs("bayesian", [(STOPPING, 110)])[0]);
     assert!(within >= 3 && gain > -0.004, "{within} of {SEED_COUNT}, {gain}");
     assert!(test_gain > -0.003, "{test_gain}");
     assert!(gain_by_epochs > 0.003, "{gain_by_epochs}");

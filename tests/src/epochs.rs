@@ -31,6 +31,28 @@ pub struct Best {
 /// One entry for each trial that completed.
 pub type Course = Vec<Best>;
 
+/// How trials are stopped.
+#[derive(Clone, Copy, Debug)]
+pub struct Rule {
+    /// In the names of studies.
+    pub name: &'static str,
+    /// The section `early_stopping`.
+    pub section: &'static str,
+    /// Whether a trial that continues another one begins where that ended.
+    pub continues: bool,
+}
+
+/// `successive-halving` with its defaults.
+pub const STOPPING: Rule =
+    Rule { name: "stopping", section: r#"{ plugin = "successive-halving" }"#, continues: false };
+
+/// The same by promotion.
+pub const PROMOTION: Rule = Rule {
+    name: "promotion",
+    section: r#"{ plugin = "successive-halving", options = { variant = "promotion", steps_max = 27 } }"#,
+    continues: true,
+};
+
 /// A study with and one without early stopping, with the same seed.
 pub struct Pair {
     /// All trials trained to their end.
@@ -42,11 +64,18 @@ pub struct Pair {
 }
 
 impl Pair {
-    /// Runs both; the one with early stopping has so many trials.
-    pub fn run(scenario: &Scenario, strategy: &str, rule: &str, trial_count: u64, seed: u64) -> Self {
+    /// Runs a study without early stopping, and one with each of the rules, which has so many points.
+    pub fn run<const N: usize>(
+        scenario: &Scenario,
+        strategy: &str,
+        rules: [(Rule, u64); N],
+        seed: u64,
+    ) -> [Self; N] {
         let (whole, epochs) = course(scenario, strategy, None, TRIAL_COUNT, seed);
-        let (stopped, _) = course(scenario, strategy, Some(rule), trial_count, seed);
-        Self { whole, stopped, epochs }
+        rules.map(|(rule, trial_count)| {
+            let (stopped, _) = course(scenario, strategy, Some(rule), trial_count, seed);
+            Self { whole: whole.clone(), stopped, epochs }
+        })
     }
 
     /// What the study without early stopping came to.
@@ -79,17 +108,17 @@ fn best_after(course: &Course, epochs: f64) -> Best {
 fn course(
     scenario: &Scenario,
     strategy: &str,
-    rule: Option<&str>,
+    rule: Option<Rule>,
     trial_count: u64,
     seed: u64,
 ) -> (Course, u64) {
-    let name = format!("{strategy}-{}-{seed}", rule.unwrap_or("whole"));
-    let early_stopping =
-        rule.map_or(String::new(), |rule| format!("early_stopping = {{ plugin = \"{rule}\" }}\n"));
+    let name = format!("{strategy}-{}-{seed}", rule.map_or("whole", |rule| rule.name));
+    let early_stopping = rule.map_or(String::new(), |rule| format!("early_stopping = {}\n", rule.section));
+    let checkpoints = rule.is_some_and(|rule| rule.continues);
     let manifest = format!(
         r#"
 study = {{ name = "{name}", seed = {seed} }}
-objective = {{ plugin = "digits", options = {{ epochs = {EPOCHS} }} }}
+objective = {{ plugin = "digits", options = {{ epochs = {EPOCHS}, checkpoints = {checkpoints} }} }}
 strategy = [{{ plugin = "{strategy}" }}]
 {early_stopping}budget = {{ trials = {trial_count} }}
 journal = {{ path = "ansatz.db", sync = "off" }}
