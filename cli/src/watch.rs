@@ -50,6 +50,7 @@ pub struct Watch {
     last_message: Option<Instant>,
     left_out: usize,
     finished_at_start: usize,
+    points_at_start: usize,
     started: Instant,
     was_draining: bool,
 }
@@ -82,6 +83,7 @@ impl Watch {
             last_message: None,
             left_out: 0,
             finished_at_start: study.finished_count(),
+            points_at_start: study.finished_point_count(),
             started: Instant::now(),
             was_draining: false,
         }
@@ -145,8 +147,9 @@ impl Watch {
                 rate => format!("{:.1}/min", rate * 60.0),
             });
             let budget = &study.rules().budget;
-            let points = study.finished_point_count() as f64;
-            let by_count = budget.trial_count.map(|count| (count as f64 - points) / rate);
+            let points = study.finished_point_count();
+            let point_rate = points.saturating_sub(self.points_at_start) as f64 / session;
+            let by_count = budget.trial_count.map(|count| (count as f64 - points as f64) / point_rate);
             let by_time = budget.wall_time.map(|limit| limit.saturating_sub(elapsed).as_secs_f64());
             if let Some(left) = [by_count, by_time].into_iter().flatten().reduce(f64::min) {
                 parts.push(format!("{} left", text::duration(Duration::from_secs_f64(left.clamp(0.0, 1e9)))));

@@ -188,8 +188,8 @@ pub struct Study {
     /// The first finished trial of each point and fidelity (by its bits), kept only where duplicates are reused.
     finished_by_point: HashMap<(Point, Option<u64>), TrialId>,
     early_stopping: EarlyStoppingState,
-    /// Trials that the early-stopping rule stopped and that have ended, and trials that continue such ones.
-    stopped_count: usize,
+    /// Trials that the early-stopping rule stopped, that have ended, and that none continues; and trials that continue one.
+    promotable_count: usize,
     promoted_count: usize,
     transferred: Vec<TransferredTrial>,
     /// Where they come from, and how many from each.
@@ -263,7 +263,7 @@ impl Study {
             reused_in_a_row: 0,
             finished_by_point: HashMap::new(),
             early_stopping: EarlyStoppingState::default(),
-            stopped_count: 0,
+            promotable_count: 0,
             promoted_count: 0,
             transferred: Vec::new(),
             sources: Vec::new(),
@@ -921,10 +921,11 @@ impl Study {
             Outcome::Failed { .. } => self.failures_in_a_row += 1,
             Outcome::Infeasible { .. } | Outcome::Stopped { .. } => self.failures_in_a_row = 0,
         }
-        self.stopped_count += usize::from(entry.early_stop.is_some());
-        // that a point is stopped once more brings no less than that it was stopped
-        let is_stopped_again = entry.early_stop.is_some() && entry.continuation.is_some();
-        if !matches!(outcome, Outcome::Failed { .. }) && !is_stopped_again {
+        self.promotable_count += usize::from(entry.early_stop.is_some() && entry.continued_by.is_none());
+        // that its point brought nothing was counted when the trial was stopped that it continues
+        let is_continuation = entry.continuation.is_some();
+        let is_best = counted.as_ref().is_some_and(|(_, is_best)| *is_best);
+        if !matches!(outcome, Outcome::Failed { .. }) && (is_best || !is_continuation) {
             let best = counted.as_ref().filter(|(_, is_best)| *is_best).map(|(losses, _)| losses.as_slice());
             self.progress.finished(best, self.rules.budget.plateau.as_ref());
         }
@@ -945,6 +946,7 @@ impl Study {
                 losses: counted.as_ref().map(|(losses, _)| losses.as_slice()),
                 is_best: counted.as_ref().is_some_and(|(_, is_best)| *is_best),
                 cost: own_cost,
+                is_continuation,
             };
             self.credit.finished(self.trials[trial.0 as usize].member, gained);
         }

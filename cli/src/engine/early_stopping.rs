@@ -174,20 +174,20 @@ impl Engine {
         if !self.study.has_promotable() || self.study.room_for_promotions(free_slot_count, elapsed) == 0 {
             return Ok(None);
         }
-        let Some(stopper) = &mut self.stopper else { return Ok(None) };
-        let record = match stopper.promotable() {
-            Ok(None) => return Ok(None),
-            Ok(Some(promotion)) => {
-                let record = self.study.promote(stopper.loaded.name(), &promotion);
-                record.map_err(|reason| format!("{} in promotable: {reason}", stopper.loaded.name()))
-            }
-            Err(fault) => Err(fault.to_string()),
-        };
-        let record = match record {
-            Ok(record) => record,
-            Err(reason) => {
-                self.mend_early_stopping(reason)?;
-                return Ok(None);
+        // one that breaks here is made anew and asked again, until it is asked no more
+        let record = loop {
+            let Some(stopper) = &mut self.stopper else { return Ok(None) };
+            let record = match stopper.promotable() {
+                Ok(None) => return Ok(None),
+                Ok(Some(promotion)) => {
+                    let record = self.study.promote(stopper.loaded.name(), &promotion);
+                    record.map_err(|reason| format!("{} in promotable: {reason}", stopper.loaded.name()))
+                }
+                Err(fault) => Err(fault.to_string()),
+            };
+            match record {
+                Ok(record) => break record,
+                Err(reason) => self.mend_early_stopping(reason)?,
             }
         };
         let Record::Promoted { trial: AskedTrial { trial, .. }, continued, .. } = record else {

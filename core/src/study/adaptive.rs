@@ -60,6 +60,8 @@ pub(super) struct Yield<'a> {
     pub(super) is_best: bool,
     /// What it cost, if the budget counts that.
     pub(super) cost: Option<f64>,
+    /// Whether it continues a trial that was stopped: then its turn was counted with that one.
+    pub(super) is_continuation: bool,
 }
 
 impl Credit {
@@ -74,13 +76,14 @@ impl Credit {
             let beaten = self.beaten_share(losses);
             0.5 * beaten * beaten + f64::from(gained.is_best)
         });
-        let cost = gained.cost.filter(|cost| cost.is_finite() && *cost >= 0.0).map_or(1.0, |cost| {
+        let turn = if gained.is_continuation { 0.0 } else { 1.0 };
+        let cost = gained.cost.filter(|cost| cost.is_finite() && *cost >= 0.0).map_or(turn, |cost| {
             self.cost_count += 1.0;
             self.cost_mean += (cost - self.cost_mean) / self.cost_count;
             if self.cost_mean > 0.0 { cost / self.cost_mean } else { 1.0 }
         });
         if let Some(member) = member {
-            for account in &mut self.members {
+            for account in self.members.iter_mut().filter(|_| !gained.is_continuation) {
                 account.reward *= FADE;
                 account.cost *= FADE;
             }
@@ -183,7 +186,10 @@ mod tests {
             credit.asked(member, 1, &shares);
             let loss = loss(member, turn, rng.random());
             let losses = [loss];
-            credit.finished(Some(member), Yield { losses: Some(&losses), is_best: loss < best, cost: None });
+            credit.finished(
+                Some(member),
+                Yield { losses: Some(&losses), is_best: loss < best, cost: None, is_continuation: false },
+            );
             best = best.min(loss);
             turns.push(member);
         }
@@ -228,7 +234,10 @@ mod tests {
         for turn in 0..40 {
             let losses = [f64::from(turn % 7)];
             let cost = Some(if turn % 2 == 0 { 10.0 } else { 1.0 });
-            credit.finished(Some(turn as usize % 2), Yield { losses: Some(&losses), is_best: false, cost });
+            credit.finished(
+                Some(turn as usize % 2),
+                Yield { losses: Some(&losses), is_best: false, cost, is_continuation: false },
+            );
         }
         let shares = credit.shares(|_| true);
         assert!(shares[1] > 0.6, "{shares:?}");
@@ -240,7 +249,10 @@ mod tests {
         for turn in 0..60 {
             let losses = [1.0 / f64::from(turn + 1)];
             let losses = (turn % 3 != 0).then_some(&losses[..]);
-            credit.finished(Some(turn as usize % 3), Yield { losses, is_best: losses.is_some(), cost: None });
+            credit.finished(
+                Some(turn as usize % 3),
+                Yield { losses, is_best: losses.is_some(), cost: None, is_continuation: false },
+            );
         }
         let shares = credit.shares(|_| true);
         assert!(shares[0] < 0.07 && shares[1] > 0.4 && shares[2] > 0.4, "{shares:?}");
@@ -253,7 +265,10 @@ mod tests {
     fn of_several_losses_mixed_ones_count_half() {
         let mut credit = Credit::new(1);
         for losses in [[1.0, 0.0], [0.0, 1.0], [2.0, 2.0], [0.5, 0.5]] {
-            credit.finished(Some(0), Yield { losses: Some(&losses), is_best: false, cost: None });
+            credit.finished(
+                Some(0),
+                Yield { losses: Some(&losses), is_best: false, cost: None, is_continuation: false },
+            );
         }
         assert_eq!(credit.beaten_share(&[0.5, 0.5]), (0.5 + 0.5 + 1.0 + 0.0) / 4.0);
     }

@@ -41,6 +41,11 @@ pub struct EarlyStoppingState {
     pub is_left_out: bool,
 }
 
+/// Whether the rule stopped a trial, and it has ended.
+fn is_stopped(trial: &Trial) -> bool {
+    trial.early_stop.is_some() && trial.outcome.is_some()
+}
+
 impl Study {
     /// How the early-stopping rule is doing; as at the beginning where there is none.
     pub fn early_stopping(&self) -> EarlyStoppingState {
@@ -117,8 +122,8 @@ impl Study {
 
     /// How many of these points are done, as far as is known: the last trial of each has ended.
     pub fn finished_point_count(&self) -> usize {
-        // each that is pending is the last of its point
-        self.point_count() - self.pending.len()
+        // each that is pending is the last of its point, but where a repair took out how the one before it ended
+        self.point_count().saturating_sub(self.pending.len())
     }
 
     /// How many stopped trials may now go on, given how many can be started: none where a limit of the budget is reached,
@@ -134,7 +139,7 @@ impl Study {
     /// Whether there are trials that may go on, should the early-stopping rule say so: it stopped them, and no other
     /// continues them.
     pub fn has_promotable(&self) -> bool {
-        self.stopped_count > self.promoted_count
+        self.promotable_count > 0
     }
 
     /// The record by which a stopped trial goes on, by this rule. The error says why it cannot: the rule has a bug.
@@ -165,12 +170,17 @@ impl Study {
     }
 
     fn check_promotable(&self, continued: TrialId) -> Result<&Trial, String> {
+        let trial = self.check_uncontinued(continued)?;
+        if !is_stopped(trial) {
+            return Err(format!("trial {continued} is to go on, and has not been stopped"));
+        }
+        Ok(trial)
+    }
+
+    fn check_uncontinued(&self, continued: TrialId) -> Result<&Trial, String> {
         let Some(trial) = self.trial(continued) else {
             return Err(format!("trial {continued} is to go on, and was never asked for"));
         };
-        if trial.early_stop.is_none() || trial.outcome.is_none() {
-            return Err(format!("trial {continued} is to go on, and has not been stopped"));
-        }
         if let Some(by) = trial.continued_by {
             return Err(format!("trial {continued} is to go on, and trial {by} does that already"));
         }
@@ -186,7 +196,8 @@ impl Study {
     ) -> Result<(), RecordError> {
         self.check_numbers(std::slice::from_ref(asked))?;
         let trial = asked.trial;
-        let stopped = self.check_promotable(continued).map_err(RecordError)?;
+        // what became of that one may be among what a repair took out: this one goes on all the same
+        let stopped = self.check_uncontinued(continued).map_err(RecordError)?;
         if (member, &asked.point, asked.fidelity) != (stopped.member, &stopped.point, stopped.fidelity) {
             return Err(RecordError(format!(
                 "trial {trial} continues trial {continued}, and is another one"
@@ -203,7 +214,9 @@ impl Study {
             early_stop: None,
             ..stopped.clone()
         };
-        self.trials[continued.0 as usize].continued_by = Some(trial);
+        let stopped = &mut self.trials[continued.0 as usize];
+        stopped.continued_by = Some(trial);
+        self.promotable_count -= usize::from(is_stopped(stopped));
         self.promoted_count += 1;
         self.pending.push(trial.0);
         self.pending_flat.extend_from_slice(next.point.flat());

@@ -910,12 +910,36 @@ fn a_stopped_trial_goes_on_as_another_one_of_the_same_point() {
     let record = study.promote("halving", &promotion(TrialId(4))).unwrap();
     study.apply(&record).unwrap();
     assert_eq!(study.next(3, Duration::ZERO), Step::Wait);
-    // a point that is stopped once more brings no less than that it was stopped
     report(&mut study, TrialId(5), 3, 0.1, Some("it waits"));
     finish(&mut study, TrialId(5), completed(0.1));
-    assert_eq!(study.room_for_promotions(4, Duration::ZERO), 4, "the plateau is three points long");
     let record = study.promote("halving", &promotion(TrialId(3))).unwrap();
     study.apply(&record).unwrap();
     finish(&mut study, TrialId(6), completed(0.2));
+    assert_eq!(
+        study.room_for_promotions(4, Duration::ZERO),
+        4,
+        "two points brought nothing, and a plateau has three"
+    );
+    assert_eq!((study.point_count(), study.finished_point_count(), study.has_promotable()), (3, 3, true));
+    study.rules.budget.target = Some(0.9);
     assert_eq!(study.room_for_promotions(4, Duration::ZERO), 0);
+}
+
+/// A repair takes out what cannot be read: a trial goes on whose stop is not on record any more.
+#[test]
+fn a_trial_goes_on_also_where_nobody_knows_what_became_of_the_one_before() {
+    let mut study = Study::new(rules(1, Mix::InTurn, 2));
+    let first = ask(&mut study, 0, 1, &[7.0])[0];
+    let trial = AskedTrial { trial: TrialId(1), point: point(7.0), tag: 0, fidelity: None, prediction: None };
+    let reason = "halving: number 1 of 3".to_owned();
+    study.apply(&Record::Promoted { member: Some(0), trial, continued: first, reason }).unwrap();
+    assert_eq!(
+        (study.pending().iter().count(), study.point_count(), study.finished_point_count()),
+        (2, 1, 0)
+    );
+    assert!(!study.has_promotable());
+    finish(&mut study, TrialId(1), completed(0.5));
+    finish(&mut study, first, Outcome::Failed { failure: Failure::Lost, reason: "it is gone".into() });
+    ask(&mut study, 0, 1, &[8.0]);
+    assert_eq!(study.trials().len(), 3);
 }

@@ -77,6 +77,8 @@ pub struct SuccessiveHalving {
     rungs: Vec<Vec<Rung>>,
     /// How far running trials have come, and those that were stopped: others may continue them.
     climbs: HashMap<u64, Climb>,
+    /// The numbers of trials that continue others, ascending.
+    continuing: Vec<u64>,
     lengths: Lengths,
 }
 
@@ -126,6 +128,7 @@ impl EarlyStopping for SuccessiveHalving {
             metric_count: problem.metrics.len(),
             rungs: vec![Vec::new(); brackets as usize],
             climbs: HashMap::new(),
+            continuing: Vec::new(),
             lengths: Lengths::default(),
             options,
         })
@@ -139,7 +142,7 @@ impl EarlyStopping for SuccessiveHalving {
         // what could not be measured is worse than anything
         let losses = report.losses.iter().map(|loss| loss.unwrap_or(f64::INFINITY)).collect();
         let excess = report.excesses.iter().flatten().filter(|excess| **excess > 0.0).sum();
-        let arrival = Arrival { trial, losses, excess };
+        let arrival = Arrival { trial, step: report.step, losses, excess };
         // a trial that reports seldom may pass several at once
         while rung_count < RUNG_COUNT_MAX {
             let height = self.height(bracket, rung_count);
@@ -150,6 +153,7 @@ impl EarlyStopping for SuccessiveHalving {
             let ruling = self.judge(&arrival, bracket, rung_count - 1, height);
             let stopped = Some(arrival.clone()).filter(|_| ruling.is_stop());
             self.climbs.insert(trial, Climb { bracket, rung_count, stopped });
+            self.lift();
             if ruling.is_stop() {
                 return ruling;
             }
@@ -167,6 +171,7 @@ impl EarlyStopping for SuccessiveHalving {
             && let Some(arrival) = climb.stopped.take()
         {
             self.rungs[climb.bracket][climb.rung_count - 1].wait(arrival);
+            self.lift();
         }
     }
 
@@ -201,6 +206,7 @@ impl EarlyStopping for SuccessiveHalving {
             rung.leave(continued.0);
         }
         self.climbs.insert(trial.0, Climb { stopped: None, ..climb });
+        self.continuing.push(trial.0);
     }
 }
 
@@ -214,8 +220,51 @@ impl SuccessiveHalving {
 
     /// How far a trial has come; one that has not reported yet is below its first rung.
     fn climb(&self, trial: u64) -> Climb {
-        let below = || Climb { bracket: self.brackets.of(trial), rung_count: 0, stopped: None };
+        let below = || {
+            // those that continue others have the bracket of these, and no place in the cycle
+            let others = self.continuing.partition_point(|other| *other < trial);
+            let bracket = self.brackets.of(trial - others as u64);
+            Climb { bracket, rung_count: 0, stopped: None }
+        };
         self.climbs.get(&trial).cloned().unwrap_or_else(below)
+    }
+
+    /// Who reports seldom may have passed the next rung too where it waits. Once it may go on from here, it is compared there,
+    /// by the same report: nobody has to run to show what is known.
+    fn lift(&mut self) {
+        if self.options.variant == Variant::Stopping {
+            return;
+        }
+        let top = self.options.steps_max.unwrap_or(u64::MAX);
+        for bracket in 0..self.rungs.len() {
+            let mut rung = 0;
+            while rung < self.rungs[bracket].len() && rung + 1 < RUNG_COUNT_MAX {
+                let next = self.height(bracket, rung + 1);
+                let passing = self.passing(self.rungs[bracket][rung].len());
+                let lifted = match next < top {
+                    true => self.rungs[bracket][rung].take_promotable_from(next, passing),
+                    false => None,
+                };
+                let Some(arrival) = lifted else {
+                    rung += 1;
+                    continue;
+                };
+                self.rung(bracket, rung + 1).place(&arrival);
+                if let Some(climb) = self.climbs.get_mut(&arrival.trial) {
+                    climb.rung_count = rung + 2;
+                }
+                self.rung(bracket, rung + 1).wait(arrival);
+            }
+        }
+    }
+
+    fn rung(&mut self, bracket: usize, rung: usize) -> &mut Rung {
+        let metric_count = self.metric_count;
+        let rungs = &mut self.rungs[bracket];
+        while rungs.len() <= rung {
+            rungs.push(Rung::new(metric_count));
+        }
+        &mut rungs[rung]
     }
 
     /// How many of those that came to a rung go on.
@@ -230,14 +279,13 @@ impl SuccessiveHalving {
 
     /// A trial comes to a rung: it passes if it is among the best part of those that came so far, itself included.
     fn judge(&mut self, arrival: &Arrival, bracket: usize, rung: usize, height: u64) -> Ruling {
-        let rungs = &mut self.rungs[bracket];
-        while rungs.len() <= rung {
-            rungs.push(Rung::new(self.metric_count));
-        }
-        let better = rungs[rung].place(arrival);
-        let count = rungs[rung].len();
+        let rung = self.rung(bracket, rung);
+        let better = rung.place(arrival);
+        let count = rung.len();
         let passing = self.passing(count);
-        if better < passing {
+        // by promotion nobody goes on for want of others, and who has nothing to show does not either
+        let has_value = self.options.variant == Variant::Stopping || arrival.has_value();
+        if better < passing && has_value {
             return Ruling::Continue;
         }
         let standing = self.standing(arrival, better, count, height, bracket);

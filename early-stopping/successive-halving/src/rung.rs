@@ -20,6 +20,8 @@ pub struct Rung {
 pub struct Arrival {
     /// Its number.
     pub trial: u64,
+    /// The step of its report there, at or above the rung.
+    pub step: u64,
     /// One per metric; infinite for what could not be measured.
     pub losses: Vec<f64>,
     /// By how much it breaks outcome constraints altogether; 0 for one that is not known to break any.
@@ -59,21 +61,53 @@ impl Rung {
     }
 
     /// The best of those that wait, with the number of all trials that stand better, if that is below `passing`; of equals
-    /// the one with the lowest number.
+    /// the one with the lowest number. None without a single value.
     pub fn promotable(&mut self, passing: usize) -> Option<(&Arrival, usize)> {
         if self.is_settled || passing == 0 {
             return None;
         }
-        let allowed = self.waiting.iter().filter(|arrival| arrival.excess <= 0.0);
-        let better_counts = self.allowed.better_counts(allowed.clone().map(|arrival| &arrival.losses[..]));
-        let broken = self.waiting.iter().filter(|arrival| arrival.excess > 0.0);
-        let excesses = broken.clone().map(|arrival| std::slice::from_ref(&arrival.excess));
-        let others = self.broken.better_counts(excesses).into_iter().map(|count| self.allowed.len() + count);
-        let found = (allowed.zip(better_counts))
-            .chain(broken.zip(others))
-            .filter(|(_, better)| *better < passing)
-            .min_by_key(|(arrival, better)| (*better, arrival.trial));
+        let found = self.promotable_from(0, passing);
         self.is_settled = found.is_none();
-        found
+        let (index, better) = found?;
+        Some((&self.waiting[index], better))
+    }
+
+    /// The same of those that have come to this step, which waits here no more.
+    pub fn take_promotable_from(&mut self, step: u64, passing: usize) -> Option<Arrival> {
+        if self.is_settled || passing == 0 || self.waiting.iter().all(|arrival| arrival.step < step) {
+            return None;
+        }
+        let (index, _) = self.promotable_from(step, passing)?;
+        Some(self.waiting.remove(index))
+    }
+
+    /// Its index among those that wait.
+    fn promotable_from(&self, step: u64, passing: usize) -> Option<(usize, usize)> {
+        let (mut indices, mut allowed, mut broken) = (Vec::new(), Vec::new(), Vec::new());
+        let mut broken_indices = Vec::new();
+        let waiting = self.waiting.iter().enumerate();
+        for (index, arrival) in waiting.filter(|(_, arrival)| arrival.step >= step && arrival.has_value()) {
+            if arrival.excess > 0.0 {
+                broken_indices.push(index);
+                broken.push(std::slice::from_ref(&arrival.excess));
+            } else {
+                indices.push(index);
+                allowed.push(&arrival.losses[..]);
+            }
+        }
+        let mut better = self.allowed.better_counts(allowed.into_iter());
+        let behind = self.broken.better_counts(broken.into_iter());
+        better.extend(behind.into_iter().map(|count| self.allowed.len() + count));
+        indices.extend(broken_indices);
+        (indices.into_iter().zip(better))
+            .filter(|(_, better)| *better < passing)
+            .min_by_key(|(index, better)| (*better, self.waiting[*index].trial))
+    }
+}
+
+impl Arrival {
+    /// Whether anything was measured.
+    pub fn has_value(&self) -> bool {
+        self.losses.iter().any(|loss| loss.is_finite())
     }
 }

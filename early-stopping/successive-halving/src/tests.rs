@@ -349,3 +349,62 @@ fn a_rule_made_anew_goes_on_with_trials_that_it_would_not_have_stopped() {
     rule.promoted(TrialId(77), TrialId(2));
     assert!(rule.reported(&report(2, 1, &[0.6])).is_stop());
 }
+
+/// Reports come every ten steps, and there are rungs at 1, 3 and 9: what is known of a trial at all of them decides at once
+/// whether it has to run on to show more.
+#[test]
+fn who_reports_seldom_is_compared_at_every_rung_that_it_has_passed() {
+    let mut rule = rule(1, PROMOTION);
+    let mut sparse = |trial: u64, loss: f64| {
+        let is_stop = rule.reported(&report(trial, 10, &[loss])).is_stop();
+        if is_stop {
+            stop(&mut rule, trial);
+        }
+        (is_stop, rule.promotable().map(|promotion| promotion.continued.0))
+    };
+    // of nine, three are the best third of all and one the best third of these, and only that one has passed the last rung
+    let losses = [0.3, 0.9, 0.8, 0.1, 0.7, 0.2, 0.6, 0.5, 0.4];
+    let found: Vec<(bool, Option<u64>)> =
+        losses.iter().zip(0..).map(|(loss, trial)| sparse(trial, *loss)).collect();
+    assert!(found[..8].iter().all(|(_, promoted)| promoted.is_none()), "{found:?}");
+    assert_eq!(rule.rungs[0].iter().map(Rung::len).collect::<Vec<_>>(), [9, 3, 1]);
+    assert_eq!(rule.promotable(), None, "one of one at rung 9 is more than a third");
+    for (trial, loss) in (9..).zip([0.95; 18]) {
+        let Ruling::Stop(_) = rule.reported(&report(trial, 10, &[loss])) else {
+            panic!("trial {trial} goes on")
+        };
+        stop(&mut rule, trial);
+    }
+    // 27 came, 9 are their best third: 3 of these may be at rung 9, and the best of them goes on
+    assert_eq!(rule.rungs[0].iter().map(Rung::len).collect::<Vec<_>>(), [27, 9, 3]);
+    assert_eq!(rule.promotable().unwrap().continued, TrialId(3));
+    rule.promoted(TrialId(3), TrialId(27));
+    assert_eq!(rule.promotable(), None);
+    assert!(!rule.reported(&report(27, 20, &[0.9])).is_stop(), "it has no rung before the end");
+}
+
+#[test]
+fn who_has_nothing_to_show_does_not_go_on_by_promotion() {
+    let mut rule = rule(1, PROMOTION);
+    for trial in 0..6 {
+        assert!(rule.reported(&report(trial, 1, &[f64::NAN])).is_stop());
+        stop(&mut rule, trial);
+        assert_eq!(rule.promotable(), None);
+    }
+    assert!(!rule.reported(&report(6, 1, &[5.0])).is_stop());
+}
+
+#[test]
+fn trials_that_continue_others_have_no_place_among_the_brackets() {
+    let options = Options { brackets: 2, reduction_factor: 2.0, ..PROMOTION };
+    let mut rule = rule(1, options.clone());
+    let plain: Vec<usize> = (0..9).map(|trial| rule.climb(trial).bracket).collect();
+    assert!(plain.contains(&0) && plain.contains(&1));
+    let bracket = rule.climb(2).bracket;
+    rule.reported(&report(2, 1, &[0.5]));
+    stop(&mut rule, 2);
+    rule.promoted(TrialId(2), TrialId(4));
+    assert_eq!(rule.climb(4).bracket, bracket);
+    let later: Vec<usize> = [0, 1, 2, 3, 5, 6, 7, 8, 9].map(|trial| rule.climb(trial).bracket).to_vec();
+    assert_eq!(later, plain);
+}

@@ -8,12 +8,12 @@ use std::path::Path;
 const NAME: &str = "checkpoint.json";
 
 /// Writes it: all of it or nothing. The error says what could not be written and why.
-pub fn write(folder: &Path, state: &State) -> Result<(), String> {
+pub fn write(folder: &Path, seed: u64, state: &State) -> Result<(), String> {
     let (whole, part) = (folder.join(NAME), folder.join("checkpoint.part"));
     let write = || {
         std::fs::create_dir_all(folder)?;
         let mut file = BufWriter::new(File::create(&part)?);
-        serde_json::to_writer(&mut file, state)?;
+        serde_json::to_writer(&mut file, &(seed, state))?;
         file.flush()?;
         drop(file);
         std::fs::rename(&part, &whole)
@@ -21,8 +21,10 @@ pub fn write(folder: &Path, state: &State) -> Result<(), String> {
     write().map_err(|error| format!("cannot write {}: {error}", whole.display()))
 }
 
-/// Reads it; `None` where there is none that can be read: then the training begins anew.
-pub fn read(folder: &Path) -> Option<State> {
+/// Reads that of a training with this seed after so many epochs; `None` where there is none that can be read, or another
+/// one: then the training begins anew.
+pub fn read(folder: &Path, seed: u64, epoch: u64) -> Option<State> {
     let file = File::open(folder.join(NAME)).ok()?;
-    serde_json::from_reader(BufReader::new(file)).ok()
+    let (of_seed, state): (u64, State) = serde_json::from_reader(BufReader::new(file)).ok()?;
+    (of_seed == seed && state.epoch == epoch).then_some(state)
 }

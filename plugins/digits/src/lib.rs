@@ -79,9 +79,13 @@ impl Objective for Digits {
         }
 
         let mut training = Training::new(data::digits(), &options.settings(), context.assignment.seed);
-        let before =
-            context.assignment.continued.as_ref().and_then(|stopped| stopped.output_folder.as_deref());
-        let kept = before.and_then(checkpoint::read).filter(|state| state.epoch < options.epochs);
+        let seed = context.assignment.seed;
+        let kept = context
+            .assignment
+            .continued
+            .as_ref()
+            .and_then(|stopped| checkpoint::read(stopped.output_folder.as_deref()?, seed, stopped.step));
+        let kept = kept.filter(|state| state.epoch < options.epochs);
         let begun = kept.map_or(0, |state| {
             let epoch = state.epoch;
             if training.take_over(state) { epoch } else { 0 }
@@ -101,7 +105,7 @@ impl Objective for Digits {
                 .with("validation_accuracy", validation.accuracy);
             if context.report(epoch, &measurement) == Verdict::Stop {
                 if let Some(folder) = context.output_folder().filter(|_| options.checkpoints) {
-                    checkpoint::write(folder, &training.state()).map_err(EvaluationError::Failed)?;
+                    checkpoint::write(folder, seed, &training.state()).map_err(EvaluationError::Failed)?;
                 }
                 return Err(EvaluationError::Stopped);
             }

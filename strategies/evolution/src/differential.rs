@@ -7,7 +7,7 @@
 
 use crate::genome::{Gene, Genome};
 use crate::merit::{ExcessUnits, Merit};
-use crate::population::{Newcomer, Population};
+use crate::population::{Newcomer, Population, Recognised};
 use crate::success_history::{Rates, SuccessHistory};
 use ansatz_core::rng::Rng;
 use rand::RngExt;
@@ -123,7 +123,7 @@ impl Differential {
                 }
                 Ordering::Greater => {}
             }
-        } else if !population.has(&newcomer.point) {
+        } else if population.recognise(&newcomer, units) == Recognised::Stranger {
             if population.len() < capacity {
                 population.push(newcomer);
             } else {

@@ -6,7 +6,7 @@
 
 use crate::genome::Genome;
 use crate::merit::{ExcessUnits, Merit};
-use crate::population::{Member, Newcomer, Population};
+use crate::population::{Member, Newcomer, Population, Recognised};
 use crate::reference_points::{Scale, nearest};
 use crate::sorting::{crowding, ranks};
 use crate::variation::Variation;
@@ -108,12 +108,16 @@ impl Genetic {
     ) {
         // units or scale may be others now, whoever came: what is kept is what a restored strategy would find
         self.standings = None;
-        if population.has(&newcomer.point) {
-            return;
+        let losses = newcomer.merit.losses();
+        match population.recognise(&newcomer, units) {
+            Recognised::Stranger => {}
+            Recognised::Known => return,
+            Recognised::Further => {
+                losses.into_iter().for_each(|losses| self.scale.see(losses));
+                return;
+            }
         }
-        if let Some(losses) = newcomer.merit.losses() {
-            self.scale.see(losses);
-        }
+        losses.into_iter().for_each(|losses| self.scale.see(losses));
         population.push(newcomer);
         while population.len() > capacity {
             let index = self.least(population, units, niching, rng);

@@ -75,6 +75,11 @@ impl Merit {
         }
     }
 
+    /// Whether it was stopped early, or evaluated with less than the full fidelity.
+    pub(crate) fn is_partial(&self) -> bool {
+        matches!(self, Self::Partial { .. })
+    }
+
     /// The losses of a full evaluation that keeps all outcome constraints.
     pub(crate) fn losses(&self) -> Option<&[f64]> {
         match self {

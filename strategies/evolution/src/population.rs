@@ -39,6 +39,17 @@ pub(crate) struct Newcomer {
     pub(crate) merit: Merit,
 }
 
+/// Whether the point of a newcomer is that of a member.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Recognised {
+    /// It is nobody's.
+    Stranger,
+    /// A member has it, and stays as it is.
+    Known,
+    /// A member has it whose trial had been stopped early, and has more to show for it now.
+    Further,
+}
+
 impl Population {
     /// The members.
     pub(crate) fn members(&self) -> &[Member] {
@@ -50,9 +61,17 @@ impl Population {
         self.members.len()
     }
 
-    /// Whether the point is that of a member.
-    pub(crate) fn has(&self, point: &Point) -> bool {
-        self.members.iter().any(|member| member.point == *point)
+    /// Whether the point of a newcomer is that of a member. One whose trial was stopped early has from here on what came of
+    /// the same point in a trial that went further, as one does that continues it.
+    pub(crate) fn recognise(&mut self, newcomer: &Newcomer, units: &ExcessUnits) -> Recognised {
+        let Some(known) = self.members.iter_mut().find(|member| member.point == newcomer.point) else {
+            return Recognised::Stranger;
+        };
+        if known.merit.is_partial() && newcomer.merit.compare(&known.merit, units).is_lt() {
+            known.merit = newcomer.merit.clone();
+            return Recognised::Further;
+        }
+        Recognised::Known
     }
 
     /// One more, at a place of its own.
