@@ -211,7 +211,7 @@ impl Engine {
             if is_given_up {
                 stopper.rule = None;
                 self.notices
-                    .push(format!("{reason}; it stops nothing any more, and trials run to their end"));
+                    .push(format!("{reason}; it stops nothing any more, and trials run to their end; those that were stopped stay so"));
                 return Ok(());
             }
             let count = self.study.early_stopping().fault_count;

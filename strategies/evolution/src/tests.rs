@@ -539,3 +539,32 @@ fn an_earlier_study_is_no_part_of_the_budget() {
     let size = alone.search.population().len();
     assert!(size > 4 && before >= size, "{before} {size}");
 }
+
+/// A trial that was stopped early is a member by what it showed; what came of its point in the end takes the place of that.
+#[test]
+fn a_member_that_was_stopped_has_what_came_of_the_trial_that_continues_it() {
+    for problem in problems() {
+        let mut strategy = evolution(&problem, of_size(6), 3);
+        let stopped = |values: Vec<f64>| ObservedResult::Stopped(Some(losses(values)));
+        let mut points = Vec::new();
+        for trial in 0..6 {
+            let suggestion = strategy.ask(1, &Pending::NONE).unwrap().remove(0);
+            let values = vec![trial as f64; problem.metrics.len()];
+            strategy.tell(&[observation(trial, &suggestion, stopped(values))]).unwrap();
+            points.push(suggestion.point);
+        }
+        let merits = |strategy: &Evolution, point: &Point| -> Vec<Option<Vec<f64>>> {
+            let members = strategy.search.population().members().iter();
+            let own = members.filter(|member| member.point == *point);
+            own.map(|member| member.merit.losses().map(<[f64]>::to_vec)).collect()
+        };
+        let values = vec![0.25; problem.metrics.len()];
+        assert_eq!(merits(&strategy, &points[4]), [None]);
+        strategy.tell(&[foreign(6, points[4].clone(), values.clone())]).unwrap();
+        assert_eq!(merits(&strategy, &points[4]), [Some(values.clone())]);
+        // a measurement stays: another of the same point is no better than it
+        strategy.tell(&[foreign(7, points[4].clone(), vec![0.125; problem.metrics.len()])]).unwrap();
+        assert_eq!(merits(&strategy, &points[4]), [Some(values)]);
+        assert_eq!(merits(&strategy, &points[3]), [None]);
+    }
+}

@@ -33,6 +33,20 @@ pub(crate) enum Lesson {
     Bad,
 }
 
+impl Told {
+    /// Whether a trial that was stopped early says nothing more beside a later one of the same point that went further, as
+    /// one does that continues it.
+    pub(crate) fn gives_way(&self, later: &Self) -> bool {
+        let Lesson::Partial { fidelity, .. } = &self.lesson else { return false };
+        let went_further = match &later.lesson {
+            Lesson::Measured { .. } => true,
+            Lesson::Partial { fidelity: other, .. } => other >= fidelity,
+            Lesson::Bad => false,
+        };
+        went_further && self.point == later.point
+    }
+}
+
 impl Lesson {
     /// `full_fidelity`: from here on an evaluation is a full one; `None` if the problem has no fidelity.
     pub(crate) fn new(observation: &Observation, full_fidelity: Option<f64>) -> Self {

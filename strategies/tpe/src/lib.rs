@@ -184,11 +184,17 @@ impl Strategy for Tpe {
     }
 
     fn tell(&mut self, observations: &[Observation]) -> Result<(), StrategyError> {
-        let told = observations.iter().map(|observation| Told {
-            point: observation.point.clone(),
-            lesson: Lesson::new(observation, self.full_fidelity),
-        });
-        self.state.told.extend(told);
+        for observation in observations {
+            let (point, lesson) = (observation.point.clone(), Lesson::new(observation, self.full_fidelity));
+            let told = Told { point, lesson };
+            if self.memory.points.contains(&told.point)
+                && let Some(place) = self.state.told.iter().position(|before| before.gives_way(&told))
+            {
+                self.state.told.remove(place);
+                self.memory = Memory::new(self.groups.len());
+            }
+            self.state.told.push(told);
+        }
         self.memory.learn(&self.encoding, &self.groups, &self.state.told);
         Ok(())
     }

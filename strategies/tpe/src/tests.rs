@@ -346,3 +346,41 @@ fn options_are_checked_with_words() {
     assert!(serde_json::from_str::<Options>(r#"{"gamma": 0.2}"#).is_err());
     assert_eq!(serde_json::from_str::<Options>("{}").unwrap(), options);
 }
+
+/// Whoever heard of a trial that was stopped, and of one that continues it, knows as much as whoever heard of the latter.
+#[test]
+fn a_stopped_trial_gives_way_to_one_that_continues_it() {
+    let space = mixed_space(&[]);
+    let stopped = |loss: f64| {
+        ObservedResult::Stopped(Some(Losses {
+            values: vec![loss],
+            standard_errors: vec![],
+            excesses: vec![],
+        }))
+    };
+    let mut rng = Rng::new(4);
+    let points: Vec<Point> = (0..60).map(|_| space.sample(&mut rng).unwrap()).collect();
+    let (mut both, mut last) = (strategy(&space, 7), strategy(&space, 7));
+    for (trial, point) in points[..20].iter().enumerate() {
+        both.tell(&[observation(trial as u64, point, stopped(9.0))]).unwrap();
+    }
+    for (trial, point) in points.iter().enumerate().skip(20) {
+        let told = observation(trial as u64, point, completed(mixed_loss(point)));
+        both.tell(std::slice::from_ref(&told)).unwrap();
+        last.tell(&[told]).unwrap();
+    }
+    for (trial, point) in (100..).zip(&points[..20]) {
+        // some are stopped once more before they come to their end
+        if trial % 2 == 0 {
+            both.tell(&[observation(trial, point, stopped(8.0))]).unwrap();
+        }
+        let told = observation(trial + 100, point, completed(mixed_loss(point)));
+        both.tell(std::slice::from_ref(&told)).unwrap();
+        last.tell(&[told]).unwrap();
+    }
+    assert_eq!(both.state.told, last.state.told);
+    assert_eq!(both.ask(8, &Pending::NONE).unwrap(), last.ask(8, &Pending::NONE).unwrap());
+    // what failed afterwards leaves what was known
+    both.tell(&[observation(900, &points[0], ObservedResult::Failed)]).unwrap();
+    assert_eq!(both.state.told.len(), 61);
+}

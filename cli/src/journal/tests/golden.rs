@@ -102,7 +102,7 @@ fn a_journal_of_version_5_is_brought_forward_and_has_a_queue() {
 }
 
 /// Five trials, one of them enqueued and three of which a rule ended early, as a host of schema version 6 wrote them.
-const VERSION_6: &str = include_str!("../../../../tests/golden/journal-6.sql");
+pub(super) const VERSION_6: &str = include_str!("../../../../tests/golden/journal-6.sql");
 
 #[test]
 fn a_journal_of_version_6_is_brought_forward_and_stopped_trials_may_go_on() {

@@ -453,3 +453,49 @@ fn a_copy_overwrites_nothing_unless_it_is_told_to() {
     let nowhere = folder.path().join("no/such/folder/copy.db");
     assert_eq!(kind_of(store.backup(&nowhere, Existing::Keep)), JournalErrorKind::Access);
 }
+
+/// Of a trial that was stopped and goes on, the stop is lost; the one that continues it, and all after it, are kept.
+#[test]
+fn a_trial_that_goes_on_is_kept_where_nobody_knows_how_the_one_before_ended() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("ansatz.db");
+    Connection::open(&path).unwrap().execute_batch(golden::VERSION_6).unwrap();
+    let store = store_at(&path);
+    let mut journal = store.open("golden").unwrap();
+    let mut study = crate::session::read_one(&store, "golden", |_, _| {}).unwrap().study;
+    let stopped = study.trials().iter().find(|trial| trial.early_stop.is_some()).unwrap().id;
+    let promotion = Promotion { continued: stopped, reason: "it is better than it seemed".into() };
+    let outcome =
+        study.trials().iter().find_map(|trial| trial.outcome.clone().filter(|o| o.completed().is_some()));
+    let end = |trial| Record::Finished {
+        trial,
+        outcome: outcome.clone().unwrap(),
+        duration: Duration::ZERO,
+        reused: None,
+    };
+    let goes_on = study.promote("halving", &promotion).unwrap();
+    let mut take = |record: Record| {
+        study.apply(&record).unwrap();
+        journal.append(&[Stamped { at: 2e9, entry: Entry::Study(record) }]).unwrap();
+        study.clone()
+    };
+    take(goes_on);
+    let study = take(end(TrialId(5)));
+    let suggestion = Suggestion::new(study.trials()[0].point.clone());
+    let trials = study.admit(1, vec![suggestion]).unwrap();
+    take(Record::Asked { member: 0, count: 1, trials, is_exhausted: false });
+    let whole = take(end(TrialId(6)));
+    drop(journal);
+    let spoil = format!("UPDATE record SET body = '{{' WHERE kind = 'finished' AND trial = {}", stopped.0);
+    sql(&path, &format!("DROP TRIGGER record_is_never_changed; {spoil}"));
+    let repairs = repair_at(&path);
+    let kept = crate::session::read_one(&store_at(&path), "golden", |_, _| {}).unwrap().study;
+    assert_eq!((kept.trials().len(), kept.point_count()), (7, 6), "{repairs:?}");
+    for (kept, before) in kept.trials().iter().zip(whole.trials()) {
+        if kept.id == stopped {
+            assert_eq!((kept.outcome.as_ref(), kept.continued_by), (None, Some(TrialId(5))));
+        } else {
+            assert_eq!((&kept.outcome, &kept.continuation), (&before.outcome, &before.continuation));
+        }
+    }
+}
