@@ -5,7 +5,7 @@
 //! trial goes on at a rung at once or ends, so no trial has to be continued from a state, and none waits for others.
 //! Promotion (algorithm 2): it waits there until it is among the best part, and others begin meanwhile. Several
 //! brackets, which begin at rungs of different height, make Hyperband (Li et al. 2018). Which trial is in which bracket
-//! depends on its number alone. README.md is the user's side.
+//! depends on its number alone, among those that continue no other. README.md is the user's side.
 #![forbid(unsafe_code)]
 
 mod brackets;
