@@ -322,6 +322,38 @@ fn a_report_may_be_answered_by_stop() {
     talk.leave();
 }
 
+/// A trial that was stopped is given out again, as another one that continues it, as soon as the rule says so.
+#[test]
+fn a_stopped_trial_is_given_out_again_as_one_that_continues_it() {
+    let scenario = scenario();
+    let options = "options = { variant = \"promotion\", steps_max = 9 }";
+    let manifest = format!("{MANIFEST}\n[early_stopping]\nplugin = \"successive-halving\"\n{options}\n");
+    let mut talk = Talk::begin_with(&scenario, &manifest);
+    let asked = talk.request(&json!({"ask": 3}));
+    let first = asked["trials"][1].clone();
+    for (trial, loss) in [(0, 0.7), (1, 0.2), (2, 0.5)] {
+        let report = json!({"report": {"trial": trial, "step": 1, "metrics": {"loss": loss}}});
+        assert_eq!(talk.request(&report)["verdict"], "stop");
+        talk.request(&json!({"tell": {"trial": trial, "stopped": "as it was told"}}));
+    }
+    // before any new point
+    let again = talk.request(&json!({"ask": 1}))["trials"][0].clone();
+    assert_eq!(
+        (&again["trial"], &again["continues"]),
+        (&json!(3), &json!({"trial": 1, "step": 1})),
+        "{again}"
+    );
+    for same in ["parameters", "seed", "strategy"] {
+        assert_eq!(again[same], first[same], "{same}");
+    }
+    let next = talk.request(&json!({"ask": 1}))["trials"][0].clone();
+    assert_eq!((&next["trial"], next.get("continues")), (&json!(4), None));
+    let told = talk.request(&json!({"tell": {"trial": 3, "metrics": {"loss": 0.1}}}));
+    assert_eq!(told["outcome"], "completed");
+    assert_eq!(talk.request(&json!({"best": true}))["best"][0]["continues"], 1);
+    talk.leave();
+}
+
 #[test]
 fn a_program_may_enqueue_points_of_its_own() {
     let scenario = scenario();

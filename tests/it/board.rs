@@ -366,6 +366,49 @@ space = { learning_rate = { float = [1e-5, 1.0], scale = "log" } }
     }
 }
 
+/// A trial that continues a stopped one finds what that left, whichever worker ran it.
+#[test]
+fn promotions_reach_workers() {
+    for place in Place::each() {
+        place.scenario.write(
+            "study.toml",
+            r#"
+study = { name = "shared", seed = 3 }
+metrics = { validation_accuracy = "maximise" }
+objective = { plugin = "digits", options = { epochs = 9, checkpoints = true } }
+strategy = [{ plugin = "random" }]
+early_stopping = { plugin = "successive-halving", options = { variant = "promotion", steps_max = 9 } }
+budget = { trials = 18 }
+space = { learning_rate = { float = [1e-5, 1.0], scale = "log" } }
+"#,
+        );
+        place.ansatz(&["run", "study.toml", "--quiet", "--on", "local", "-n", "3"]).expect(0);
+        let stored = place.stored();
+        let study = &stored.study;
+        assert_eq!(study.point_count(), 18);
+        stored.expect_each_trial_once(study.trials().len() as u64);
+        let mut count = 0;
+        for trial in study.trials() {
+            let Some(continuation) = &trial.continuation else { continue };
+            let from = study.early_stop(continuation.continued).unwrap().step;
+            let first = stored.records().into_iter().find_map(|record| match record {
+                Record::Reported { trial: of, step, .. } if of == trial.id => Some(step),
+                _ => None,
+            });
+            assert_eq!(
+                first,
+                Some(from + 1),
+                "trial {} goes on where trial {} ended",
+                trial.id,
+                continuation.continued
+            );
+            count += 1;
+        }
+        assert!(count > 0, "{:?}", stored.outcomes());
+        assert_eq!(place.ansatz(&["replay", "--json"]).expect(0).json()["same"], true);
+    }
+}
+
 #[test]
 fn what_cannot_work_is_refused_before_anything_is_written() {
     let place = Place::file();

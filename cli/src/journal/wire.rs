@@ -122,7 +122,7 @@ pub fn encode(entry: &Entry, space: &Space, body: &mut Vec<u8>) -> Result<(Kind,
             let trials = [WrittenTrial::of(trial, space)];
             let (member, continued) = (*member, continued.0);
             write(body, &PromotedBody { member, continued, reason: reason.into(), trials })?;
-            Ok((Kind::Promoted, Some(trial.trial.0)))
+            Ok((Kind::Promoted, None))
         }
         Entry::Study(Record::Retried { trial, attempt, failure, reason }) => {
             let (failure, reason) = ((*failure).into(), reason.into());
@@ -149,11 +149,11 @@ pub fn trial_of(entry: &Entry) -> Option<u64> {
             | Record::Arrived { trial, .. }
             | Record::Finished { trial, .. },
         ) => Some(trial.0),
-        Entry::Study(Record::Promoted { trial, .. }) => Some(trial.trial.0),
         Entry::Study(
             Record::Transferred { .. }
             | Record::Enqueued { .. }
             | Record::Asked { .. }
+            | Record::Promoted { .. }
             | Record::Broke { .. }
             | Record::EarlyStoppingBroke { .. },
         )

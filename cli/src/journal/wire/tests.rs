@@ -219,7 +219,7 @@ fn the_format_is_what_it_was() {
                 reason: "halving: it is number 1 of 3".into(),
             }),
             Kind::Promoted,
-            Some(3),
+            None,
             r#"{"member":1,"continued":2,"reason":"halving: it is number 1 of 3","trials":[{"trial":3,"point":{"rate \"log\"":0.001,"x.step":0.0,"units":64,"optimiser":"sgd","size":1,"nesterov":true},"tag":9,"fidelity":2.0}]}"#,
         ),
         (
