@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import json
 import math
+import operator
 import os
 import platform
 import random
@@ -30,9 +31,10 @@ from typing import Any, Callable, Iterable, NamedTuple, Optional, Sequence, Unio
 
 __version__ = "0.1.0"
 __all__ = [
-    "ANY_SPACE", "EarlyStopping", "Exhausted", "Failed", "Fault", "Infeasible", "Invalid", "Metric", "NoFeasiblePoint",
-    "Objective", "Observation", "OutcomeConstraint", "Parameter", "Pending", "Prediction", "Problem", "Recommendation",
-    "Report", "Space", "Stopped", "Strategy", "Suggestion", "Trial", "Unsupported", "create", "log", "nearest", "objective", "serve",
+    "ANY_SPACE", "Continued", "EarlyStopping", "Exhausted", "Failed", "Fault", "Infeasible", "Invalid", "Metric",
+    "NoFeasiblePoint", "Objective", "Observation", "OutcomeConstraint", "Parameter", "Pending", "Prediction", "Problem",
+    "Promotion", "Recommendation", "Report", "Space", "Stopped", "Strategy", "Suggestion", "Trial", "Unsupported", "create",
+    "log", "nearest", "objective", "serve",
 ]
 
 PROTOCOL = 1
@@ -614,6 +616,29 @@ class Observation:
 # -- Objectives ------------------------------------------------------------------------------------------------------
 
 
+class Continued:
+    """A trial of the same point and seed that was stopped, and that another one continues. Whoever kept its state goes on
+    from there; whoever did not begins at the first step: what was reported before is not judged again."""
+
+    __slots__ = ("trial", "attempt", "step", "_output_folder")
+
+    def __init__(self, message: dict) -> None:
+        self.trial: int = message["trial"]
+        #: Its last attempt, from 1.
+        self.attempt: int = message.get("attempt", 1)
+        #: The step at which it was stopped.
+        self.step: int = message["step"]
+        self._output_folder = message.get("output_folder")
+
+    @property
+    def output_folder(self):
+        """The folder that it had for its files, as a `pathlib.Path`; may not exist, as on another machine. `None` if the
+        host has none."""
+        import pathlib
+
+        return pathlib.Path(self._output_folder) if self._output_folder else None
+
+
 class Trial:
     """One evaluation, as the objective sees it. `Trial(options={...})` is one to test with: its reports go nowhere."""
 
@@ -638,6 +663,9 @@ class Trial:
         self.problem: Optional[Problem] = context.problem if context else None
         self.surroundings: dict = context.surroundings if context else {}
         self._output_folder = message.get("output_folder")
+        continued = message.get("continued")
+        #: The stopped trial that this one continues; `None` for most.
+        self.continued: Optional[Continued] = Continued(continued) if continued else None
         self._channel = channel
 
     @property
@@ -838,9 +866,19 @@ def _finite(number: Any) -> Optional[float]:
     return float(number) if isinstance(number, (int, float)) and math.isfinite(number) else None
 
 
+class Promotion(NamedTuple):
+    """A stopped trial that is to go on."""
+
+    #: Its number.
+    trial: int
+    #: What was compared with what. The host puts the rule's name before it.
+    reason: str = ""
+
+
 class EarlyStopping:
     """A rule that ends trials early: set the attributes, judge in `reported`, learn in `finished`. The same seed and the
-    same reports must give the same verdicts: take all randomness from `self.rng`."""
+    same reports must give the same verdicts: take all randomness from `self.rng`. One that has stopped trials go on after
+    all overrides `promotable` and `promoted`."""
 
     name = ""
     summary = ""
@@ -863,6 +901,16 @@ class EarlyStopping:
 
     def finished(self, observation: Observation) -> None:
         """Every trial that ended, however it did, each once."""
+
+    def promotable(self) -> Optional[Promotion]:
+        """Which of the trials that this rule stopped is to go on after all: `Promotion(trial, reason)`, or `None`. It must
+        have ended, as `finished` tells, and no other may continue it yet. Asked whenever a trial can be started and
+        something was stopped; to be asked must change nothing, since `promoted` need not follow."""
+        return None
+
+    def promoted(self, continued: int, trial: int) -> None:
+        """A stopped trial goes on as another one with the same point: `continued` stays as it ended, and `trial` reports
+        the steps that come after."""
 
 
 def create(
@@ -1140,8 +1188,11 @@ class _Server:
             raise Unsupported(f"this plugin speaks protocol {PROTOCOL}, the host {body.get('protocol')}")
         described = [_describe(component) for component in self.components.values()]
         features = ["stop"] if any(about["role"] == "objective" for about in described) else []
-        if any(getattr(c, "recommend", Strategy.recommend) is not Strategy.recommend for c in self.components.values()):
-            features.append("recommend")
+        # whoever has the default is spared the question
+        for feature, role, call in (("recommend", Strategy, "recommend"), ("promote", EarlyStopping, "promotable")):
+            default = getattr(role, call)
+            if any(getattr(component, call, default) is not default for component in self.components.values()):
+                features.append(feature)
         build = f"{platform.python_implementation()} {platform.python_version()}"
         return {
             "hello": {
@@ -1198,6 +1249,17 @@ class _Server:
 
     def finished(self, body: dict) -> dict:
         self._created(EarlyStopping).finished(Observation(body))
+        return {"ok": {}}
+
+    def promotable(self, _: dict) -> dict:
+        promotion = self._created(EarlyStopping).promotable()
+        if promotion is None:
+            return {"promotion": {}}
+        trial, reason = Promotion(*promotion) if isinstance(promotion, tuple) else Promotion(promotion)
+        return {"promotion": {"continued": operator.index(trial), "reason": str(reason)}}
+
+    def promoted(self, body: dict) -> dict:
+        self._created(EarlyStopping).promoted(body["continued"], body["trial"])
         return {"ok": {}}
 
     def snapshot(self, _: dict) -> dict:
@@ -1261,6 +1323,8 @@ class _Server:
         "tell": tell,
         "reported": reported,
         "finished": finished,
+        "promotable": promotable,
+        "promoted": promoted,
         "snapshot": snapshot,
         "restore": restore,
         "recommend": recommend,

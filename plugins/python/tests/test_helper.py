@@ -64,6 +64,15 @@ def evaluate(parameters, trial):
     if what == "folder":
         (trial.output_folder / "model.txt").write_text("saved")
         return x
+    if what == "continue":
+        if trial.continued is None:
+            (trial.output_folder / "state.txt").write_text("begun")
+            return {"loss": -1.0}
+        before = trial.continued
+        state = before.output_folder and before.output_folder / "state.txt"
+        return {"trial": before.trial, "attempt": before.attempt, "step": before.step,
+                "is_known": bool(state and state.exists() and state.read_text() == "begun"),
+                "is_made": bool(before.output_folder and before.output_folder.exists())}
     if what == "report":
         for step in range(trial.options["steps"]):
             trial.report(step, loss=x / (step + 1) if step else float("nan"))
@@ -190,6 +199,19 @@ class Objectives(Program):
         host.evaluate({"x": 1.0}, output_folder=folder)
         with open(os.path.join(folder, "model.txt"), encoding="utf-8") as file:
             self.assertEqual(file.read(), "saved")
+
+    def test_a_trial_that_continues_a_stopped_one_has_its_folder(self):
+        host = self.objective("continue")
+        folder = os.path.join(host.folder, "results", "trial-1")
+        self.assertEqual(host.evaluate({"x": 1.0}, output_folder=folder)["metrics"], {"loss": -1.0})
+        before = {"trial": 12, "attempt": 2, "step": 3, "output_folder": folder}
+        measured = host.evaluate({"x": 1.0}, continued=before)["metrics"]
+        self.assertEqual(measured, {"trial": 12, "attempt": 2, "step": 3, "is_known": 1, "is_made": 1})
+        # what the host has no word for: the first attempt, a folder that is elsewhere or nowhere
+        elsewhere = {"trial": 0, "step": 9, "output_folder": os.path.join(host.folder, "elsewhere")}
+        for before in (elsewhere, {"trial": 0, "step": 9}):
+            measured = host.evaluate({"x": 1.0}, continued=before)["metrics"]
+            self.assertEqual(measured, {"trial": 0, "attempt": 1, "step": 9, "is_known": 0, "is_made": 0})
 
     def test_an_int_is_an_int(self):
         declared = problem(
@@ -466,6 +488,85 @@ class Strategies(Program):
         self.assertEqual(host.ask(1), [{"x": [1.0, 2.0], "tag": 2}])
 
 
+class EarlyStoppingRules(Program):
+    RULE = """
+        from ansatz_plugin import EarlyStopping, Promotion, serve
+        class Rule(EarlyStopping):
+            name = "com.acme.test"
+            options = {"how": "promotion"}
+            def setup(self):
+                self.waiting, self.heard = [], []
+            def reported(self, report):
+                return f"{self.heard}" if report.step >= 3 else None
+            def finished(self, observation):
+                if observation.status == "stopped":
+                    self.waiting.append(observation.trial)
+            def promotable(self):
+                if not self.waiting:
+                    return None
+                trial, how = self.waiting[0], self.options["how"]
+                return {
+                    "promotion": Promotion(trial, f"{len(self.waiting)} wait"), "pair": (trial, "a pair"),
+                    "number": trial, "text": str(trial),
+                }[how]
+            def promoted(self, continued, trial):
+                self.waiting.remove(continued)
+                self.heard.append((continued, trial))
+        serve(Rule)
+    """
+
+    def rule(self, **options):
+        host = self.program(self.RULE, "early-stopping")
+        self.assertEqual(host.hello()["features"], ["promote"])
+        host.create(BRANIN, options)
+        return host
+
+    def stop(self, host, trial):
+        host.request("reported", {"trial": trial, "step": 3, "losses": [1.0]})
+        ended = {"trial": trial, "status": "stopped", "x": [1.0, 2.0]}
+        self.assertEqual(host.request("finished", ended), {"ok": {}})
+
+    def test_a_stopped_trial_goes_on(self):
+        host = self.rule()
+        self.assertEqual(host.request("promotable", {}), {"promotion": {}})
+        self.stop(host, 0)
+        self.stop(host, 1)
+        for _ in range(2):
+            promotion = {"continued": 0, "reason": "2 wait"}
+            self.assertEqual(host.request("promotable", {}), {"promotion": promotion})
+        self.assertEqual(host.request("promoted", {"continued": 0, "trial": 2}), {"ok": {}})
+        self.assertEqual(host.request("promotable", {}), {"promotion": {"continued": 1, "reason": "1 wait"}})
+        ruling = host.request("reported", {"trial": 2, "step": 4, "losses": [1.0]})
+        self.assertEqual(ruling, {"ruling": {"stop": "[(0, 2)]"}})
+
+    def test_what_promotable_may_give(self):
+        for how, reason in (("pair", "a pair"), ("number", "")):
+            host = self.rule(how=how)
+            self.stop(host, 0)
+            self.assertEqual(host.request("promotable", {}), {"promotion": {"continued": 0, "reason": reason}})
+        host = self.rule(how="text")
+        self.stop(host, 0)
+        self.assertIn("TypeError", self.fault(host.request, "promotable", {}).message)
+
+    def test_a_rule_that_stops_for_good_is_not_asked(self):
+        host = self.program(
+            """
+            from ansatz_plugin import EarlyStopping, serve
+            class Rule(EarlyStopping):
+                name = "com.acme.test"
+                def reported(self, report):
+                    return None
+            serve(Rule)
+            """,
+            "early-stopping",
+        )
+        self.assertEqual(host.hello()["features"], [])
+        host.create(BRANIN)
+        # one that asks all the same has an answer
+        self.assertEqual(host.request("promotable", {}), {"promotion": {}})
+        self.assertEqual(host.request("promoted", {"continued": 0, "trial": 1}), {"ok": {}})
+
+
 class SmallSpace(unittest.TestCase):
     def test_samples_and_neighbours_are_feasible(self):
         space, rng = Space(MIXED["space"]), random.Random(1)
@@ -560,6 +661,7 @@ class WithoutAHost(unittest.TestCase):
         trial.check_stop()
         self.assertFalse(trial.stopped)
         self.assertIsNone(trial.output_folder)
+        self.assertIsNone(trial.continued)
 
     def test_a_strategy_to_test_with(self):
         class Dice(Strategy):
