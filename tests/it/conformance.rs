@@ -14,7 +14,7 @@ const NONCONFORMING: &str = "ansatz-fault-nonconforming";
 const PATIENCE: Duration = Duration::from_secs(600);
 
 /// Each component of the library that does not conform: the case that is meant for it, and what that comes to.
-const MISDEEDS: [(&str, &str, &str); 66] = [
+const MISDEEDS: [(&str, &str, &str); 72] = [
     ("long-summary", "metadata", "failed"),
     ("no-schema", "option-schema", "failed"),
     ("wrong-default", "default-options", "failed"),
@@ -81,6 +81,12 @@ const MISDEEDS: [(&str, &str, &str); 66] = [
     ("prejudiced", "rule-evidence", "failed"),
     ("optimistic", "rule-ends", "failed"),
     ("one-metric", "rule-several-metrics", "failed"),
+    ("asked-once", "rule-promotions", "failed"),
+    ("impatient", "rule-promotions", "failed"),
+    ("reviver", "rule-promotions", "failed"),
+    ("hasty", "rule-promotions", "failed"),
+    ("twice-over", "rule-promotions", "failed"),
+    ("lottery", "rule-promotions", "failed"),
     ("little-memory", "rule-many-reports", "failed"),
 ];
 
@@ -208,6 +214,34 @@ fn what_ships_conforms() {
             assert_eq!(report["skipped"], 0, "{package}: {report:#}");
         }
         assert!(report["passed"].as_u64().unwrap() >= 11, "{package}: {report:#}");
+    }
+}
+
+#[test]
+fn a_rule_has_trials_go_on_by_the_options_of_a_manifest() {
+    let scenario = scenario();
+    let manifest = r#"
+        metrics = { loss = "minimise" }
+        space = { x = { float = [0.0, 1.0] } }
+        objective = { plugin = "com.example.curve" }
+        strategy = [{ plugin = "random" }]
+        budget = { trials = 10 }
+
+        [early_stopping]
+        plugin = "successive-halving"
+        options = { variant = "promotion", steps_max = 27 }
+    "#;
+    let path = scenario.write("study.toml", manifest);
+    let package = "ansatz-early-stopping-successive-halving";
+    for (more, part) in [
+        (&["--only", "rule-promotions"][..], "it has none of "),
+        (&["--problem", path.to_str().unwrap()], "stopped trials went on, from 60 points"),
+    ] {
+        let report = check(&scenario, package, &[&["--json"], more].concat()).expect(0).json();
+        let results = report["results"].as_array().unwrap();
+        let promotions = results.iter().find(|result| result["case"] == "rule-promotions").unwrap();
+        assert!(promotions["text"].as_str().unwrap().contains(part), "{report:#}");
+        assert_eq!(report["passed"], results.len(), "{report:#}");
     }
 }
 

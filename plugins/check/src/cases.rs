@@ -45,7 +45,7 @@ const OBJECTIVE: Scope = Scope::Only(Role::Objective);
 use Capability::{Categorical, Conditional, Constraints, Fidelity, Float, Int, Ordinal, Snapshot};
 use Capability::{MultiObjective, OutcomeConstraints};
 
-static ALL: [Case; 67] = [
+static ALL: [Case; 68] = [
     // that it was loaded is all there is to it
     case(Scope::Plugin, LOADS, "It loads and describes itself within five seconds.", |_| passed()),
     case(
@@ -328,7 +328,7 @@ static ALL: [Case; 67] = [
     case(
         RULE,
         "rule-evidence",
-        "It lets the first report of a study pass: there is nothing yet to compare it with.",
+        "It lets the first report of a study pass, or has stopped trials go on: there is nothing yet to compare it with.",
         ruling::evidence,
     ),
     case(
@@ -343,6 +343,15 @@ static ALL: [Case; 67] = [
         "It judges reports of two metrics, or does not claim to and refuses them.",
         ruling::several_metrics,
     ),
+    Case {
+        is_run_twice: true,
+        ..case(
+            RULE,
+            "rule-promotions",
+            "The trials that it has go on were stopped by it, have ended and go on once, and to be asked for them changes nothing.",
+            ruling::promotions,
+        )
+    },
     case(RULE, "rule-many-reports", "It copes with 20,000 reports.", ruling::many_reports),
     case(
         Scope::Only(Role::Strategy),

@@ -94,6 +94,215 @@ fn study(rule: &mut ForeignEarlyStopping, problem: &Problem, rng: &mut Rng) -> R
     }
 }
 
+/// How a trial is doing in a study whose stopped trials may go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Running,
+    /// The rule stopped it, and its objective has not heard of that yet.
+    Stopping,
+    /// The rule stopped it, it has ended, and no other continues it.
+    Stopped,
+    /// Another one continues it.
+    Continued,
+    /// It ended otherwise.
+    Ended,
+}
+
+/// A trial of such a study.
+struct Entry {
+    /// The trial that had its point first: itself, or what it continues after all.
+    origin: u64,
+    /// The step at which the one that it continues was stopped, or 0.
+    from: u64,
+    /// Its last step.
+    step: u64,
+    losses: Option<Losses>,
+    stage: Stage,
+}
+
+/// What a rule said in such a study.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Said {
+    Ruling(Verdict),
+    /// Which stopped trial is to go on, if any.
+    Promotion(Option<u64>),
+}
+
+/// A study in which a stopped trial goes on, as another one, where the rule says so. Each advances by a step at least or
+/// ends, and none is continued twice, so the study ends.
+struct PromotingStudy<'a> {
+    rule: &'a mut ForeignEarlyStopping,
+    problem: &'a Problem,
+    rng: Rng,
+    entries: Vec<Entry>,
+    said: Vec<Said>,
+    /// Whether the rule is asked which trial goes on more often than anybody needs to know.
+    is_curious: bool,
+}
+
+impl PromotingStudy<'_> {
+    fn run(mut self) -> Result<Vec<Said>, Ending> {
+        let mut running: Vec<usize> = Vec::new();
+        let mut point_count = 0;
+        loop {
+            while (running.len() as u64) < SLOT_COUNT {
+                let trial = self.entries.len() as u64;
+                let (origin, from) = match self.promotion()? {
+                    Some(continued) => {
+                        self.rule.promoted(TrialId(continued), TrialId(trial))?;
+                        let stopped = &mut self.entries[continued as usize];
+                        stopped.stage = Stage::Continued;
+                        (stopped.origin, stopped.step)
+                    }
+                    None if point_count < TRIAL_COUNT => {
+                        point_count += 1;
+                        (trial, 0)
+                    }
+                    None => break,
+                };
+                running.push(self.entries.len());
+                let stage = Stage::Running;
+                self.entries.push(Entry { origin, from, step: from, losses: None, stage });
+            }
+            if running.is_empty() {
+                return Ok(self.said);
+            }
+            for index in std::mem::take(&mut running) {
+                self.advance(index)?;
+                if matches!(self.entries[index].stage, Stage::Running | Stage::Stopping) {
+                    running.push(index);
+                }
+                if self.is_curious {
+                    self.promotable()?;
+                }
+            }
+        }
+    }
+
+    /// A trial takes a step, or ends.
+    fn advance(&mut self, index: usize) -> Result<(), Ending> {
+        let entry = &mut self.entries[index];
+        let trial = index as u64;
+        // not every trial that ends early does so because the rule said it
+        let (own_steps, others) = (entry.step - entry.from, trial % 12);
+        let (stage, result) = match entry.stage {
+            Stage::Stopping => (Stage::Stopped, ObservedResult::Stopped(entry.losses.clone())),
+            _ if (others, own_steps) == (5, 0) || (others, own_steps) == (11, 4) => {
+                (Stage::Ended, ObservedResult::Failed)
+            }
+            _ if (others, own_steps) == (9, 0) || (others, own_steps) == (3, 4) => {
+                (Stage::Ended, ObservedResult::Stopped(entry.losses.clone()))
+            }
+            _ if entry.step < STEP_COUNT => {
+                entry.step += 1;
+                let report = report(self.problem, entry.origin, entry.step, &mut self.rng);
+                let report = Report { trial: TrialId(trial), ..report };
+                entry.losses = Some(losses(&report));
+                let is_stop = self.rule.reported(&report)?.is_stop();
+                if is_stop {
+                    entry.stage = Stage::Stopping;
+                }
+                self.said.push(Said::Ruling((trial, entry.step, is_stop)));
+                return Ok(());
+            }
+            // one that continues a trial which was stopped at its last step has nothing to report
+            _ => {
+                let losses = entry.losses.clone().unwrap_or_else(|| {
+                    losses(&report(self.problem, entry.origin, entry.step, &mut self.rng))
+                });
+                (Stage::Ended, ObservedResult::Completed(losses))
+            }
+        };
+        entry.stage = stage;
+        Ok(self.rule.finished(&ended(trial, result))?)
+    }
+
+    /// The stopped trial that goes on in a slot that is free.
+    fn promotion(&mut self) -> Result<Option<u64>, Ending> {
+        let promotion = self.promotable()?;
+        self.said.push(Said::Promotion(promotion));
+        Ok(promotion)
+    }
+
+    /// What the rule says when it is asked which trial is to go on.
+    fn promotable(&mut self) -> Result<Option<u64>, Ending> {
+        // as in a study, where nobody asks while nothing waits
+        if !self.entries.iter().any(|entry| entry.stage == Stage::Stopped) {
+            return Ok(None);
+        }
+        let promotion = self.ask()?;
+        if self.is_curious {
+            let again = self.ask()?;
+            if again != promotion {
+                let shown = |trial: Option<u64>| trial.map_or("none".to_owned(), |trial| format!("{trial}"));
+                let (one, other) = (shown(promotion), shown(again));
+                return failed(format!(
+                    "asked twice in a row which trial is to go on, it says {one}, then {other}"
+                ));
+            }
+        }
+        Ok(promotion)
+    }
+
+    /// A trial that may go on, or none.
+    fn ask(&mut self) -> Result<Option<u64>, Ending> {
+        let Some(promotion) = self.rule.promotable()? else { return Ok(None) };
+        let trial = promotion.continued.0;
+        let entry = usize::try_from(trial).ok().and_then(|index| self.entries.get(index));
+        let wrong = match entry.map(|entry| entry.stage) {
+            Some(Stage::Stopped) => return Ok(Some(trial)),
+            Some(Stage::Running) => "which runs",
+            Some(Stage::Stopping) => "which has not ended yet",
+            Some(Stage::Continued) => "which another one continues already",
+            Some(Stage::Ended) => "which it did not stop",
+            None => "which there is not",
+        };
+        failed(format!("it would have trial {trial} go on, {wrong}"))
+    }
+}
+
+fn promoting_study(bench: &Bench<'_>, problem: &Problem, is_curious: bool) -> Result<Vec<Said>, Ending> {
+    let rule = &mut bench.rule(problem)?;
+    let (entries, said) = (Vec::new(), Vec::new());
+    PromotingStudy { rule, problem, rng: bench.rng("curves"), entries, said, is_curious }.run()
+}
+
+fn promotion_count(said: &[Said]) -> usize {
+    said.iter().filter(|said| matches!(said, Said::Promotion(Some(_)))).count()
+}
+
+pub(super) fn promotions(bench: &Bench<'_>) -> Finding {
+    let problem = problem(1)?;
+    let run = |is_curious: bool| promoting_study(bench, &problem, is_curious);
+    let said = run(false)?;
+    for (is_curious, what) in [
+        (false, "with the same seed and the same reports"),
+        (true, "asked more often which trial is to go on, which should change nothing,"),
+    ] {
+        let again = run(is_curious)?;
+        let count = said.len().max(again.len());
+        if let Some(index) = (0..count).find(|index| said.get(*index) != again.get(*index)) {
+            let shown = |said: Option<&Said>| match said {
+                Some(Said::Ruling((trial, step, true))) => format!("stops trial {trial} at step {step}"),
+                Some(Said::Ruling((trial, step, false))) => format!("lets trial {trial} pass step {step}"),
+                Some(Said::Promotion(Some(trial))) => format!("has stopped trial {trial} go on"),
+                Some(Said::Promotion(None)) => "has no stopped trial go on".to_owned(),
+                None => "says nothing".to_owned(),
+            };
+            let (one, other) = (shown(said.get(index)), shown(again.get(index)));
+            return failed(format!("{what} it {other} where it {one}"));
+        }
+    }
+    let mut hasher = DefaultHasher::new();
+    said.hash(&mut hasher);
+    let stopped = said.iter().filter(|said| matches!(said, Said::Ruling((_, _, true)))).count();
+    let text = match promotion_count(&said) {
+        0 => format!("it has none of {stopped} stopped trials go on"),
+        promoted => format!("{promoted} of {stopped} stopped trials went on, from {TRIAL_COUNT} points"),
+    };
+    Ok(Passed { text, digest: Some(hasher.finish()), ..Passed::default() })
+}
+
 pub(super) fn repeats(bench: &Bench<'_>) -> Finding {
     let problem = problem(1)?;
     let once = || study(&mut bench.rule(&problem)?, &problem, &mut bench.rng("curves"));
@@ -142,6 +351,10 @@ pub(super) fn evidence(bench: &Bench<'_>) -> Finding {
     let first = report(&problem, 0, 1, &mut bench.rng("curves"));
     match bench.rule(&problem)?.reported(&first)? {
         Ruling::Continue => passed(),
+        // it waits until there is something
+        Ruling::Stop(_) if promotion_count(&promoting_study(bench, &problem, false)?) > 0 => {
+            passed_with("it stops the first trial at its first report, and has stopped trials go on")
+        }
         Ruling::Stop(reason) => {
             failed(format!("it stops the first trial of a study at its first report: {reason}"))
         }

@@ -5,7 +5,7 @@ use ansatz_core::abi::abi_stable::std_types::RVec;
 use ansatz_core::rng::Rng;
 use ansatz_core::{
     Capability, Descriptor, EarlyStopping, EarlyStoppingError, NoOptions, Observation, ObservedResult,
-    Problem, Report, Ruling,
+    Problem, Promotion, Report, Ruling, TrialId,
 };
 use std::hash::{BuildHasher, RandomState};
 use std::marker::PhantomData;
@@ -51,11 +51,35 @@ misdeeds! {
     OneMetric "one-metric";
     /// Has room for 10,000 reports.
     LittleRoom "little-memory";
+    /// Forgets that a trial waits once it was asked.
+    AskedOnce "asked-once";
+    /// Judges more strictly with each question.
+    Impatient "impatient";
+    /// Has trials go on that ended early without it.
+    Reviver "reviver";
+    /// Has trials go on that have not ended yet.
+    Hasty "hasty";
+    /// Has trials go on that others continue already.
+    TwiceOver "twice-over";
+    /// Draws from the operating system who goes on.
+    Lottery "lottery";
 }
 
-/// Stops what is worse than the mean of all losses so far at steps from 3 on.
+impl Misdeed {
+    /// Whether it is about stopped trials that go on; the others have none.
+    fn is_about_promotions(self) -> bool {
+        use Misdeed::{AskedOnce, Hasty, Impatient, Lottery, Reviver, TwiceOver};
+        matches!(self, AskedOnce | Impatient | Reviver | Hasty | TwiceOver | Lottery)
+    }
+}
+
+/// Stops what is worse than the mean of all losses so far at steps from 3 on. Of two that wait, the first goes on.
 pub struct Judge<F> {
     losses: Vec<Vec<f64>>,
+    /// Trials that it stopped and that run yet, and those that have ended.
+    stopped: Vec<u64>,
+    waiting: Vec<u64>,
+    promoted_count: u32,
     reports: u64,
     chance: u64,
     fault: PhantomData<F>,
@@ -76,6 +100,9 @@ impl<F: Fault> EarlyStopping for Judge<F> {
     fn new(_: &Problem, _: NoOptions, _: Rng) -> Result<Self, EarlyStoppingError> {
         Ok(Self {
             losses: Vec::new(),
+            stopped: Vec::new(),
+            waiting: Vec::new(),
+            promoted_count: 0,
             reports: 0,
             chance: RandomState::new().hash_one(0),
             fault: PhantomData,
@@ -101,13 +128,53 @@ impl<F: Fault> EarlyStopping for Judge<F> {
         if self.losses.len() < 100 {
             self.losses.push(losses);
         }
-        if is_worse { Ruling::Stop(format!("it is worse than {mean}")) } else { Ruling::Continue }
+        if !is_worse {
+            return Ruling::Continue;
+        }
+        self.stopped.push(report.trial.0);
+        Ruling::Stop(format!("it is worse than {mean}"))
     }
 
     fn finished(&mut self, observation: &Observation) {
         let is_completed = matches!(observation.result, ObservedResult::Completed(_));
         if F::MISDEED == Misdeed::Optimistic && observation.trial.0 > 1 << 30 && !is_completed {
             panic!("it did not complete");
+        }
+        let trial = observation.trial.0;
+        let is_mine = self.stopped.contains(&trial);
+        self.stopped.retain(|stopped| *stopped != trial);
+        if is_mine || (F::MISDEED == Misdeed::Reviver && !is_completed) {
+            self.waiting.push(trial);
+        }
+    }
+
+    fn promotable(&mut self) -> Option<Promotion> {
+        if !F::MISDEED.is_about_promotions() {
+            return None;
+        }
+        let promotion = |trial: u64| Promotion { continued: TrialId(trial), reason: "two wait".to_owned() };
+        if let Some(trial) = self.stopped.first().filter(|_| F::MISDEED == Misdeed::Hasty) {
+            return Some(promotion(*trial));
+        }
+        if self.waiting.len() < 2 {
+            return None;
+        }
+        match F::MISDEED {
+            Misdeed::AskedOnce => return Some(promotion(self.waiting.remove(0))),
+            Misdeed::Impatient => self.losses.push(vec![0.0]),
+            Misdeed::Lottery => {
+                let draw = self.chance.rotate_left(5 * self.promoted_count) as usize;
+                return Some(promotion(self.waiting[draw % self.waiting.len()]));
+            }
+            _ => {}
+        }
+        Some(promotion(self.waiting[0]))
+    }
+
+    fn promoted(&mut self, continued: TrialId, _: TrialId) {
+        self.promoted_count += 1;
+        if F::MISDEED != Misdeed::TwiceOver {
+            self.waiting.retain(|waiting| *waiting != continued.0);
         }
     }
 }
