@@ -1,7 +1,7 @@
 //! What an early-stopping rule makes of reports.
 
 use crate::bench::{Bench, refusal_kind};
-use crate::case::{Ending, Finding, Passed, failed, passed, passed_with};
+use crate::case::{Ending, Finding, Passed, failed, passed, passed_with, skipped};
 use crate::problems;
 use ansatz_core::rng::Rng;
 use ansatz_core::space::Scale;
@@ -273,6 +273,10 @@ fn promotion_count(said: &[Said]) -> usize {
 
 pub(super) fn promotions(bench: &Bench<'_>) -> Finding {
     let problem = problem(1)?;
+    let verdicts = || study(&mut bench.rule(&problem)?, &problem, &mut bench.rng("curves"));
+    if verdicts()? != verdicts()? {
+        return skipped("equal seeds give different verdicts: see rule-repeats");
+    }
     let run = |is_curious: bool| promoting_study(bench, &problem, is_curious);
     let said = run(false)?;
     for (is_curious, what) in [
