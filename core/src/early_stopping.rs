@@ -37,6 +37,9 @@ pub trait EarlyStopping: Sized + Send + 'static {
     /// Which of the trials that this rule stopped is to go on after all, if any: one that has ended, and that no other
     /// continues yet.
     ///
+    /// Go by your own rulings: an objective may stop a trial by itself, and to name such a one is a fault, as it is to name
+    /// one that runs, or one that goes on already. After a fault the rule is made anew.
+    ///
     /// Asked whenever a trial can be started and something was stopped, before a strategy is asked for a new point. To
     /// be asked changes nothing: what is said takes place only once `promoted` follows, which it need not.
     fn promotable(&mut self) -> Option<Promotion> {
