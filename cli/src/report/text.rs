@@ -84,7 +84,9 @@ pub fn trial_in_short(study: &Study, trial: &Trial) -> String {
         None if trial.duration.is_zero() => String::new(),
         None => format!("  {}", duration(trial.duration)),
     };
-    format!("trial {:<4} {label:width$}  {result}{time}", trial.id)
+    let continued = trial.continuation.as_ref();
+    let continued = continued.map(|continuation| format!("  (continues {})", continuation.continued));
+    format!("trial {:<4} {label:width$}  {result}{}{time}", trial.id, continued.unwrap_or_default())
 }
 
 /// The goals and constraints of a measurement.

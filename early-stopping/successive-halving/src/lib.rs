@@ -312,7 +312,8 @@ impl SuccessiveHalving {
             1 => String::new(),
             _ => format!(" of bracket {bracket}"),
         };
-        format!("it is number {}{value} of {count} trials at rung {height}{of_bracket}", better + 1)
+        let trials = if count == 1 { "trial" } else { "trials" };
+        format!("it is number {}{value} of {count} {trials} at rung {height}{of_bracket}", better + 1)
     }
 }
 

@@ -195,7 +195,7 @@ fn stop(rule: &mut SuccessiveHalving, trial: u64) {
 fn with_promotion_trials_wait_until_they_are_among_the_best() {
     let mut rule = rule(1, PROMOTION);
     let Ruling::Stop(reason) = rule.reported(&report(0, 1, &[0.5])) else { panic!("it goes on") };
-    assert_eq!(reason, "it is number 1 with 0.5 of 1 trials at rung 1, too few for one to go on: it waits");
+    assert_eq!(reason, "it is number 1 with 0.5 of 1 trial at rung 1, too few for one to go on: it waits");
     assert_eq!(rule.promotable(), None);
     stop(&mut rule, 0);
     assert!(rule.reported(&report(1, 1, &[0.7])).is_stop());
@@ -214,7 +214,7 @@ fn with_promotion_trials_wait_until_they_are_among_the_best() {
     // it is at the second rung now, whatever it reports before
     assert!(!rule.reported(&report(3, 2, &[9.0])).is_stop());
     let Ruling::Stop(reason) = rule.reported(&report(3, 3, &[0.4])) else { panic!("it goes on") };
-    assert!(reason.contains("of 1 trials at rung 3"), "{reason}");
+    assert!(reason.contains("of 1 trial at rung 3"), "{reason}");
     stop(&mut rule, 3);
     // whoever comes and is among the best goes on at once: it would be the next to do so
     assert!(rule.reported(&report(4, 1, &[0.65])).is_stop());
