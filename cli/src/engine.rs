@@ -343,7 +343,9 @@ impl Engine {
             let free = free_slot_count.saturating_sub(starts.len());
             let elapsed = self.clock.elapsed();
             if let Some(trial) = self.promote(free, elapsed)? {
-                starts.push(trial);
+                if !self.reuse(trial)? {
+                    starts.push(trial);
+                }
                 continue;
             }
             let step = self.study.next(free, elapsed);

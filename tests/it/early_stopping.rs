@@ -182,19 +182,9 @@ fn several_metrics_are_judged_by_front() {
     }
 }
 
-/// Killed at random moments, a study comes to the verdicts that it would have come to: they rest on what was recorded,
-/// and what was told to stop has ended, whether its objective heard of it or not.
-#[test]
-fn killed_and_resumed_it_comes_to_the_same_verdicts() {
-    let undisturbed = {
-        let scenario = installed();
-        scenario.run(&USUAL.text()).expect(0);
-        stored(&scenario).study.trials().iter().map(essence).collect::<Vec<_>>()
-    };
-    let scenario = installed();
-    let curve = "step_ms = 4, leaves_marks = true";
-    scenario.write("study.toml", &Manifest { curve, ..USUAL }.text());
-    let mut rng = Rng::new(8);
+/// Runs the study `stopped` of `study.toml` to its end over so many kills at random moments.
+fn run_through_kills(scenario: &Scenario, kill_count: usize, seed: u64) {
+    let mut rng = Rng::new(seed);
     let mut kills = 0;
     loop {
         let mut command = match scenario.journal().exists() && kills > 0 {
@@ -202,9 +192,9 @@ fn killed_and_resumed_it_comes_to_the_same_verdicts() {
             false => scenario.command(&["run", "study.toml", "--quiet"]),
         };
         let child = Running::start(&mut command);
-        let patience = match kills {
-            0..8 => Duration::from_millis(rng.random_range(300..900)),
-            _ => ansatz_tests::scenario::PATIENCE,
+        let patience = match kills < kill_count {
+            true => Duration::from_millis(rng.random_range(300..900)),
+            false => ansatz_tests::scenario::PATIENCE,
         };
         match child.wait(patience) {
             Ok(ended) => {
@@ -219,6 +209,21 @@ fn killed_and_resumed_it_comes_to_the_same_verdicts() {
         kills += usize::from(has_begun);
     }
     assert!(kills > 0, "no kill hit a study that had begun");
+}
+
+/// Killed at random moments, a study comes to the verdicts that it would have come to: they rest on what was recorded,
+/// and what was told to stop has ended, whether its objective heard of it or not.
+#[test]
+fn killed_and_resumed_it_comes_to_the_same_verdicts() {
+    let undisturbed = {
+        let scenario = installed();
+        scenario.run(&USUAL.text()).expect(0);
+        stored(&scenario).study.trials().iter().map(essence).collect::<Vec<_>>()
+    };
+    let scenario = installed();
+    let curve = "step_ms = 4, leaves_marks = true";
+    scenario.write("study.toml", &Manifest { curve, ..USUAL }.text());
+    run_through_kills(&scenario, 8, 8);
     let stored = stored(&scenario);
     let found: Vec<_> = stored.study.trials().iter().map(essence).collect();
     assert_eq!(found, undisturbed);
@@ -455,6 +460,26 @@ fn promotions_are_the_same_in_a_process_and_with_an_objective_that_continues() {
     assert_eq!(continued, plain, "what is reported again changes nothing");
 }
 
+/// Of a point that was stopped more than once, only one trial has to come to its end where duplicates are reused.
+#[test]
+fn a_point_that_has_been_evaluated_does_not_go_on_once_more() {
+    let scenario = installed();
+    let rule = r#"{ plugin = "successive-halving", options = { variant = "promotion", steps_max = 20, reduction_factor = 2 } }"#;
+    let text = Manifest { rule, more: "run = { duplicates = \"reuse\" }", ..USUAL }.text();
+    let text = text.replace("float = [0.0, 2.0]", "int = [0, 1]");
+    scenario.run(&text).expect(0);
+    let stored = StoredStudy::read(&scenario.journal(), None);
+    let completed = stored.study.trials().iter().filter(|trial| trial.early_stop.is_none());
+    let own: Vec<_> =
+        completed.clone().filter(|trial| trial.reused.is_none()).map(|trial| &trial.point).collect();
+    assert!(
+        completed.clone().any(|trial| trial.reused.is_some() && trial.continuation.is_some()),
+        "the test wants some"
+    );
+    assert!(own.iter().enumerate().all(|(index, point)| !own[..index].contains(point)), "{own:?}");
+    scenario.ansatz(&["replay", "stopped"]).expect(0);
+}
+
 #[test]
 fn killed_and_resumed_the_same_trials_go_on() {
     let undisturbed = {
@@ -466,29 +491,7 @@ fn killed_and_resumed_the_same_trials_go_on() {
     let scenario = installed();
     let curve = "step_ms = 4, continues = true";
     scenario.write("study.toml", &Manifest { rule: PROMOTION, curve, ..USUAL }.text());
-    let mut rng = Rng::new(9);
-    let mut kills = 0;
-    loop {
-        let mut command = match kills {
-            0 => scenario.command(&["run", "study.toml", "--quiet"]),
-            _ => scenario.command(&["resume", "stopped", "--quiet"]),
-        };
-        let patience = match kills {
-            0..6 => Duration::from_millis(rng.random_range(300..900)),
-            _ => ansatz_tests::scenario::PATIENCE,
-        };
-        match Running::start(&mut command).wait(patience) {
-            Ok(ended) => {
-                assert_eq!(ended.expect(0).stderr, "", "the rule judged otherwise than recorded");
-                break;
-            }
-            Err(running) => drop(running.kill()),
-        }
-        let has_begun =
-            scenario.journal().exists() && scenario.ansatz(&["show", "stopped", "--json"]).code() == Some(0);
-        kills += usize::from(has_begun);
-    }
-    assert!(kills > 0, "no kill hit a study that had begun");
+    run_through_kills(&scenario, 6, 9);
     let stored = StoredStudy::read(&scenario.journal(), None);
     assert_eq!(stored.study.trials().iter().map(essence).collect::<Vec<_>>(), undisturbed);
     scenario.ansatz(&["replay", "stopped"]).expect(0);
