@@ -460,6 +460,31 @@ fn promotions_are_the_same_in_a_process_and_with_an_objective_that_continues() {
     assert_eq!(continued, plain, "what is reported again changes nothing");
 }
 
+#[test]
+fn a_build_that_would_have_trials_go_on_where_none_did_is_noticed() {
+    let scenario = installed();
+    let memory = scenario.path("another-build");
+    let rule = format!(
+        "{{ plugin = \"com.example.misbehaving-rule\", options = {{ misdeed = \"promotes-later\", promotes = true, \
+         memory = \"{}\" }} }}",
+        memory.display()
+    );
+    scenario.run(&Manifest { rule: rule.leak(), ..USUAL }.text()).expect(0);
+    assert!(promoted(&stored(&scenario)).is_empty());
+    scenario.ansatz(&["replay", "stopped"]).expect(0);
+    std::fs::write(&memory, "").unwrap();
+    let replayed = scenario.ansatz(&["replay", "stopped"]).expect(4).stdout;
+    assert!(replayed.contains("com.example.misbehaving-rule differs first at trial 4"), "{replayed}");
+    assert!(replayed.contains("on record  no stopped trial goes on"), "{replayed}");
+    assert!(replayed.contains("now        trial 1 goes on"), "{replayed}");
+    let json = scenario.ansatz(&["replay", "stopped", "--json"]).expect(4).json();
+    assert_eq!(json["promotion"], serde_json::json!({"trial": 4, "recorded": null, "now": 1}));
+    let more = ["resume", "stopped", "--quiet", "--set", "budget.trials=44"];
+    let resumed = scenario.ansatz(&more).expect(0).stderr;
+    assert!(resumed.contains("has trial 1 go on before trial 4, where it did not"), "{resumed}");
+    assert!(!promoted(&StoredStudy::read(&scenario.journal(), None)).is_empty());
+}
+
 /// Of a point that was stopped more than once, only one trial has to come to its end where duplicates are reused.
 #[test]
 fn a_point_that_has_been_evaluated_does_not_go_on_once_more() {

@@ -44,10 +44,10 @@ pub enum VerdictDifference {
     },
     /// Which stopped trial it had go on.
     Promotion {
-        /// The trial that continues it, as recorded.
+        /// The trial that continues it, as recorded; or the one that was asked for where none went on.
         trial: TrialId,
-        /// The stopped one, as recorded.
-        recorded: TrialId,
+        /// The stopped one, as recorded; `None`: none went on.
+        recorded: Option<TrialId>,
         /// The one that it would have go on now, if any; or how it broke.
         now: Result<Option<TrialId>, String>,
     },
@@ -227,8 +227,11 @@ impl Engine {
     /// Before a record of the journal is taken into the study: lets the rule relive it. One that is about to break is
     /// spared what broke it.
     pub(super) fn relive_verdict(&mut self, record: &Record, later: &[Record]) {
-        if let Record::Promoted { trial, continued, .. } = record {
-            return self.relive_promotion(trial.trial, *continued);
+        match record {
+            Record::Promoted { continued, .. } => return self.relive_promotion(Some(*continued)),
+            // before a strategy is asked the rule is, and then nobody was to go on
+            Record::Asked { .. } if self.study.has_promotable() => return self.relive_promotion(None),
+            _ => {}
         }
         let Record::Reported { trial, step, measurement, stop } = record else { return };
         let Some(stopper) = self.stopper.as_mut().filter(|_| self.study.is_news(*trial, *step)) else {
@@ -260,24 +263,30 @@ impl Engine {
         }
     }
 
-    fn relive_promotion(&mut self, trial: TrialId, continued: TrialId) {
+    fn relive_promotion(&mut self, recorded: Option<TrialId>) {
+        let trial = TrialId(self.study.trials().len() as u64);
         let Some(stopper) = &mut self.stopper else { return };
         if stopper.rule.is_none() || stopper.has_diverged {
             return;
         }
         let now = stopper.promotable().map(|promotion| promotion.map(|promotion| promotion.continued));
-        if now.as_ref().is_ok_and(|now| *now == Some(continued)) {
+        if now.as_ref().is_ok_and(|now| *now == recorded) {
             return;
         }
         stopper.has_diverged = true;
         let fault = now.as_ref().err().map_or(String::new(), |fault| format!(" ({fault})"));
-        self.notices.push(format!(
-            "{} no longer has trial {continued} go on as trial {trial}{fault}: {HAS_CHANGED}",
-            stopper.loaded.name()
-        ));
+        let name = stopper.loaded.name();
+        let what = match (recorded, now.as_ref().ok().copied().flatten()) {
+            (Some(continued), _) => format!("no longer has trial {continued} go on as trial {trial}"),
+            (None, Some(continued)) => {
+                format!("has trial {continued} go on before trial {trial}, where it did not")
+            }
+            (None, None) => format!("breaks before trial {trial}, where it did not"),
+        };
+        self.notices.push(format!("{name} {what}{fault}: {HAS_CHANGED}"));
         self.verdict_difference.get_or_insert(VerdictDifference::Promotion {
             trial,
-            recorded: continued,
+            recorded,
             now: now.map_err(|fault| fault.to_string()),
         });
     }

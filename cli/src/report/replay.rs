@@ -135,7 +135,7 @@ fn shown(found: &VerdictDifference) -> (String, String, String) {
                 None => "no stopped trial goes on".to_owned(),
             };
             let now = or_nothing(now.as_ref().map(promotion));
-            (format!("trial {trial}"), promotion(&Some(*recorded)), now)
+            (format!("trial {trial}"), promotion(recorded), now)
         }
     }
 }

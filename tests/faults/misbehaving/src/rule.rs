@@ -17,7 +17,7 @@ pub struct Options {
     pub misdeed: Misdeed,
     /// Only at reports (or ends, if that is where the misdeed is) of trials from this one on.
     pub from: u64,
-    /// What `panic-at-end-later` waits for.
+    /// What `panic-at-end-later` and `promotes-later` wait for.
     pub memory: std::path::PathBuf,
     /// Of two trials that it stopped, the earlier goes on.
     pub promotes: bool,
@@ -48,6 +48,8 @@ pub enum Misdeed {
     PanicInPromoted,
     /// Has a trial go on that was never stopped.
     PromotesAnyone,
+    /// Has none go on before there is a file: as another build might.
+    PromotesLater,
 }
 
 /// Lets every trial whose number is odd end at its third step, and misbehaves.
@@ -107,6 +109,7 @@ impl EarlyStopping for MisbehavingRule {
         let latest = self.waiting.last()?;
         match self.options.misdeed {
             _ if *latest < self.options.from => {}
+            Misdeed::PromotesLater if !self.options.memory.exists() => return None,
             Misdeed::PanicInPromotable => panic!("in promotable, as asked for"),
             Misdeed::PromotesAnyone => {
                 return Some(Promotion { continued: TrialId(latest - 1), reason: "as asked for".to_owned() });
