@@ -50,7 +50,7 @@ pub struct Watch {
     last_message: Option<Instant>,
     left_out: usize,
     finished_at_start: usize,
-    points_at_start: usize,
+    points_at_start: u64,
     started: Instant,
     was_draining: bool,
 }
@@ -83,7 +83,7 @@ impl Watch {
             last_message: None,
             left_out: 0,
             finished_at_start: study.finished_count(),
-            points_at_start: study.finished_point_count(),
+            points_at_start: study.finished_point_count() as u64,
             started: Instant::now(),
             was_draining: false,
         }
@@ -147,9 +147,10 @@ impl Watch {
                 rate => format!("{:.1}/min", rate * 60.0),
             });
             let budget = &study.rules().budget;
-            let points = study.finished_point_count();
-            let point_rate = points.saturating_sub(self.points_at_start) as f64 / session;
-            let by_count = budget.trial_count.map(|count| (count as f64 - points as f64) / point_rate);
+            let points = study.finished_point_count() as u64;
+            let by_count = budget.trial_count.and_then(|count| {
+                time_for(count.saturating_sub(points), points.saturating_sub(self.points_at_start), session)
+            });
             let by_time = budget.wall_time.map(|limit| limit.saturating_sub(elapsed).as_secs_f64());
             if let Some(left) = [by_count, by_time].into_iter().flatten().reduce(f64::min) {
                 parts.push(format!("{} left", text::duration(Duration::from_secs_f64(left.clamp(0.0, 1e9)))));
@@ -198,5 +199,24 @@ impl Watch {
             // standard error may be closed: nobody reads, and nothing is lost
             let _ = writeln!(std::io::stderr(), "{line}");
         }
+    }
+}
+
+/// How many seconds so many points will take, where so many others took `seconds`; `None` as long as there are none. Trials
+/// that continue stopped ones make no new points.
+fn time_for(left: u64, done: u64, seconds: f64) -> Option<f64> {
+    (done > 0).then(|| left as f64 * seconds / done as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_takes_as_long_as_what_is_done() {
+        assert_eq!(time_for(30, 10, 5.0), Some(15.0));
+        assert_eq!(time_for(0, 10, 5.0), Some(0.0));
+        // a session in which stopped trials went on and no point was new
+        assert_eq!((time_for(0, 0, 5.0), time_for(7, 0, 5.0)), (None, None));
     }
 }
