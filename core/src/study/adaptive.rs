@@ -243,6 +243,24 @@ mod tests {
         assert!(shares[1] > 0.6, "{shares:?}");
     }
 
+    /// A point that was stopped twice on its way has had one turn, as one that came to its end at once.
+    #[test]
+    fn a_point_that_was_stopped_and_went_on_counts_as_one_turn() {
+        fn of(losses: Option<&[f64]>, is_continuation: bool) -> Yield<'_> {
+            Yield { losses, is_best: false, cost: None, is_continuation }
+        }
+        let mut credit = Credit::new(2);
+        for turn in 0..40 {
+            let losses = [f64::from(turn % 7)];
+            credit.finished(Some(0), of(Some(&losses), false));
+            credit.finished(Some(1), of(None, false));
+            credit.finished(Some(1), of(None, true));
+            credit.finished(Some(1), of(Some(&losses), true));
+        }
+        let shares = credit.shares(|_| true);
+        assert!((shares[0] - shares[1]).abs() < 0.05, "{shares:?}");
+    }
+
     #[test]
     fn who_is_gone_has_no_share_and_failures_earn_nothing() {
         let mut credit = Credit::new(3);

@@ -18,16 +18,24 @@ fn report(trial: u64, step: u64, losses: &[f64]) -> Report {
     Report { trial: TrialId(trial), step, losses, excesses: Vec::new(), fidelity: None }
 }
 
-fn complete(rule: &mut SuccessiveHalving, trial: u64) {
-    let losses = Losses { values: vec![0.0], standard_errors: Vec::new(), excesses: Vec::new() };
+fn end(rule: &mut SuccessiveHalving, trial: u64, result: ObservedResult) {
     rule.finished(&Observation {
         trial: TrialId(trial),
         tag: None,
         point: Point::new([Some(0.5)]),
         fidelity: None,
         curve: Curve::default(),
-        result: ObservedResult::Completed(losses),
+        result,
     });
+}
+
+fn complete(rule: &mut SuccessiveHalving, trial: u64) {
+    let losses = Losses { values: vec![0.0], standard_errors: Vec::new(), excesses: Vec::new() };
+    end(rule, trial, ObservedResult::Completed(losses));
+}
+
+fn stop(rule: &mut SuccessiveHalving, trial: u64) {
+    end(rule, trial, ObservedResult::Stopped(None));
 }
 
 #[test]
@@ -179,17 +187,6 @@ const PROMOTION: Options = Options {
     brackets: 1,
     variant: Variant::Promotion,
 };
-
-fn stop(rule: &mut SuccessiveHalving, trial: u64) {
-    rule.finished(&Observation {
-        trial: TrialId(trial),
-        tag: None,
-        point: Point::new([Some(0.5)]),
-        fidelity: None,
-        curve: Curve::default(),
-        result: ObservedResult::Stopped(None),
-    });
-}
 
 #[test]
 fn with_promotion_trials_wait_until_they_are_among_the_best() {
