@@ -526,7 +526,7 @@ fn killed_and_resumed_the_same_trials_go_on() {
 fn a_rule_that_breaks_over_promotions_costs_no_trial() {
     let remedies = |stored: &StoredStudy| -> Vec<String> {
         let remedy = |record: &Record| match record {
-            Record::EarlyStoppingBroke { remedy, reason } => Some(format!("{remedy:?} {reason}")),
+            Record::EarlyStoppingBroke { remedy, reason, .. } => Some(format!("{remedy:?} {reason}")),
             _ => None,
         };
         stored.records().iter().filter_map(remedy).collect()

@@ -150,7 +150,7 @@ impl Engine {
         let verdict = if stop.is_some() { Verdict::Stop } else { Verdict::Continue };
         self.take(Record::Reported { trial, step, measurement, stop })?;
         if let Some(fault) = fault {
-            self.mend_early_stopping(fault.to_string())?;
+            self.mend_early_stopping(fault.to_string(), false)?;
         }
         Ok(verdict)
     }
@@ -160,7 +160,7 @@ impl Engine {
         let Some(stopper) = &mut self.stopper else { return Ok(()) };
         match stopper.tell(&self.study, trial) {
             Ok(()) => Ok(()),
-            Err(fault) => self.mend_early_stopping(fault.to_string()),
+            Err(fault) => self.mend_early_stopping(fault.to_string(), false),
         }
     }
 
@@ -187,7 +187,7 @@ impl Engine {
             };
             match record {
                 Ok(record) => break record,
-                Err(reason) => self.mend_early_stopping(reason)?,
+                Err(reason) => self.mend_early_stopping(reason, true)?,
             }
         };
         let Record::Promoted { trial: AskedTrial { trial, .. }, continued, .. } = record else {
@@ -196,17 +196,18 @@ impl Engine {
         self.take(record)?;
         let told = self.stopper.as_mut().map_or(Ok(()), |stopper| stopper.promoted(continued, trial));
         if let Err(fault) = told {
-            self.mend_early_stopping(fault.to_string())?;
+            self.mend_early_stopping(fault.to_string(), false)?;
         }
         Ok(Some(trial))
     }
 
-    /// The rule broke: it is made anew a few times, then nobody stops trials any more.
-    fn mend_early_stopping(&mut self, mut reason: String) -> Result<(), Error> {
+    /// The rule broke: it is made anew a few times, then nobody stops trials any more. `when_asked`: by being asked what goes
+    /// on, and by nothing that is on record.
+    fn mend_early_stopping(&mut self, mut reason: String, mut when_asked: bool) -> Result<(), Error> {
         loop {
             let is_given_up = self.study.early_stopping().fault_count >= self.restart_count_max;
             let remedy = if is_given_up { Remedy::LeaveOut } else { Remedy::Restart };
-            self.take(Record::EarlyStoppingBroke { remedy, reason: reason.clone() })?;
+            self.take(Record::EarlyStoppingBroke { remedy, reason: reason.clone(), when_asked })?;
             let Some(stopper) = &mut self.stopper else { return Ok(()) };
             if is_given_up {
                 stopper.rule = None;
@@ -219,7 +220,7 @@ impl Engine {
             self.notices.push(format!("{reason}; it is made anew ({count} of {most})"));
             match stopper.make_anew(&self.study) {
                 Ok(()) => return Ok(()),
-                Err(next) => reason = next,
+                Err(next) => (reason, when_asked) = (next, false),
             }
         }
     }
@@ -237,7 +238,7 @@ impl Engine {
         let Some(stopper) = self.stopper.as_mut().filter(|_| self.study.is_news(*trial, *step)) else {
             return;
         };
-        if breaks_next(later, stopper.loaded.name()) {
+        if breaks_next(later) {
             return;
         }
         let report = self.study.report(*trial, *step, measurement);
@@ -297,7 +298,7 @@ impl Engine {
         match record {
             Record::Finished { trial, .. } => {
                 let ends = later.iter().position(|next| !matches!(next, Record::Broke { .. }));
-                if !breaks_next(&later[ends.unwrap_or(later.len())..], stopper.loaded.name())
+                if !breaks_next(&later[ends.unwrap_or(later.len())..])
                     && let Err(fault) = stopper.tell(&self.study, *trial)
                 {
                     // it will be made anew
@@ -306,7 +307,7 @@ impl Engine {
                 }
             }
             Record::Promoted { trial: AskedTrial { trial, .. }, continued, .. } => {
-                if breaks_next(later, stopper.loaded.name()) {
+                if breaks_next(later) {
                     // it will be made anew, and hears of it then
                     stopper.heard.push(Heard::Promoted { continued: *continued, trial: *trial });
                 } else if let Err(fault) = stopper.promoted(*continued, *trial) {
@@ -317,7 +318,7 @@ impl Engine {
             Record::EarlyStoppingBroke { .. } => {
                 stopper.has_diverged = false;
                 if let Err(fault) = stopper.make_anew(&self.study) {
-                    if breaks_next(later, stopper.loaded.name()) {
+                    if breaks_next(later) {
                         stopper.has_diverged = true;
                         return;
                     }
@@ -350,19 +351,18 @@ impl Engine {
             (true, _) => "it no longer judges as recorded",
             (false, false) => return Ok(()),
         };
-        self.take(Record::EarlyStoppingBroke { remedy: Remedy::Renew, reason: reason.to_owned() })?;
+        let (remedy, reason) = (Remedy::Renew, reason.to_owned());
+        self.take(Record::EarlyStoppingBroke { remedy, reason, when_asked: false })?;
         let Some(stopper) = &mut self.stopper else { return Ok(()) };
         match stopper.make_anew(&self.study) {
             Ok(()) => Ok(()),
-            Err(message) => self.mend_early_stopping(message),
+            Err(message) => self.mend_early_stopping(message, false),
         }
     }
 }
 
-/// Whether the rule of this name broke by what comes before these records. Where it broke as it was asked what goes on, it
-/// was by nothing that is on record.
-fn breaks_next(later: &[Record], rule: &str) -> bool {
-    let Some(Record::EarlyStoppingBroke { remedy, reason }) = later.first() else { return false };
-    matches!(remedy, Remedy::Restart | Remedy::LeaveOut)
-        && !reason.starts_with(&format!("{rule} in promotable: "))
+/// Whether the rule broke by what comes before these records.
+fn breaks_next(later: &[Record]) -> bool {
+    let Some(Record::EarlyStoppingBroke { remedy, when_asked, .. }) = later.first() else { return false };
+    matches!(remedy, Remedy::Restart | Remedy::LeaveOut) && !when_asked
 }

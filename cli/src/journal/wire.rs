@@ -108,8 +108,9 @@ pub fn encode(entry: &Entry, space: &Space, body: &mut Vec<u8>) -> Result<(Kind,
             write(body, &BrokeBody { member: *member, remedy: (*remedy).into(), reason: reason.into() })?;
             Ok((Kind::Broke, None))
         }
-        Entry::Study(Record::EarlyStoppingBroke { remedy, reason }) => {
-            write(body, &EarlyStoppingBrokeBody { remedy: (*remedy).into(), reason: reason.into() })?;
+        Entry::Study(Record::EarlyStoppingBroke { remedy, reason, when_asked }) => {
+            let (remedy, reason, when_asked) = ((*remedy).into(), reason.into(), *when_asked);
+            write(body, &EarlyStoppingBrokeBody { remedy, reason, when_asked })?;
             Ok((Kind::EarlyStoppingBroke, None))
         }
         Entry::Study(Record::Reported { trial, step, measurement, stop }) => {
@@ -219,9 +220,9 @@ pub fn decode(kind: Kind, body: &str, space: &Space) -> Result<Entry, String> {
             Entry::Study(Record::Broke { member, remedy, reason })
         }
         Kind::EarlyStoppingBroke => {
-            let EarlyStoppingBrokeBody { remedy, reason } = read(body)?;
+            let EarlyStoppingBrokeBody { remedy, reason, when_asked } = read(body)?;
             let (remedy, reason) = (remedy.into(), reason.into_owned());
-            Entry::Study(Record::EarlyStoppingBroke { remedy, reason })
+            Entry::Study(Record::EarlyStoppingBroke { remedy, reason, when_asked })
         }
         Kind::Reported => {
             let ReportedBody { trial, step, measurement, stop } = read(body)?;
@@ -462,6 +463,8 @@ struct ReportedBody<'a> {
 struct EarlyStoppingBrokeBody<'a> {
     remedy: RemedyWord,
     reason: Cow<'a, str>,
+    #[serde(default, skip_serializing_if = "is_false")]
+    when_asked: bool,
 }
 
 #[derive(Serialize, Deserialize)]

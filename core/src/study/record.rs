@@ -52,6 +52,8 @@ pub enum Record {
         remedy: Remedy,
         /// What happened, in words.
         reason: String,
+        /// It broke as it was asked which stopped trial goes on, and by nothing that is on record.
+        when_asked: bool,
     },
     /// A running trial reported.
     Reported {

@@ -646,7 +646,8 @@ fn a_rule_hears_losses_and_nothing_that_is_not_finite() {
 #[test]
 fn a_rule_that_breaks_is_counted_and_has_no_fallback() {
     let mut study = Study::new(rules(1, Mix::InTurn, 10));
-    let broke = |remedy| Record::EarlyStoppingBroke { remedy, reason: "it panicked".into() };
+    let broke =
+        |remedy| Record::EarlyStoppingBroke { remedy, reason: "it panicked".into(), when_asked: false };
     study.apply(&broke(Remedy::Restart)).unwrap();
     study.apply(&broke(Remedy::LeaveOut)).unwrap();
     let state = study.early_stopping();

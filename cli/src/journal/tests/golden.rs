@@ -33,7 +33,8 @@ fn a_journal_of_version_3_is_brought_forward_and_goes_on() {
     assert!(study.trials().iter().all(|trial| trial.last_step == Some(2) && trial.early_stop.is_none()));
 
     // what only the new version has can be added
-    let broke = Record::EarlyStoppingBroke { remedy: Remedy::Renew, reason: "it is new".into() };
+    let broke =
+        Record::EarlyStoppingBroke { remedy: Remedy::Renew, reason: "it is new".into(), when_asked: false };
     let new = Stamped { at: 2e9, entry: Entry::Study(broke.clone()) };
     journal.append(&[new]).unwrap();
     drop(journal);

@@ -126,7 +126,7 @@ fn the_format_is_what_it_was() {
         fidelity: Some(2.0),
         outcome: Outcome::Completed { measurement: Measurement::new().with("loss", 0.25) },
     };
-    let golden: [(Entry, Kind, Option<u64>, &str); 18] = [
+    let golden: [(Entry, Kind, Option<u64>, &str); 19] = [
         (
             Entry::Opened(session),
             Kind::Opened,
@@ -184,10 +184,24 @@ fn the_format_is_what_it_was() {
             r#"{"member":1,"remedy":"fallback","reason":"it hung"}"#,
         ),
         (
-            Entry::Study(Record::EarlyStoppingBroke { remedy: Remedy::Restart, reason: "it hung".into() }),
+            Entry::Study(Record::EarlyStoppingBroke {
+                remedy: Remedy::Restart,
+                reason: "it hung".into(),
+                when_asked: false,
+            }),
             Kind::EarlyStoppingBroke,
             None,
             r#"{"remedy":"restart","reason":"it hung"}"#,
+        ),
+        (
+            Entry::Study(Record::EarlyStoppingBroke {
+                remedy: Remedy::LeaveOut,
+                reason: "it hung".into(),
+                when_asked: true,
+            }),
+            Kind::EarlyStoppingBroke,
+            None,
+            r#"{"remedy":"leave-out","reason":"it hung","when_asked":true}"#,
         ),
         (
             Entry::Study(Record::Reported {
