@@ -664,6 +664,11 @@ const DOWN_ADVICE: &str = "is the server up, and does it listen there? Whether t
 const PASSWORD_ADVICE: &str =
     "the password comes from PGPASSWORD, from the file that PGPASSFILE names, or from ~/.pgpass";
 
+/// Whether the server is gone: it closed the connection, or what carries it says so (reset, timed out, unreachable).
+fn is_cut_off(error: &postgres::Error) -> bool {
+    error.is_closed() || std::error::Error::source(error).is_some_and(|source| source.is::<std::io::Error>())
+}
+
 /// What the server says, or why it says nothing, as what happened, where, and what to do.
 pub(crate) fn explain(url: &ServerUrl, doing: &str, error: &postgres::Error) -> JournalError {
     let said = match error.as_db_error() {
@@ -675,7 +680,7 @@ pub(crate) fn explain(url: &ServerUrl, doing: &str, error: &postgres::Error) -> 
     let class = error.code().map_or("", |code| code.code());
     let (kind, advice) = match class {
         "" if said.contains("password missing") => (JournalErrorKind::Access, PASSWORD_ADVICE),
-        "" if error.is_closed() || doing == "be opened" => (JournalErrorKind::Io, DOWN_ADVICE),
+        "" if is_cut_off(error) || doing == "be opened" => (JournalErrorKind::Io, DOWN_ADVICE),
         // it is shutting down, was killed, or is starting
         class if class.starts_with("57P") => (JournalErrorKind::Io, DOWN_ADVICE),
         "28P01" | "28000" => (JournalErrorKind::Access, PASSWORD_ADVICE),

@@ -178,3 +178,27 @@ fn a_server_that_was_killed_has_all_that_was_acknowledged() {
         assert_eq!(store(&url).integrity_check().unwrap(), Vec::<String>::new());
     }
 }
+
+/// A server that is killed may leave its connections closed, or reset in the middle of an answer.
+#[test]
+fn a_connection_that_is_reset_is_told_like_a_server_that_is_down() {
+    let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("postgres://eva@{}/tuning?sslmode=disable", server.local_addr().unwrap());
+    let answers = std::thread::spawn(move || {
+        let (mut stream, _) = server.accept().unwrap();
+        let mut read = [0; 1024];
+        std::io::Read::read(&mut stream, &mut read).unwrap();
+        // AuthenticationOk and ReadyForQuery
+        std::io::Write::write_all(&mut stream, b"R\0\0\0\x08\0\0\0\0Z\0\0\0\x05I").unwrap();
+        // what is closed with something unread is reset
+        stream.peek(&mut read).unwrap();
+    });
+    let mut client = ::postgres::Client::connect(&address, ::postgres::NoTls).unwrap();
+    let error = client.batch_execute("SELECT 1").unwrap_err();
+    answers.join().unwrap();
+    assert!(!error.is_closed(), "{error}");
+    let url = ServerUrl::try_from(address).unwrap();
+    let error = crate::journal::postgres::explain(&url, "be written", &error);
+    assert_eq!(error.kind, JournalErrorKind::Io);
+    assert!(error.message.contains("is the server up"), "{error}");
+}
