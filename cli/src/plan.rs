@@ -50,6 +50,30 @@ pub struct StudyPlan {
     pub overrides: Vec<String>,
 }
 
+impl StudyPlan {
+    /// The folder of the manifest may have been moved, with the journal and all else in it. Where it is gone, and a file of the
+    /// manifest's name lies beside the journal, that folder is taken for it.
+    pub(crate) fn follow_folder(&mut self, journal: &Location) {
+        let Location::File(path) = journal else { return };
+        let path = std::path::absolute(path).unwrap_or_else(|_| path.clone());
+        let Some(folder) = path.parent() else { return };
+        if !self.is_homeless() || !folder.join(&self.manifest_name).is_file() {
+            return;
+        }
+        for path in &mut self.plugin_folders {
+            if let Ok(within) = path.strip_prefix(&self.manifest_folder) {
+                *path = folder.join(within);
+            }
+        }
+        self.manifest_folder = folder.to_owned();
+    }
+
+    /// Whether the folder of the manifest is gone.
+    pub(crate) fn is_homeless(&self) -> bool {
+        !self.manifest_folder.is_dir()
+    }
+}
+
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 fn is_zero(count: &usize) -> bool {
     *count == 0

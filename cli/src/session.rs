@@ -152,14 +152,25 @@ pub fn resume(
 ) -> Result<Session, Error> {
     journal::bring_up_to_date(journal)?;
     let stored = stored(journal, name)?;
-    let (manifest, plan) = match set {
+    let (manifest, mut plan) = match set {
         [] => (None, stored.plan.clone()),
         set => {
             let (manifest, plan) = changed_plan(journal, &stored, set)?;
             (Some(manifest), plan)
         }
     };
-    reopen(manifest.as_ref(), &stored, plan, locking, running)
+    plan.follow_folder(journal);
+    let home = plan.is_homeless().then(|| plan.manifest_folder.join(&plan.manifest_name));
+    reopen(manifest.as_ref(), &stored, plan, locking, running).map_err(|error| match (error, home) {
+        (Error::Plugin(error), Some(home)) => Error::NotFound(format!(
+            "{error}. The manifest of study {} was {}, and that folder is gone; if it was moved, go on from where it \
+             is now: ansatz run {} --resume --store {journal}",
+            stored.name,
+            home.display(),
+            stored.plan.manifest_name,
+        )),
+        (error, _) => error,
+    })
 }
 
 /// Begins the study of a manifest, or goes on with it if its journal holds it already.
@@ -324,6 +335,7 @@ pub fn retrace(
     locking: Locking,
 ) -> Result<(Consulted, Vec<usize>), Error> {
     let Stored { name, mut plan, .. } = stored(journal, name)?;
+    plan.follow_folder(journal);
     // nobody is asked to evaluate anything
     plan.objective = None;
     let plugins = PluginSet::load(&plan, None, locking, PluginUse::Check)?;

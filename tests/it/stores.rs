@@ -237,3 +237,36 @@ fn a_long_study_is_shown_as_it_would_be_read() {
     assert_eq!(digest_count(), 0);
     assert!(scenario.ansatz(&["show"]).expect(0).stdout.contains("9999 completed, 1 pending"));
 }
+
+/// A program in the manifest's folder, and the journal beside them.
+#[test]
+fn a_study_goes_on_after_its_folder_was_moved_with_all_in_it() {
+    let scenario = scenario();
+    let folder = |name: &str| scenario.path("work").join(name);
+    std::fs::create_dir(folder("here")).unwrap();
+    let manifest = r#"
+study = { name = "moves", seed = 5 }
+metrics = { value = "minimise" }
+space = { x = { float = [0.0, 1.0] } }
+objective = { plugin = "command", options = { command = ["./measure.sh"] } }
+strategy = [{ plugin = "random" }]
+budget = { trials = 3 }
+"#;
+    scenario.write("here/study.toml", manifest);
+    let program = scenario.write("here/measure.sh", "#!/bin/sh\necho \"{\\\"value\\\": $ANSATZ_PARAM_X}\"\n");
+    std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    scenario.ansatz(&["run", "here/study.toml", "--journal", "here/ansatz.db"]).expect(0);
+    std::fs::rename(folder("here"), folder("there")).unwrap();
+    let resume = ["resume", "moves", "--journal", "there/ansatz.db"];
+    scenario.ansatz(&[&resume[..], &["--set", "budget.trials=5"]].concat()).expect(0);
+    // it is on record: again without being told anything
+    std::fs::rename(folder("there"), folder("elsewhere")).unwrap();
+    let found = StoredStudy::read(&folder("elsewhere/ansatz.db"), None);
+    found.expect_each_trial_once(5);
+    assert!(found.outcomes().iter().all(|(kind, _)| *kind == "completed"), "{:?}", found.outcomes());
+    // without the manifest beside it nobody knows where the program is
+    std::fs::rename(folder("elsewhere/study.toml"), folder("other.toml")).unwrap();
+    let resume = ["resume", "moves", "--journal", "elsewhere/ansatz.db"];
+    let lost = scenario.ansatz(&resume).expect(7);
+    lost.expect_message(&["there/study.toml", "that folder is gone", "ansatz run study.toml --resume"]);
+}

@@ -5,7 +5,7 @@
 
 use super::diagnostics::{At, Diagnostic};
 use super::keys::DEFAULT_JOURNAL;
-use super::structure::is_name;
+use super::structure::{NAME_LENGTH_MAX, is_name};
 use super::tree::{Entry, Kind, Node};
 use super::{duration, size};
 use crate::automatic::{self, AUTOMATIC, Mixture};
@@ -165,7 +165,7 @@ pub(super) fn plan(root: &Node, source: &PlanSource<'_>, found: &mut Vec<Diagnos
 fn name_of(file_name: &str) -> String {
     let stem = Path::new(file_name).file_stem().unwrap_or_default().to_string_lossy();
     let letter = |c: char| if is_name(c.encode_utf8(&mut [0; 4])) { c } else { '-' };
-    let name: String = stem.chars().map(letter).collect();
+    let name: String = stem.chars().map(letter).take(NAME_LENGTH_MAX).collect();
     if name.is_empty() { "study".to_owned() } else { name }
 }
 

@@ -1,6 +1,7 @@
 //! Every key of a manifest: its form, its default and what it means. The structure check, the messages and
 //! the JSON Schema for editors all read these tables, so that they cannot disagree.
 
+use super::structure::NAME_LENGTH_MAX;
 use super::{duration, size};
 use serde_json::{Map, Value, json};
 
@@ -622,7 +623,7 @@ impl Form {
     pub fn expected(&self) -> String {
         match self {
             Form::Text => "a text".into(),
-            Form::Name => "a name of letters, digits, _, . and -".into(),
+            Form::Name => format!("a name of at most {NAME_LENGTH_MAX} letters, digits, _, . and -"),
             Form::Choice(words) => {
                 let names: Vec<String> = words.iter().map(|word| format!("{:?}", word.word)).collect();
                 either(&names)
@@ -652,7 +653,9 @@ impl Form {
     fn schema(&self) -> Value {
         match self {
             Form::Text => json!({ "type": "string", "minLength": 1 }),
-            Form::Name => json!({ "type": "string", "pattern": "^[A-Za-z0-9_.-]+$" }),
+            Form::Name => json!({
+                "type": "string", "pattern": "^[A-Za-z0-9_-][A-Za-z0-9_.-]*$", "maxLength": NAME_LENGTH_MAX
+            }),
             Form::Choice(words) => {
                 let mut choices: Vec<Value> =
                     words.iter().map(|word| json!({ "const": word.word, "description": word.doc })).collect();

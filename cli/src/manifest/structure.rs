@@ -227,9 +227,12 @@ fn wrong(form: &Form, node: &Node, path: &str) -> Diagnostic {
     }
 }
 
-/// Whether a text is made of letters, digits, `_`, `.` and `-`.
+/// Characters of a name at most: it becomes that of a folder or a part of a file's.
+pub(crate) const NAME_LENGTH_MAX: usize = 100;
+
+/// Whether a text is made of letters, digits, `_`, `.` and `-`, and not too long.
 pub(crate) fn is_name(text: &str) -> bool {
-    !text.is_empty()
+    (1..=NAME_LENGTH_MAX).contains(&text.len())
         && !text.starts_with('.')
         && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-'))
 }

@@ -341,7 +341,7 @@ wall_time = "10m"
         "11:48 condition of k: optimizer never has the value adamw |  | it has sgd, adam",
         "13:12 constraint: \"x1 + x2\" is no relation",
         "16:7 the fidelity range is empty: min 9 is not below max 3",
-        "19:10 strategy.0.plugin must be a name of letters, digits, _, . and -, found the text \"random search\"",
+        "19:10 strategy.0.plugin must be a name of at most 100 letters, digits, _, . and -, found the text \"random search\"",
         "21:1 budget has no key \"trails\" | did you mean \"trials\"? | allowed: trials, wall_time",
         "22:13 budget.wall_time cannot be \"10m\": \"m\" may be minutes or months: write min |  | the units are",
         "23:2 the manifest has no section \"journl\" | did you mean \"journal\"?",
@@ -1254,6 +1254,10 @@ fn odd_files_are_read() {
     check_error(&with_mark, "8:1 budget has no key \"trails\"", &["did you mean"]);
     let wide = small_with("x = ", "\"größe\" = ").replace("float =", "flota =");
     check_error(&wide, "4:13 space.größe has no key \"flota\"", &["did you mean \"float\"?"]);
+    // a name becomes that of a folder
+    let named = |length: usize| format!("study.name = \"{}\"\n{SMALL}", "n".repeat(length));
+    assert_eq!(plan(&named(100)).name.len(), 100);
+    check_error(&named(101), "1:14 study.name must be a name of at most 100 letters", &[]);
     let error = Manifest::read(Path::new("/nonexistent/study.toml"), &[]).unwrap_err();
     assert!(error.render(false).contains("the manifest cannot be read"), "{error}");
     let control = format!("study.name = \"a\\u001b[31mb\"\n{SMALL}");
