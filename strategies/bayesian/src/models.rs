@@ -7,8 +7,8 @@ use std::borrow::Cow;
 
 use ansatz_core::Point;
 use ansatz_surrogate::{
-    Design, FitOptions, GaussianProcess, Hyperparameters, SurrogateError, Targets, Warp, augmented_chebyshev,
-    non_dominated,
+    Design, FitOptions, GaussianProcess, Hyperparameters, Start, SurrogateError, Targets, Warp,
+    augmented_chebyshev, non_dominated,
 };
 use serde::{Deserialize, Serialize};
 
@@ -87,16 +87,16 @@ impl Fits {
 
 /// Which models are fitted anew; the others use the hyperparameters of their last fit. One that has never been fitted is.
 ///
-/// A fit begins where the last one ended. The usual start is tried as well now and then, lest a model stay in a bad mode, but
-/// by turns: where one model is stuck the others are not.
+/// A fit begins where the last one ended. Now and then it begins elsewhere as well, lest a model stay in a bad mode, but by
+/// turns: where one model is stuck the others are not. The usual start and the noisy one alternate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refit {
     None,
-    /// All of them. `turn`: says which one tries the usual start, of the losses and of the constraints.
+    /// All of them. `turn`: says which one begins elsewhere as well, of the losses and of the constraints.
     All {
         turn: usize,
     },
-    /// So many of them, from the one whose turn it is on, losses before constraints; in some turns with the usual start.
+    /// So many of them, from the one whose turn it is on, losses before constraints; in some turns from elsewhere as well.
     Some {
         turn: usize,
         count: usize,
@@ -104,18 +104,26 @@ pub(crate) enum Refit {
 }
 
 impl Refit {
-    /// Whether a model is fitted, and then from how many usual starts. `index` of `count` models of its kind, `offset` of
-    /// them all before those of its kind, `total` in all.
-    fn usual_start_count(self, place: Place) -> Option<usize> {
+    /// Where the fit of a model begins besides its last one; `None` if it is not fitted. `index` of `count` models of its
+    /// kind, `offset` of them all before those of its kind, `total` in all.
+    fn starts(self, place: Place) -> Option<&'static [Start]> {
         let Place { index, count, offset, total } = place;
-        match self {
-            Self::None => None,
-            Self::All { turn } => Some(usize::from(index == turn % count.max(1))),
+        let (count, total) = (count.max(1), total.max(1));
+        // how often it was this model's turn to begin elsewhere
+        let (is_turn, turns) = match self {
+            Self::None => return None,
+            Self::All { turn } => (index == turn % count, turn / count),
             Self::Some { turn, count: due } => {
-                let of_it = (turn..turn + due).find(|turn| offset + index == turn % total.max(1));
-                of_it.map(|turn| usize::from((turn / total.max(1) + index).is_multiple_of(count.max(1))))
+                let of_it = (turn..turn + due).find(|turn| offset + index == turn % total)?;
+                let round = of_it / total + index;
+                (round.is_multiple_of(count), round / count)
             }
-        }
+        };
+        Some(match (is_turn, turns % 2) {
+            (false, _) => &[],
+            (true, 0) => &[Start::Usual],
+            (true, _) => &[Start::Noisy],
+        })
     }
 }
 
@@ -574,16 +582,16 @@ impl Fitter<'_> {
         stored: &mut Option<Hyperparameters>,
         place: Place,
     ) -> Result<GaussianProcess, SurrogateError> {
-        let start_count = self.refit.usual_start_count(place);
+        let starts = self.refit.starts(place);
         let options = FitOptions {
             noise_min: NOISE_MIN,
             noise_max: self.noise_max,
-            start_count: start_count.unwrap_or(1),
+            starts: starts.unwrap_or(&[Start::Usual]),
             ..FitOptions::default()
         };
         let design = rows.design.clone();
         let process = match stored {
-            Some(known) if start_count.is_none() => {
+            Some(known) if starts.is_none() => {
                 GaussianProcess::continued(former, design, targets, known.clone())?
             }
             _ if rows.told.len() <= FIT_COUNT_MAX => {
@@ -828,29 +836,37 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn fitted_one_by_one_every_model_has_its_turn_and_its_usual_start() {
+    fn fitted_one_by_one_every_model_has_its_turn_and_its_other_starts() {
         let places = |index, count, offset| Place { index, count, offset, total: 5 };
         let places: Vec<Place> =
             (0..3).map(|i| places(i, 3, 0)).chain((0..2).map(|i| places(i, 2, 3))).collect();
         let mut fits = [0; 5];
-        let mut usual_starts = [0; 5];
-        for turn in 0..30 {
+        let mut starts: [Vec<Start>; 5] = Default::default();
+        for turn in 0..60 {
             let refit = Refit::Some { turn, count: 1 };
-            let starts: Vec<Option<usize>> =
-                places.iter().map(|place| refit.usual_start_count(*place)).collect();
-            assert_eq!(starts.iter().flatten().count(), 1, "{starts:?}");
-            for (model, starts) in starts.into_iter().enumerate() {
-                fits[model] += usize::from(starts.is_some());
-                usual_starts[model] += starts.unwrap_or(0);
+            let begun: Vec<Option<&[Start]>> = places.iter().map(|place| refit.starts(*place)).collect();
+            assert_eq!(begun.iter().flatten().count(), 1, "{begun:?}");
+            for (model, begun) in begun.into_iter().enumerate() {
+                fits[model] += usize::from(begun.is_some());
+                starts[model].extend(begun.unwrap_or(&[]));
             }
         }
-        assert_eq!((fits, usual_starts), ([6; 5], [2, 2, 2, 3, 3]));
+        assert_eq!(fits, [12; 5]);
+        let (usual, noisy) = (Start::Usual, Start::Noisy);
+        assert_eq!(starts[0], [usual, noisy, usual, noisy]);
+        assert_eq!(starts[1], [noisy, usual, noisy, usual]);
+        assert_eq!(starts[3], [usual, noisy, usual, noisy, usual, noisy]);
         let fitted = |turn, count| -> Vec<bool> {
             let refit = Refit::Some { turn, count };
-            places.iter().map(|place| refit.usual_start_count(*place).is_some()).collect()
+            places.iter().map(|place| refit.starts(*place).is_some()).collect()
         };
         assert_eq!(fitted(3, 3), [true, false, false, true, true]);
         assert_eq!(fitted(7, 5), [true; 5]);
+        // and all at once one begins elsewhere
+        for turn in 0..6 {
+            let begun = places[..3].iter().flat_map(|place| Refit::All { turn }.starts(*place).unwrap());
+            assert_eq!(begun.collect::<Vec<_>>(), [if turn < 3 { &usual } else { &noisy }]);
+        }
     }
 
     #[test]

@@ -118,23 +118,55 @@ impl Targets {
     }
 }
 
+/// Where a fit may begin. Which of several maxima of the posterior density a fit comes to depends on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// [`Hyperparameters::initial`].
+    Usual,
+    /// The same with a noise variance of 0.7: what differs between near points may be noise, and not a function that changes
+    /// quickly. Where that is the better explanation a fit from little noise may not find it for many observations: each new
+    /// one is passed through by shorter length scales.
+    Noisy,
+    /// Length scales of a third.
+    Short,
+    /// Three times the length scales, and next to no noise.
+    Long,
+}
+
+impl Start {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Usual, Self::Noisy, Self::Short, Self::Long];
+
+    fn hyperparameters(self, columns: &[Column]) -> Hyperparameters {
+        let (shift, noise) = match self {
+            Self::Usual => return Hyperparameters::initial(columns),
+            Self::Noisy => (0.0, 0.7),
+            Self::Short => (-1.0, 1e-3),
+            Self::Long => (1.0, 1e-6),
+        };
+        let mut start = Hyperparameters::initial(columns);
+        start.log_length_scales.iter_mut().for_each(|scale| *scale += shift);
+        start.log_noise = libm::log(noise);
+        start
+    }
+}
+
 /// How a fit is done.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct FitOptions {
+pub struct FitOptions<'a> {
     /// Lower bound of the noise variance, in squared target units.
     pub noise_min: f64,
     /// Upper bound of the noise variance; equal to the lower one it fixes the noise.
     pub noise_max: f64,
-    /// Starts besides a warm one, 0..=4, from a fixed list: the usual one, then short, long and noisy ones. Without a
-    /// warm start there is always the usual one.
-    pub start_count: usize,
+    /// Where it begins besides a warm start. Without one the usual start is always tried.
+    pub starts: &'a [Start],
     /// Iterations per start.
     pub iteration_count_max: usize,
 }
 
-impl Default for FitOptions {
+impl Default for FitOptions<'_> {
     fn default() -> Self {
-        Self { noise_min: 1e-8, noise_max: 1.0, start_count: 1, iteration_count_max: 60 }
+        Self { noise_min: 1e-8, noise_max: 1.0, starts: &[Start::Usual], iteration_count_max: 60 }
     }
 }
 
@@ -468,7 +500,7 @@ impl GaussianProcess {
         design: Design,
         targets: impl Into<Targets>,
         warm_start: Option<&Hyperparameters>,
-        options: &FitOptions,
+        options: &FitOptions<'_>,
     ) -> Result<Self, SurrogateError> {
         let targets = targets.into();
         let initial = Hyperparameters::initial(design.columns());
@@ -485,16 +517,10 @@ impl GaussianProcess {
             .map(Hyperparameters::to_vector)
             .into_iter()
             .collect();
-        // Shift of the log length scales and the noise of each start.
-        let variants = [(0.0, 1e-4), (-1.0, 1e-3), (1.0, 1e-6), (0.0, 0.1)];
-        for (shift, noise) in
-            variants.into_iter().take(options.start_count.max(usize::from(starts.is_empty())))
-        {
-            let mut start = initial.clone();
-            start.log_length_scales.iter_mut().for_each(|scale| *scale += shift);
-            start.log_noise = libm::log(noise);
-            starts.push(start.to_vector());
+        if starts.is_empty() && !options.starts.contains(&Start::Usual) {
+            starts.push(initial.to_vector());
         }
+        starts.extend(options.starts.iter().map(|start| start.hyperparameters(design.columns()).to_vector()));
         let optimise_options = OptimiseOptions {
             iteration_count_max: options.iteration_count_max,
             gradient_tolerance: 1e-2,
@@ -1215,10 +1241,47 @@ mod tests {
             design.clone(),
             targets.clone(),
             Some(process.hyperparameters()),
-            &FitOptions { start_count: 4, ..FitOptions::default() },
+            &FitOptions { starts: &Start::ALL, ..FitOptions::default() },
         )
         .expect("a fit");
         assert!(value(warm.hyperparameters()) <= value(process.hyperparameters()) + 1e-9);
+    }
+
+    #[test]
+    fn noise_is_found_from_a_noisy_start_where_the_usual_one_passes_through_it() {
+        let columns = [Column::Continuous; 4];
+        let mut generator = Generator::new(23);
+        let (mut missed_count, mut noises) = (0, Vec::new());
+        for _ in 0..20 {
+            // a slope, and as much noise: close together as in a search around the best point
+            let rows: Vec<Vec<f64>> = (0..16)
+                .map(|row| {
+                    let width = if row < 8 { 1.0 } else { 0.1 };
+                    (0..4).map(|_| 0.5 + width * (generator.uniform() - 0.5)).collect()
+                })
+                .collect();
+            let targets: Vec<f64> =
+                rows.iter().map(|row| 2.0 * row[0] - 1.0 + 0.7 * generator.normal()).collect();
+            let design = Design::from_rows(&columns, &rows).expect("rows fit");
+            let fit = |starts| {
+                let options = FitOptions { starts, ..FitOptions::default() };
+                let fitted =
+                    GaussianProcess::fit(design.clone(), targets.clone(), None, &options).expect("a fit");
+                let found = fitted.hyperparameters().clone();
+                let value = NegativeLogPosterior::new(&design, &targets.clone().into())
+                    .expect("shapes agree")
+                    .evaluate(&found.to_vector(), &mut [0.0; 6]);
+                (value, found.log_noise)
+            };
+            let (usual, both) = (fit(&[]), fit(&[Start::Usual, Start::Noisy]));
+            assert!(both.0 <= usual.0, "more starts, a worse end: {usual:?} {both:?}");
+            missed_count += usize::from(usual.0 > both.0 + 0.1);
+            noises.push(both.1);
+        }
+        assert!(missed_count >= 10, "the usual start ended in a worse mode {missed_count} times");
+        // of the values half a unit
+        noises.sort_by(f64::total_cmp);
+        assert!((libm::log(0.1)..libm::log(0.7)).contains(&noises[12]), "{noises:?}");
     }
 
     #[test]

@@ -33,7 +33,7 @@ pub mod warp;
 
 pub use acquisition::{Acquisition, log_expected_improvement, log_normal_cdf, log_probability_below};
 pub use error::SurrogateError;
-pub use gaussian_process::{FitOptions, GaussianProcess, Hyperparameters, Posterior, Targets};
+pub use gaussian_process::{FitOptions, GaussianProcess, Hyperparameters, Posterior, Start, Targets};
 pub use hypervolume::{
     ExpectedHypervolume, ExpectedHypervolume2, augmented_chebyshev, hypervolume, non_dominated,
     reference_point, simplex_weights,
