@@ -259,7 +259,7 @@ budget = { trials = 3 }
     std::fs::rename(folder("here"), folder("there")).unwrap();
     let resume = ["resume", "moves", "--journal", "there/ansatz.db"];
     scenario.ansatz(&[&resume[..], &["--set", "budget.trials=5"]].concat()).expect(0);
-    // it is on record: again without being told anything
+    // that it is there now is on record
     std::fs::rename(folder("there"), folder("elsewhere")).unwrap();
     let found = StoredStudy::read(&folder("elsewhere/ansatz.db"), None);
     found.expect_each_trial_once(5);
