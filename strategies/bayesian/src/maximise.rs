@@ -310,7 +310,7 @@ impl Maximiser<'_> {
             let before: Vec<f64> = open.iter().map(|(value, _)| *value).collect();
             self.climb_gradient(acquisition, &mut open, options);
             if has_levels {
-                open.iter_mut().for_each(|climb| self.climb_levels(acquisition, climb));
+                self.climb_levels(acquisition, &mut open);
             }
             let mut before = before.into_iter();
             open.retain(|(value, _)| before.next().is_some_and(|before| *value > before + 1e-9));
@@ -410,50 +410,55 @@ impl Maximiser<'_> {
         None
     }
 
-    /// Coordinate search over levels and choices.
-    fn climb_levels(&self, acquisition: &dyn AcquisitionFunction, climb: &mut (f64, Candidate)) {
-        let encoding = self.representation.encoding();
+    /// Coordinate search over levels and choices: column by column, in all climbs side by side.
+    fn climb_levels(&self, acquisition: &dyn AcquisitionFunction, climbs: &mut [&mut (f64, Candidate)]) {
         for (column, search) in self.representation.searches().iter().enumerate() {
-            let current = &climb.1.point;
-            let parameter_index = encoding.columns()[column].parameter_index;
-            let Some(coordinate) = current.get(parameter_index) else { continue };
-            let domain = &encoding.space().parameters()[parameter_index].domain;
-            let row = encoding.encode(current);
-            let places: Vec<f64> = match *search {
-                Search::Levels(count) => {
-                    // of too many those that follow, so that each has its turn from somewhere
-                    let first = if count > CHOICE_COUNT_MAX { domain.level(coordinate) + 1 } else { 0 };
-                    let levels = (0..count.min(CHOICE_COUNT_MAX)).map(|index| (first + index) % count);
-                    levels.map(|level| domain.level_to_unit(level)).collect()
-                }
-                // steps of the same size anywhere on the scale: on a logarithmic one of several levels at its high end
-                Search::RoundedGradient(count) => {
-                    let here = ((row[column] * count as f64) as u64).min(count - 1);
-                    let steps = [1, 2, 5];
-                    let below = steps.iter().filter_map(|step| here.checked_sub(*step));
-                    let above = steps.iter().map(|step| here + step).filter(|cell| *cell < count);
-                    below.chain(above).map(|cell| (cell as f64 + 0.5) / count as f64).collect()
-                }
-                Search::Gradient | Search::Fixed => continue,
-            };
-            let moved: Vec<Candidate> = places
-                .into_iter()
-                .map(|place| {
-                    let mut moved = row.clone();
-                    moved[column] = place;
-                    encoding.decode(&moved)
-                })
-                .filter(|point| point != current && self.representation.space().is_feasible(point))
-                .map(|point| self.candidate(point))
-                .collect();
-            let rows: Vec<&[f64]> = moved.iter().map(|candidate| candidate.features.as_slice()).collect();
-            let values = acquisition.acquisition_batch(&rows);
-            for (value, candidate) in values.into_iter().zip(moved) {
-                if value > climb.0 {
-                    *climb = (value, candidate);
+            let moved: Vec<Vec<Candidate>> =
+                climbs.iter().map(|(_, candidate)| self.moved(candidate, column, *search)).collect();
+            let rows: Vec<&[f64]> =
+                moved.iter().flatten().map(|candidate| candidate.features.as_slice()).collect();
+            let mut values = acquisition.acquisition_batch(&rows).into_iter();
+            for (climb, moved) in climbs.iter_mut().zip(moved) {
+                for (candidate, value) in moved.into_iter().zip(&mut values) {
+                    if value > climb.0 {
+                        **climb = (value, candidate);
+                    }
                 }
             }
         }
+    }
+
+    /// Where a step over the levels or choices of one column leads from here, if it is feasible.
+    fn moved(&self, from: &Candidate, column: usize, search: Search) -> Vec<Candidate> {
+        let encoding = self.representation.encoding();
+        let parameter_index = encoding.columns()[column].parameter_index;
+        let Some(coordinate) = from.point.get(parameter_index) else { return Vec::new() };
+        let domain = &encoding.space().parameters()[parameter_index].domain;
+        let row = encoding.encode(&from.point);
+        let places: Vec<f64> = match search {
+            Search::Levels(count) => {
+                // of too many those that follow, so that each has its turn from somewhere
+                let first = if count > CHOICE_COUNT_MAX { domain.level(coordinate) + 1 } else { 0 };
+                let levels = (0..count.min(CHOICE_COUNT_MAX)).map(|index| (first + index) % count);
+                levels.map(|level| domain.level_to_unit(level)).collect()
+            }
+            // steps of the same size anywhere on the scale: on a logarithmic one of several levels at its high end
+            Search::RoundedGradient(count) => {
+                let here = ((row[column] * count as f64) as u64).min(count - 1);
+                let steps = [1, 2, 5];
+                let below = steps.iter().filter_map(|step| here.checked_sub(*step));
+                let above = steps.iter().map(|step| here + step).filter(|cell| *cell < count);
+                below.chain(above).map(|cell| (cell as f64 + 0.5) / count as f64).collect()
+            }
+            Search::Gradient | Search::Fixed => return Vec::new(),
+        };
+        let decoded = places.into_iter().map(|place| {
+            let mut moved = row.clone();
+            moved[column] = place;
+            encoding.decode(&moved)
+        });
+        let is_new = |point: &Point| *point != from.point && encoding.space().is_feasible(point);
+        decoded.filter(is_new).map(|point| self.candidate(point)).collect()
     }
 }
 
@@ -543,7 +548,7 @@ mod tests {
         };
         let start = maximiser.candidate(at(start));
         let mut climb = (acquisition.acquisition(&start.features), start);
-        maximiser.climb_levels(&acquisition, &mut climb);
+        maximiser.climb_levels(&acquisition, &mut [&mut climb]);
         parameter.domain.level(climb.1.point.get(0).unwrap())
     }
 
