@@ -53,6 +53,13 @@ pub const PROMOTION: Rule = Rule {
     continues: true,
 };
 
+/// The same with rungs of which the better half goes on.
+pub const PROMOTION_OF_HALVES: Rule = Rule {
+    name: "halves",
+    section: r#"{ plugin = "successive-halving", options = { variant = "promotion", steps_max = 27, reduction_factor = 2 } }"#,
+    continues: true,
+};
+
 /// A study with and one without early stopping, with the same seed.
 pub struct Pair {
     /// All trials trained to their end.
