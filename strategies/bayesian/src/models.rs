@@ -24,10 +24,10 @@ const FIT_COUNT_MAX: usize = 200;
 const ROUGH_COUNT_MAX: usize = 256;
 
 /// Of so many observations are the models that take a search to its end, those nearest to where it is.
-const NEAR_COUNT: usize = 256;
+const NEAR_COUNT: usize = 512;
 
 /// Up to so many the models of all do so: those of the nearest would take as long.
-const NEAR_ABOVE_COUNT: usize = 400;
+const NEAR_ABOVE_COUNT: usize = 1000;
 
 /// Smallest noise variance of the standardised targets.
 const NOISE_MIN: f64 = 1e-8;
