@@ -300,11 +300,7 @@ impl Maximiser<'_> {
         let rows: Vec<&[f64]> = starts.iter().map(|start| start.features.as_slice()).collect();
         let values = acquisition.acquisition_batch(&rows);
         let mut climbs: Vec<(f64, Candidate)> = values.into_iter().zip(starts).collect();
-        let has_levels = self
-            .representation
-            .searches()
-            .iter()
-            .any(|search| matches!(search, Search::Levels(_) | Search::RoundedGradient(_)));
+        let has_levels = self.representation.searches().iter().any(Search::has_levels);
         let mut open: Vec<&mut (f64, Candidate)> = climbs.iter_mut().collect();
         for _ in 0..if has_levels { ROUND_COUNT_MAX } else { 1 } {
             let before: Vec<f64> = open.iter().map(|(value, _)| *value).collect();
@@ -412,7 +408,8 @@ impl Maximiser<'_> {
 
     /// Coordinate search over levels and choices: column by column, in all climbs side by side.
     fn climb_levels(&self, acquisition: &dyn AcquisitionFunction, climbs: &mut [&mut (f64, Candidate)]) {
-        for (column, search) in self.representation.searches().iter().enumerate() {
+        let searches = self.representation.searches().iter().enumerate();
+        for (column, search) in searches.filter(|(_, search)| search.has_levels()) {
             let moved: Vec<Vec<Candidate>> =
                 climbs.iter().map(|(_, candidate)| self.moved(candidate, column, *search)).collect();
             let rows: Vec<&[f64]> =

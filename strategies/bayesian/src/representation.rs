@@ -21,6 +21,13 @@ pub(crate) enum Search {
     Fixed,
 }
 
+impl Search {
+    /// Whether there are steps from level to level.
+    pub(crate) fn has_levels(&self) -> bool {
+        matches!(self, Self::Levels(_) | Self::RoundedGradient(_))
+    }
+}
+
 /// Discrete columns with more levels than this are searched along the gradient first.
 const LEVEL_COUNT_ENUMERATED_MAX: u64 = 17;
 
