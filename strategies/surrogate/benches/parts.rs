@@ -91,6 +91,44 @@ fn peak(_: bool) -> f64 {
     f64::NAN
 }
 
+/// The same of 12 fused sums in vectors of 512 bits.
+#[cfg(target_arch = "x86_64")]
+fn wide_peak() -> f64 {
+    struct Sums {
+        simd: pulp::x86::V4,
+        factors: [f64; 2],
+    }
+    const ROUNDS: usize = 1 << 16;
+    impl pulp::NullaryFnOnce for Sums {
+        type Output = f64;
+        #[inline(always)]
+        fn call(self) -> f64 {
+            let Self { simd, factors } = self;
+            let factors = factors.map(|factor| simd.splat_f64x8(factor));
+            let mut sums = [simd.splat_f64x8(1.0); 12];
+            for round in 0..ROUNDS {
+                for sum in &mut sums {
+                    *sum = simd.mul_add_f64x8(*sum, factors[0], factors[round & 1]);
+                }
+            }
+            let total = sums[1..].iter().fold(sums[0], |total, sum| simd.add_f64x8(total, *sum));
+            let parts: [f64; 8] = pulp::cast(total);
+            parts.iter().sum()
+        }
+    }
+    let Some(simd) = pulp::x86::V4::try_new() else { return f64::NAN };
+    let time = seconds(|| {
+        let factors = black_box([0.999, 0.001]);
+        black_box(simd.vectorize(Sums { simd, factors }));
+    });
+    (ROUNDS * 12 * 8 * 2) as f64 / time
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn wide_peak() -> f64 {
+    f64::NAN
+}
+
 fn main() {
     let mut sizes: Vec<usize> = std::env::args().filter_map(|argument| argument.parse().ok()).collect();
     if sizes.is_empty() {
@@ -98,9 +136,10 @@ fn main() {
     }
     let (plain, fused) = (peak(false), peak(true));
     println!(
-        "chains of products and sums in registers: {:.1} GFLOP/s, fused {:.1}",
+        "chains of products and sums in registers: {:.1} GFLOP/s, fused {:.1}, in 512-bit vectors {:.1}",
         1e-9 * plain,
-        1e-9 * fused
+        1e-9 * fused,
+        1e-9 * wide_peak()
     );
     println!("n      part                              us   Mflop  GFLOP/s");
     for size in sizes {

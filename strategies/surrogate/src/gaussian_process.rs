@@ -22,7 +22,7 @@ use crate::error::{SurrogateError, expect_finite, expect_length};
 use crate::kernel::{Column, Design, Kernel, Scaled, length_scale_count};
 use crate::linear_algebra::{Cholesky, InverseFactor, add_scaled, dot, panel_count};
 use crate::optimise::{OptimiseOptions, minimise};
-use crate::vectorised::{EIGHT, Eight, Lanes, Pair, half, load, store, sum_of_lanes, vectorised};
+use crate::vectorised::{EIGHT, Eight, Lanes, sum_of_lanes, vectorised};
 
 /// Groups of eight rows predicted together: they share each look at the factor, and fit into the cache beside it.
 const GROUP_COUNT: usize = 4;
@@ -270,77 +270,54 @@ impl<'a> NegativeLogPosterior<'a> {
         let (mut trace, mut known_trace) = (0.0, 0.0);
         let mut slopes = self.slopes.as_slice();
         for row in 0..count {
-            let alpha_row = load(lanes, &alpha_panels[row]);
+            let alpha_row = lanes.load(&alpha_panels[row]);
             let (row_sums, row_rest) = sums.split_at_mut(continuous_count);
             let (a, a_rest) = self.scaled.panel(row).split_at(continuous_count);
             for (column, alpha_column) in alpha_panels.iter().enumerate().take(row + 1) {
                 let (b, b_rest) = self.scaled.panel(column).split_at(continuous_count);
-                for part in 0..2 {
-                    let (tile, others) = slopes.split_at(4);
-                    slopes = others;
-                    let mut weights = self.inverse.gram(lanes, row, column, part);
-                    let factors = half(alpha_column, part);
-                    for (weight, factor) in weights.iter_mut().zip(factors) {
-                        let factor = lanes.splat(*factor);
-                        weight[0] = lanes.subtract(weight[0], lanes.multiply(alpha_row[0], factor));
-                        weight[1] = lanes.subtract(weight[1], lanes.multiply(alpha_row[1], factor));
-                    }
-                    // A tile on the diagonal has each pair twice.
-                    let mut share = 1.0;
-                    if row == column {
-                        share = 0.5;
-                        for (c, weight) in weights.into_iter().enumerate() {
-                            let mut entries = [0.0; EIGHT];
-                            store(lanes, weight, &mut entries);
-                            let place = EIGHT * row + 4 * part + c;
-                            if place < size {
-                                trace += entries[4 * part + c];
-                                known_trace += entries[4 * part + c] * self.targets.variance(place);
-                            }
+                let (tile, others) = slopes.split_at(EIGHT);
+                slopes = others;
+                let mut weights = self.inverse.gram(lanes, row, column);
+                for (weight, factor) in weights.iter_mut().zip(alpha_column) {
+                    *weight = lanes.subtract_product(*weight, alpha_row, lanes.splat(*factor));
+                }
+                // A tile on the diagonal has each pair twice.
+                let mut share = 1.0;
+                if row == column {
+                    share = 0.5;
+                    for (c, weight) in weights.into_iter().enumerate() {
+                        let mut entries = [0.0; EIGHT];
+                        lanes.store(weight, &mut entries);
+                        let place = EIGHT * row + c;
+                        if place < size {
+                            trace += entries[c];
+                            known_trace += entries[c] * self.targets.variance(place);
                         }
                     }
-                    let share = lanes.splat(share);
-                    for (weight, slope) in weights.iter_mut().zip(tile) {
-                        let slope = load(lanes, slope);
-                        weight[0] = lanes.multiply(lanes.multiply(weight[0], share), slope[0]);
-                        weight[1] = lanes.multiply(lanes.multiply(weight[1], share), slope[1]);
+                }
+                let share = lanes.splat(share);
+                for (weight, slope) in weights.iter_mut().zip(tile) {
+                    *weight = lanes.multiply(lanes.multiply(*weight, share), lanes.load(slope));
+                }
+                for ((entries, others), total) in a.iter().zip(b).zip(row_sums.iter_mut()) {
+                    let entries = lanes.load(entries);
+                    let mut sum = lanes.load(total);
+                    for (weight, other) in weights.iter().zip(others) {
+                        let difference = lanes.subtract(entries, lanes.splat(*other));
+                        sum = lanes.add_product(sum, *weight, lanes.multiply(difference, difference));
                     }
-                    for ((entries, others), total) in a.iter().zip(b).zip(row_sums.iter_mut()) {
-                        let [low, high] = load(lanes, entries);
-                        let mut sum = load(lanes, total);
-                        for (weight, other) in weights.iter().zip(half(others, part)) {
-                            let other = lanes.splat(*other);
-                            let differences = [lanes.subtract(low, other), lanes.subtract(high, other)];
-                            sum[0] = lanes.add_product(
-                                sum[0],
-                                weight[0],
-                                lanes.multiply(differences[0], differences[0]),
-                            );
-                            sum[1] = lanes.add_product(
-                                sum[1],
-                                weight[1],
-                                lanes.multiply(differences[1], differences[1]),
-                            );
-                        }
-                        store(lanes, sum, total);
+                    lanes.store(sum, total);
+                }
+                let rest = a_rest.iter().zip(b_rest).zip(row_rest.iter_mut());
+                for (((entries, others), total), k) in rest.zip(&order[continuous_count..]) {
+                    let entries = lanes.load(entries);
+                    let unequal = lanes.splat(kernel.weights()[*k]);
+                    let mut sum = lanes.load(total);
+                    for (weight, other) in weights.iter().zip(others) {
+                        let squared = lanes.unless_equal(entries, lanes.splat(*other), unequal);
+                        sum = lanes.add_product(sum, *weight, squared);
                     }
-                    let rest = a_rest.iter().zip(b_rest).zip(row_rest.iter_mut());
-                    for (((entries, others), total), k) in rest.zip(&order[continuous_count..]) {
-                        let [low, high] = load(lanes, entries);
-                        let unequal = lanes.splat(kernel.weights()[*k]);
-                        let mut sum = load(lanes, total);
-                        for (weight, other) in weights.iter().zip(half(others, part)) {
-                            let other = lanes.splat(*other);
-                            sum[0] =
-                                lanes.add_product(sum[0], weight[0], lanes.unless_equal(low, other, unequal));
-                            sum[1] = lanes.add_product(
-                                sum[1],
-                                weight[1],
-                                lanes.unless_equal(high, other, unequal),
-                            );
-                        }
-                        store(lanes, sum, total);
-                    }
+                    lanes.store(sum, total);
                 }
             }
         }
@@ -385,9 +362,9 @@ fn fill_covariances<L: Lanes>(
         for (index, (covariances, slopes)) in tiles.enumerate() {
             let distances = kernel.panel_distances(lanes, rows, scaled.panel(index / 2), index % 2);
             for ((covariance, slope), distance) in covariances.iter_mut().zip(slopes).zip(distances) {
-                let (values, derivatives) = kernel.covariance_pair(lanes, distance);
-                store(lanes, values, covariance);
-                store(lanes, derivatives, slope);
+                let (values, derivatives) = kernel.covariances(lanes, distance);
+                lanes.store(values, covariance);
+                lanes.store(derivatives, slope);
             }
         }
         let slopes = &mut slopes[first..];
@@ -743,22 +720,20 @@ impl GaussianProcess {
         panel: &[Eight],
         covariances: &mut [Eight],
         mut slopes: Option<&mut [Eight]>,
-    ) -> Pair<L> {
-        let mut means = [lanes.splat(self.mean); 2];
+    ) -> L::Register {
+        let mut means = lanes.splat(self.mean);
         for (index, (targets, alpha)) in
             covariances.as_chunks_mut::<4>().0.iter_mut().zip(self.alpha.chunks(4)).enumerate()
         {
             let distances =
                 self.kernel.panel_distances(lanes, panel, self.scaled.panel(index / 2), index % 2);
             for (c, weight) in alpha.iter().enumerate() {
-                let (values, derivatives) = self.kernel.covariance_pair(lanes, distances[c]);
-                store(lanes, values, &mut targets[c]);
+                let (values, derivatives) = self.kernel.covariances(lanes, distances[c]);
+                lanes.store(values, &mut targets[c]);
                 if let Some(slopes) = &mut slopes {
-                    store(lanes, derivatives, &mut slopes[4 * index + c]);
+                    lanes.store(derivatives, &mut slopes[4 * index + c]);
                 }
-                let weight = lanes.splat(*weight);
-                means[0] = lanes.add_product(means[0], weight, values[0]);
-                means[1] = lanes.add_product(means[1], weight, values[1]);
+                means = lanes.add_product(means, lanes.splat(*weight), values);
             }
         }
         covariances[self.targets.values.len()..].fill([0.0; EIGHT]);
@@ -773,7 +748,7 @@ impl GaussianProcess {
         for chunk in rows.chunks(EIGHT) {
             self.kernel.scale_rows(chunk, &mut panel);
             let mut means = [0.0; EIGHT];
-            store(lanes, self.covariances(lanes, &panel, &mut covariances, None), &mut means);
+            lanes.store(self.covariances(lanes, &panel, &mut covariances, None), &mut means);
             result.extend_from_slice(&means[..chunk.len()]);
         }
         result
@@ -792,13 +767,13 @@ impl GaussianProcess {
             let parts = groups.chunks(EIGHT).zip(used.chunks_exact_mut(length));
             for ((group, covariances), means) in parts.zip(&mut means) {
                 self.kernel.scale_rows(group, &mut panel);
-                store(lanes, self.covariances(lanes, &panel, covariances, None), means);
+                lanes.store(self.covariances(lanes, &panel, covariances, None), means);
             }
             self.factor.solve_lanes(lanes, used);
             let parts = groups.chunks(EIGHT).zip(used.chunks_exact(length));
             for ((group, whitened), means) in parts.zip(&means) {
                 let mut explained = [0.0; EIGHT];
-                store(lanes, squared_norms(lanes, whitened), &mut explained);
+                lanes.store(squared_norms(lanes, whitened), &mut explained);
                 let found = means.iter().zip(explained).take(group.len());
                 posteriors.extend(found.map(|(mean, explained)| self.posterior(*mean, explained)));
             }
@@ -859,13 +834,13 @@ impl GaussianProcess {
                 groups.chunks(EIGHT).zip(&mut panels).zip(&mut means).zip(parts)
             {
                 self.kernel.scale_rows(group, panel);
-                store(lanes, self.covariances(lanes, panel, covariances, Some(slopes)), means);
+                lanes.store(self.covariances(lanes, panel, covariances, Some(slopes)), means);
             }
             self.factor.solve_lanes(lanes, used);
             for ((group, whitened), means) in groups.chunks(EIGHT).zip(used.chunks_exact(length)).zip(&means)
             {
                 let mut explained = [0.0; EIGHT];
-                store(lanes, squared_norms(lanes, whitened), &mut explained);
+                lanes.store(squared_norms(lanes, whitened), &mut explained);
                 let found = means.iter().zip(explained).take(group.len());
                 posteriors.extend(found.map(|(mean, explained)| self.posterior(*mean, explained)));
             }
@@ -900,30 +875,25 @@ impl GaussianProcess {
     ) {
         let (_, continuous_count) = self.kernel.order();
         sums.fill([[0.0; EIGHT]; 2]);
-        let zero = [lanes.splat(0.0); 2];
+        let zero = lanes.splat(0.0);
         for (index, alpha) in self.alpha.chunks(EIGHT).enumerate() {
             let mut products = [[zero; 2]; EIGHT];
             for (row, weight) in alpha.iter().enumerate() {
-                let slope = load(lanes, &slopes[EIGHT * index + row]);
-                let other = load(lanes, &weights[EIGHT * index + row]);
-                let weight = lanes.splat(*weight);
-                products[row][0] = [lanes.multiply(slope[0], weight), lanes.multiply(slope[1], weight)];
-                products[row][1] = [lanes.multiply(slope[0], other[0]), lanes.multiply(slope[1], other[1])];
+                let slope = lanes.load(&slopes[EIGHT * index + row]);
+                let other = lanes.load(&weights[EIGHT * index + row]);
+                products[row] = [lanes.multiply(slope, lanes.splat(*weight)), lanes.multiply(slope, other)];
             }
             let columns = self.scaled.panel(index)[..continuous_count].iter().zip(panel);
             for ((others, entries), total) in columns.zip(sums.iter_mut()) {
-                let [low, high] = load(lanes, entries);
-                let (mut mean, mut variance) = (load(lanes, &total[0]), load(lanes, &total[1]));
+                let entries = lanes.load(entries);
+                let (mut mean, mut variance) = (lanes.load(&total[0]), lanes.load(&total[1]));
                 for (product, other) in products.iter().zip(others) {
-                    let other = lanes.splat(*other);
-                    let differences = [lanes.subtract(low, other), lanes.subtract(high, other)];
-                    mean[0] = lanes.add_product(mean[0], product[0][0], differences[0]);
-                    mean[1] = lanes.add_product(mean[1], product[0][1], differences[1]);
-                    variance[0] = lanes.add_product(variance[0], product[1][0], differences[0]);
-                    variance[1] = lanes.add_product(variance[1], product[1][1], differences[1]);
+                    let difference = lanes.subtract(entries, lanes.splat(*other));
+                    mean = lanes.add_product(mean, product[0], difference);
+                    variance = lanes.add_product(variance, product[1], difference);
                 }
-                store(lanes, mean, &mut total[0]);
-                store(lanes, variance, &mut total[1]);
+                lanes.store(mean, &mut total[0]);
+                lanes.store(variance, &mut total[1]);
             }
         }
     }
@@ -931,12 +901,11 @@ impl GaussianProcess {
 
 /// Sums of squares of eight columns.
 #[inline(always)]
-fn squared_norms<L: Lanes>(lanes: L, columns: &[Eight]) -> Pair<L> {
-    let mut sums = [lanes.splat(0.0); 2];
+fn squared_norms<L: Lanes>(lanes: L, columns: &[Eight]) -> L::Register {
+    let mut sums = lanes.splat(0.0);
     for entries in columns {
-        let pair = load(lanes, entries);
-        sums[0] = lanes.add_product(sums[0], pair[0], pair[0]);
-        sums[1] = lanes.add_product(sums[1], pair[1], pair[1]);
+        let entries = lanes.load(entries);
+        sums = lanes.add_product(sums, entries, entries);
     }
     sums
 }
@@ -1375,8 +1344,8 @@ mod tests {
     }
 
     #[test]
-    fn rows_together_and_alone_and_wide_and_narrow_vectors_give_the_same_bits() {
-        use crate::vectorised::Portable;
+    fn rows_together_and_alone_and_all_vectors_give_the_same_bits() {
+        const COUNT: usize = 49;
         let mut generator = Generator::new(32);
         let (design, targets) = data(37, &mut generator);
         let process = GaussianProcess::with_hyperparameters(
@@ -1385,14 +1354,10 @@ mod tests {
             random_hyperparameters(&mut generator),
         )
         .expect("positive definite");
-        let asked: Vec<Vec<f64>> = (0..43).map(|_| random_row(&mut generator)).collect();
+        let asked: Vec<Vec<f64>> = (0..COUNT).map(|_| random_row(&mut generator)).collect();
         let rows: Vec<&[f64]> = asked.iter().map(Vec::as_slice).collect();
-        let (mut means, mut variances) = (vec![0.0; 43 * 5], vec![0.0; 43 * 5]);
+        let (mut means, mut variances) = (vec![0.0; COUNT * 5], vec![0.0; COUNT * 5]);
         let together = process.predict_with_gradients(&rows, &mut means, &mut variances);
-        let (mut narrow_means, mut narrow_variances) = (means.clone(), variances.clone());
-        let narrow =
-            process.predict_with_gradients_here(Portable, &rows, &mut narrow_means, &mut narrow_variances);
-        assert_eq!((&together, &means, &variances), (&narrow, &narrow_means, &narrow_variances));
         assert_eq!(process.predict_batch(&rows), together);
         for (index, row) in rows.iter().enumerate() {
             let (mut mean, mut variance) = (vec![0.0; 5], vec![0.0; 5]);
@@ -1403,12 +1368,49 @@ mod tests {
             assert_eq!(process.predict_mean(row), together[index].mean);
         }
         let vector = process.hyperparameters().to_vector();
-        let (mut wide, mut narrow) = (vec![0.0; vector.len()], vec![0.0; vector.len()]);
         let targets = Targets::from(targets);
         let mut posterior = NegativeLogPosterior::new(&design, &targets).expect("targets");
-        let value = posterior.evaluate(&vector, &mut wide);
-        assert_eq!(posterior.evaluate_here(Portable, &vector, &mut narrow), value);
-        assert_eq!(wide, narrow);
+        let mut gradient = vec![0.0; vector.len()];
+        let value = posterior.evaluate(&vector, &mut gradient);
+
+        let prediction =
+            Prediction { rows: &rows, posteriors: &together, means: &means, variances: &variances };
+        let likelihood = (vector.as_slice(), value, gradient.as_slice());
+        assert_same_bits(crate::vectorised::Portable, &process, &prediction, &mut posterior, likelihood);
+        #[cfg(target_arch = "x86_64")]
+        {
+            if let Some(lanes) = pulp::x86::V3::try_new() {
+                assert_same_bits(lanes, &process, &prediction, &mut posterior, likelihood);
+            }
+            if let Some(lanes) = pulp::x86::V4::try_new() {
+                assert_same_bits(lanes, &process, &prediction, &mut posterior, likelihood);
+            }
+        }
+    }
+
+    struct Prediction<'a> {
+        rows: &'a [&'a [f64]],
+        posteriors: &'a [Posterior],
+        means: &'a [f64],
+        variances: &'a [f64],
+    }
+
+    fn assert_same_bits<L: Lanes>(
+        lanes: L,
+        process: &GaussianProcess,
+        expected: &Prediction<'_>,
+        posterior: &mut NegativeLogPosterior<'_>,
+        (vector, value, gradient): (&[f64], f64, &[f64]),
+    ) {
+        let (mut means, mut variances) =
+            (vec![0.0; expected.means.len()], vec![0.0; expected.variances.len()]);
+        let found = process.predict_with_gradients_here(lanes, expected.rows, &mut means, &mut variances);
+        assert_eq!(found, expected.posteriors);
+        assert_eq!((means.as_slice(), variances.as_slice()), (expected.means, expected.variances));
+        assert_eq!(process.predict_batch_here(lanes, expected.rows), expected.posteriors);
+        let mut found = vec![0.0; gradient.len()];
+        assert_eq!(posterior.evaluate_here(lanes, vector, &mut found), value);
+        assert_eq!(found, gradient);
     }
 
     #[test]

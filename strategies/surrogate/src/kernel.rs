@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{SurrogateError, expect_finite, expect_length};
 use crate::gaussian_process::Hyperparameters;
 use crate::linear_algebra::panel_count;
-use crate::vectorised::{EIGHT, Eight, Lanes, Pair, Portable, half, load};
+use crate::vectorised::{EIGHT, Eight, Lanes, Portable, half};
 
 /// Squared distance that a conditional group adds when it is active in one row and inactive in the other.
 pub const ACTIVITY_WEIGHT: f64 = 0.25;
@@ -274,27 +274,23 @@ impl Kernel {
         a: &[Eight],
         b: &[Eight],
         part: usize,
-    ) -> [Pair<L>; 4] {
-        let mut sums = [[lanes.splat(0.0); 2]; 4];
+    ) -> [L::Register; 4] {
+        let mut sums = [lanes.splat(0.0); 4];
         let (a, a_rest) = a.split_at(self.continuous_count);
         let (b, b_rest) = b.split_at(self.continuous_count);
         for (entries, others) in a.iter().zip(b) {
-            let [low, high] = load(lanes, entries);
+            let entries = lanes.load(entries);
             for (sum, other) in sums.iter_mut().zip(half(others, part)) {
-                let other = lanes.splat(*other);
-                let differences = [lanes.subtract(low, other), lanes.subtract(high, other)];
-                sum[0] = lanes.add_product(sum[0], differences[0], differences[0]);
-                sum[1] = lanes.add_product(sum[1], differences[1], differences[1]);
+                let difference = lanes.subtract(entries, lanes.splat(*other));
+                *sum = lanes.add_product(*sum, difference, difference);
             }
         }
         for ((entries, others), column) in a_rest.iter().zip(b_rest).zip(&self.order[self.continuous_count..])
         {
-            let [low, high] = load(lanes, entries);
+            let entries = lanes.load(entries);
             let weight = lanes.splat(self.weights[*column]);
             for (sum, other) in sums.iter_mut().zip(half(others, part)) {
-                let other = lanes.splat(*other);
-                sum[0] = lanes.add(sum[0], lanes.unless_equal(low, other, weight));
-                sum[1] = lanes.add(sum[1], lanes.unless_equal(high, other, weight));
+                *sum = lanes.add(*sum, lanes.unless_equal(entries, lanes.splat(*other), weight));
             }
         }
         sums
@@ -302,13 +298,14 @@ impl Kernel {
 
     /// Covariances for squared distances, and their derivatives by them.
     #[inline(always)]
-    pub(crate) fn covariance_pair<L: Lanes>(&self, lanes: L, distances: Pair<L>) -> (Pair<L>, Pair<L>) {
+    pub(crate) fn covariances<L: Lanes>(
+        &self,
+        lanes: L,
+        squared_distances: L::Register,
+    ) -> (L::Register, L::Register) {
         let amplitude = lanes.splat(self.amplitude);
-        let (values, slopes) = matern52_pair(lanes, distances);
-        (
-            [lanes.multiply(amplitude, values[0]), lanes.multiply(amplitude, values[1])],
-            [lanes.multiply(amplitude, slopes[0]), lanes.multiply(amplitude, slopes[1])],
-        )
+        let (values, slopes) = matern52_of_eight(lanes, squared_distances);
+        (lanes.multiply(amplitude, values), lanes.multiply(amplitude, slopes))
     }
 }
 
@@ -319,38 +316,28 @@ pub fn length_scale_count(columns: &[Column]) -> usize {
 
 /// `k(s)` and `dk/ds` at amplitude 1 for a squared distance `s >= 0`.
 pub fn matern52(squared_distance: f64) -> (f64, f64) {
-    let (values, slopes) = matern52_pair(Portable, [[squared_distance; 4]; 2]);
-    (values[0][0], slopes[0][0])
+    let (values, slopes) = matern52_of_eight(Portable, [squared_distance; EIGHT]);
+    (values[0], slopes[0])
 }
 
 /// `k(s)` and `dk/ds` at amplitude 1 for eight squared distances.
 #[inline(always)]
-fn matern52_pair<L: Lanes>(lanes: L, squared_distances: Pair<L>) -> (Pair<L>, Pair<L>) {
-    let zero = lanes.splat(0.0);
-    let mut negative = [zero; 2];
-    for (target, distance) in negative.iter_mut().zip(squared_distances) {
-        let r = lanes.square_root(lanes.multiply(lanes.splat(5.0), distance));
-        *target = lanes.subtract(zero, r);
-    }
-    let decay = exp_negative(lanes, negative);
-    let (mut values, mut slopes) = ([zero; 2], [zero; 2]);
-    for lane in 0..2 {
-        let linear = lanes.subtract(lanes.splat(1.0), negative[lane]);
-        let polynomial = lanes.add_product(linear, squared_distances[lane], lanes.splat(5.0 / 3.0));
-        values[lane] = lanes.multiply(polynomial, decay[lane]);
-        slopes[lane] = lanes.multiply(lanes.multiply(lanes.splat(-(5.0 / 6.0)), linear), decay[lane]);
-    }
-    (values, slopes)
+fn matern52_of_eight<L: Lanes>(lanes: L, squared_distances: L::Register) -> (L::Register, L::Register) {
+    let r = lanes.square_root(lanes.multiply(lanes.splat(5.0), squared_distances));
+    let decay = exp_negative(lanes, lanes.subtract(lanes.splat(0.0), r));
+    let linear = lanes.add(lanes.splat(1.0), r);
+    let polynomial = lanes.add_product(linear, squared_distances, lanes.splat(5.0 / 3.0));
+    let slopes = lanes.multiply(lanes.multiply(lanes.splat(-(5.0 / 6.0)), linear), decay);
+    (lanes.multiply(polynomial, decay), slopes)
 }
 
 /// `e^x` for x <= 0 within 1e-15 relative. Below -700 it stays at e^-700, which is far less than any covariance that
 /// matters.
 ///
 /// Reduction x = n ln 2 + r with |r| <= ln 2 / 2, Taylor series of degree 13 in r, and n added to the exponent's bits.
-/// Even and odd powers are summed apart, two quads at a time: these are four chains of operations that do not wait for
-/// each other.
+/// Even and odd powers are summed apart: these are chains of operations that do not wait for each other.
 #[inline(always)]
-fn exp_negative<L: Lanes>(lanes: L, x: Pair<L>) -> Pair<L> {
+fn exp_negative<L: Lanes>(lanes: L, x: L::Register) -> L::Register {
     /// Adding 1.5 * 2^52 rounds to an integer and leaves it in the low bits.
     const ROUND: f64 = 6_755_399_441_055_744.0;
     /// ln 2 in two parts; the first has trailing zeros, so that n times it is exact.
@@ -366,31 +353,19 @@ fn exp_negative<L: Lanes>(lanes: L, x: Pair<L>) -> Pair<L> {
         [0.5, 1.0 / 6.0],
         [1.0, 1.0],
     ];
-    let zero = lanes.splat(0.0);
-    let (mut shifted, mut r, mut square) = ([zero; 2], [zero; 2], [zero; 2]);
-    for lane in 0..2 {
-        let x = lanes.larger(x[lane], lanes.splat(-700.0));
-        shifted[lane] = lanes.add_product(lanes.splat(ROUND), x, lanes.splat(std::f64::consts::LOG2_E));
-        let n = lanes.subtract(shifted[lane], lanes.splat(ROUND));
-        let high = lanes.subtract(x, lanes.multiply(n, lanes.splat(LN_2_HIGH)));
-        r[lane] = lanes.subtract(high, lanes.multiply(n, lanes.splat(LN_2_LOW)));
-        square[lane] = lanes.multiply(r[lane], r[lane]);
-    }
+    let x = lanes.larger(x, lanes.splat(-700.0));
+    let shifted = lanes.add_product(lanes.splat(ROUND), x, lanes.splat(std::f64::consts::LOG2_E));
+    let n = lanes.subtract(shifted, lanes.splat(ROUND));
+    let high = lanes.subtract_product(x, n, lanes.splat(LN_2_HIGH));
+    let r = lanes.subtract_product(high, n, lanes.splat(LN_2_LOW));
+    let square = lanes.multiply(r, r);
     let [first, others @ ..] = COEFFICIENTS;
-    let mut even = [lanes.splat(first[0]); 2];
-    let mut odd = [lanes.splat(first[1]); 2];
+    let (mut even, mut odd) = (lanes.splat(first[0]), lanes.splat(first[1]));
     for [even_coefficient, odd_coefficient] in others {
-        for lane in 0..2 {
-            even[lane] = lanes.add_product(lanes.splat(even_coefficient), even[lane], square[lane]);
-            odd[lane] = lanes.add_product(lanes.splat(odd_coefficient), odd[lane], square[lane]);
-        }
+        even = lanes.add_product(lanes.splat(even_coefficient), even, square);
+        odd = lanes.add_product(lanes.splat(odd_coefficient), odd, square);
     }
-    let mut result = [zero; 2];
-    for lane in 0..2 {
-        let series = lanes.add_product(even[lane], odd[lane], r[lane]);
-        result[lane] = lanes.scale_exponent(series, shifted[lane]);
-    }
-    result
+    lanes.scale_exponent(lanes.add_product(even, odd, r), shifted)
 }
 
 #[cfg(test)]
@@ -432,12 +407,12 @@ mod tests {
         let mut x: f64 = 0.0;
         while x > -700.0 {
             let expected = libm::exp(x);
-            let found = exp_negative(Portable, [[x; 4]; 2])[1][3];
+            let found = exp_negative(Portable, [x; EIGHT])[7];
             assert!((found - expected).abs() <= 1e-15 * expected, "{x}");
             x = x * 1.003 - 0.0007;
         }
-        assert_eq!(exp_negative(Portable, [[0.0; 4]; 2]), [[1.0; 4]; 2]);
-        assert!(exp_negative(Portable, [[f64::NEG_INFINITY; 4]; 2])[0][0] < 1e-300);
+        assert_eq!(exp_negative(Portable, [0.0; EIGHT]), [1.0; EIGHT]);
+        assert!(exp_negative(Portable, [f64::NEG_INFINITY; EIGHT])[0] < 1e-300);
     }
 
     #[test]
@@ -499,14 +474,14 @@ mod tests {
         for (i, row) in rows.iter().enumerate() {
             let part = i % EIGHT / 4;
             let found = kernel.panel_distances(Portable, &panel, scaled.panel(i / EIGHT), part)[i % 4];
-            let (value, slope) = kernel.covariance_pair(Portable, found);
+            let (value, slope) = kernel.covariances(Portable, found);
             for lane in 0..EIGHT {
                 let other = &others[lane.min(4)];
                 let expected = kernel.squared_distance(other, row);
-                assert!((found.as_flattened()[lane] - expected).abs() < 1e-13 * (1.0 + expected));
-                let (expected_value, expected_slope) = matern52(found.as_flattened()[lane]);
-                assert_eq!(value.as_flattened()[lane], kernel.amplitude() * expected_value);
-                assert_eq!(slope.as_flattened()[lane], kernel.amplitude() * expected_slope);
+                assert!((found[lane] - expected).abs() < 1e-13 * (1.0 + expected));
+                let (expected_value, expected_slope) = matern52(found[lane]);
+                assert_eq!(value[lane], kernel.amplitude() * expected_value);
+                assert_eq!(slope[lane], kernel.amplitude() * expected_slope);
             }
         }
     }

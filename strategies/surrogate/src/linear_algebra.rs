@@ -1,11 +1,11 @@
 //! Dense linear algebra for covariance matrices: Cholesky factor, triangular solves, inverse.
 //!
 //! A triangle is stored in panels of eight rows, and all work that grows with the third power is the product of two
-//! panels: eight numbers of one against four of the other, whose sums stay in registers. General matrices, pivoting and
+//! panels: eight numbers of one against four or eight of the other, whose sums stay in registers. General matrices, pivoting and
 //! threads are left out. Each entry of a result is one sum in the order of the columns, whatever the size, so a factor of
 //! more rows begins with the bits of the smaller one, and rows can be added to it.
 
-use crate::vectorised::{EIGHT, Eight, Lanes, Pair, half, load, store, sum_of_lanes, vectorised};
+use crate::vectorised::{EIGHT, Eight, Lanes, half, sum_of_lanes, vectorised};
 
 vectorised! {
     fn factorise_wide<'a>(lanes, factor: &'a mut Cholesky, row_start: usize, pivot_min: f64) -> bool {
@@ -30,36 +30,40 @@ pub(crate) fn panel_count(row_count: usize) -> usize {
 
 /// `Σ_k a_k b_k[4 part + c]` for `c` in 0..4, eight sums each. Both have the same length.
 #[inline(always)]
-pub(crate) fn panel_products<L: Lanes>(lanes: L, a: &[Eight], b: &[Eight], part: usize) -> [Pair<L>; 4] {
+pub(crate) fn half_panel_products<L: Lanes>(
+    lanes: L,
+    a: &[Eight],
+    b: &[Eight],
+    part: usize,
+) -> [L::Register; 4] {
     debug_assert_eq!(a.len(), b.len());
-    let zero = lanes.splat(0.0);
-    let mut sums = [[zero; 2]; 4];
+    let mut sums = [lanes.splat(0.0); 4];
     for (entries, factors) in a.iter().zip(b) {
-        let [low, high] = load(lanes, entries);
-        let factors = half(factors, part);
-        for (sum, factor) in sums.iter_mut().zip(factors) {
-            let factor = lanes.splat(*factor);
-            sum[0] = lanes.add_product(sum[0], low, factor);
-            sum[1] = lanes.add_product(sum[1], high, factor);
+        let entries = lanes.load(entries);
+        for (sum, factor) in sums.iter_mut().zip(half(factors, part)) {
+            *sum = lanes.add_product(*sum, entries, lanes.splat(*factor));
         }
     }
     sums
 }
 
-/// `pair - factor other`.
+/// `Σ_k a_k b_k[c]` for `c` in 0..8, eight sums each. Both have the same length.
 #[inline(always)]
-fn subtract_product<L: Lanes>(lanes: L, pair: Pair<L>, factor: f64, other: Pair<L>) -> Pair<L> {
-    let factor = lanes.splat(factor);
-    [
-        lanes.subtract(pair[0], lanes.multiply(factor, other[0])),
-        lanes.subtract(pair[1], lanes.multiply(factor, other[1])),
-    ]
-}
-
-#[inline(always)]
-fn scale<L: Lanes>(lanes: L, pair: Pair<L>, factor: f64) -> Pair<L> {
-    let factor = lanes.splat(factor);
-    [lanes.multiply(pair[0], factor), lanes.multiply(pair[1], factor)]
+pub(crate) fn panel_products<L: Lanes>(lanes: L, a: &[Eight], b: &[Eight]) -> [L::Register; EIGHT] {
+    debug_assert_eq!(a.len(), b.len());
+    if !L::HAS_MANY_REGISTERS {
+        let [c, d, e, f] = half_panel_products(lanes, a, b, 0);
+        let [g, h, i, j] = half_panel_products(lanes, a, b, 1);
+        return [c, d, e, f, g, h, i, j];
+    }
+    let mut sums = [lanes.splat(0.0); EIGHT];
+    for (entries, factors) in a.iter().zip(b) {
+        let entries = lanes.load(entries);
+        for (sum, factor) in sums.iter_mut().zip(factors) {
+            *sum = lanes.add_product(*sum, entries, lanes.splat(*factor));
+        }
+    }
+    sums
 }
 
 /// A lower triangle in panels of eight rows; rows that fill the last panel up are those of the identity.
@@ -178,14 +182,19 @@ impl Cholesky {
                 let (factors, block) = factors.split_at(EIGHT * other);
                 subtract_products(lanes, known, factors, &mut tile[..EIGHT]);
                 // Forward substitution in the eight columns, all rows at a time.
-                let mut solved = [[lanes.splat(0.0); 2]; EIGHT];
+                let mut solved = [lanes.splat(0.0); EIGHT];
                 for column in 0..EIGHT {
-                    let mut pair = load(lanes, &tile[column]);
+                    let mut rest = lanes.load(&tile[column]);
                     for earlier in 0..column {
-                        pair = subtract_product(lanes, pair, block[earlier][column], solved[earlier]);
+                        rest = lanes.subtract_product(
+                            rest,
+                            lanes.splat(block[earlier][column]),
+                            solved[earlier],
+                        );
                     }
-                    solved[column] = scale(lanes, pair, self.block_columns[EIGHT * other + column][column]);
-                    store(lanes, solved[column], &mut tile[column]);
+                    let reciprocal = self.block_columns[EIGHT * other + column][column];
+                    solved[column] = lanes.multiply(rest, lanes.splat(reciprocal));
+                    lanes.store(solved[column], &mut tile[column]);
                 }
             }
             let (known, tile) = panel.split_at_mut(EIGHT * p);
@@ -223,11 +232,20 @@ impl Cholesky {
         for p in 0..panel_count(self.lower.size) {
             let panel = &self.lower.panel(p)[..EIGHT * p];
             let inverse = &self.block_columns[EIGHT * p..][..EIGHT];
-            for group in b.chunks_exact_mut(length) {
-                let (known, rest) = group.split_at_mut(EIGHT * p);
-                let block = &mut rest[..EIGHT];
-                subtract_products(lanes, known, panel, block);
-                multiply_block(lanes, inverse, block);
+            for groups in b.chunks_mut(if L::HAS_MANY_REGISTERS { 2 * length } else { length }) {
+                if groups.len() == length {
+                    let (known, rest) = groups.split_at_mut(EIGHT * p);
+                    subtract_products(lanes, known, panel, &mut rest[..EIGHT]);
+                    multiply_block(lanes, inverse, &mut rest[..EIGHT]);
+                    continue;
+                }
+                let (first, second) = groups.split_at_mut(length);
+                let (known, rest) = first.split_at_mut(EIGHT * p);
+                let (other_known, other_rest) = second.split_at_mut(EIGHT * p);
+                let blocks = [&mut rest[..EIGHT], &mut other_rest[..EIGHT]];
+                subtract_products_of_two(lanes, [known, other_known], panel, blocks);
+                multiply_block(lanes, inverse, &mut rest[..EIGHT]);
+                multiply_block(lanes, inverse, &mut other_rest[..EIGHT]);
             }
         }
     }
@@ -243,26 +261,20 @@ impl Cholesky {
         for p in (0..panel_count(self.lower.size)).rev() {
             let panel = &self.lower.panel(p)[..EIGHT * p];
             let inverse = &self.block_rows[EIGHT * p..][..EIGHT];
-            for group in b.chunks_exact_mut(length) {
-                let (open, rest) = group.split_at_mut(EIGHT * p);
-                let block = &mut rest[..EIGHT];
-                multiply_block(lanes, inverse, block);
-                for part in 0..2 {
-                    let rows = &block[4 * part..][..4];
-                    let solved = [
-                        load(lanes, &rows[0]),
-                        load(lanes, &rows[1]),
-                        load(lanes, &rows[2]),
-                        load(lanes, &rows[3]),
-                    ];
-                    for (target, factors) in open.iter_mut().zip(panel) {
-                        let mut pair = load(lanes, target);
-                        for (factor, other) in half(factors, part).iter().zip(solved) {
-                            pair = subtract_product(lanes, pair, *factor, other);
-                        }
-                        store(lanes, pair, target);
-                    }
+            for groups in b.chunks_mut(if L::HAS_MANY_REGISTERS { 2 * length } else { length }) {
+                if groups.len() == length {
+                    let (open, rest) = groups.split_at_mut(EIGHT * p);
+                    multiply_block(lanes, inverse, &mut rest[..EIGHT]);
+                    subtract_panel_products(lanes, open, panel, &rest[..EIGHT]);
+                    continue;
                 }
+                let (first, second) = groups.split_at_mut(length);
+                let (open, rest) = first.split_at_mut(EIGHT * p);
+                let (other_open, other_rest) = second.split_at_mut(EIGHT * p);
+                multiply_block(lanes, inverse, &mut rest[..EIGHT]);
+                multiply_block(lanes, inverse, &mut other_rest[..EIGHT]);
+                let blocks = [&rest[..EIGHT], &other_rest[..EIGHT]];
+                subtract_panel_products_of_two(lanes, [open, other_open], panel, blocks);
             }
         }
     }
@@ -272,22 +284,18 @@ impl Cholesky {
     pub(crate) fn solve_two_lanes<L: Lanes>(&self, lanes: L, b: [&mut [f64]; 2]) {
         let size = self.lower.size;
         let [a, b] = b;
-        let zero = lanes.splat(0.0);
         for p in 0..panel_count(size) {
             let start = EIGHT * p;
             let (panel, block) = self.lower.panel(p).split_at(start);
-            let (mut a_sums, mut b_sums) = ([zero; 2], [zero; 2]);
+            let (mut a_sums, mut b_sums) = (lanes.splat(0.0), lanes.splat(0.0));
             for (entries, (x, y)) in panel.iter().zip(a.iter().zip(b.iter())) {
-                let entries = load(lanes, entries);
-                let (x, y) = (lanes.splat(*x), lanes.splat(*y));
-                a_sums[0] = lanes.add_product(a_sums[0], entries[0], x);
-                a_sums[1] = lanes.add_product(a_sums[1], entries[1], x);
-                b_sums[0] = lanes.add_product(b_sums[0], entries[0], y);
-                b_sums[1] = lanes.add_product(b_sums[1], entries[1], y);
+                let entries = lanes.load(entries);
+                a_sums = lanes.add_product(a_sums, entries, lanes.splat(*x));
+                b_sums = lanes.add_product(b_sums, entries, lanes.splat(*y));
             }
             let mut sums = [[0.0; EIGHT]; 2];
-            store(lanes, a_sums, &mut sums[0]);
-            store(lanes, b_sums, &mut sums[1]);
+            lanes.store(a_sums, &mut sums[0]);
+            lanes.store(b_sums, &mut sums[1]);
             for row in 0..EIGHT.min(size - start) {
                 let (mut x, mut y) = (a[start + row] - sums[0][row], b[start + row] - sums[1][row]);
                 for column in 0..row {
@@ -336,21 +344,97 @@ impl Cholesky {
 /// `tile[c] -= Σ_k known_k factors_k[c]` for the eight entries of a tile.
 #[inline(always)]
 fn subtract_products<L: Lanes>(lanes: L, known: &[Eight], factors: &[Eight], tile: &mut [Eight]) {
-    for part in 0..2 {
-        let sums = panel_products(lanes, known, factors, part);
-        for (target, sum) in tile[4 * part..][..4].iter_mut().zip(sums) {
-            let pair = load(lanes, target);
-            store(lanes, [lanes.subtract(pair[0], sum[0]), lanes.subtract(pair[1], sum[1])], target);
+    for (target, sum) in tile.iter_mut().zip(panel_products(lanes, known, factors)) {
+        lanes.store(lanes.subtract(lanes.load(target), sum), target);
+    }
+}
+
+/// [`subtract_products`] in two tiles: each factor is read once for both.
+#[inline(always)]
+fn subtract_products_of_two<L: Lanes>(
+    lanes: L,
+    known: [&[Eight]; 2],
+    factors: &[Eight],
+    tiles: [&mut [Eight]; 2],
+) {
+    let mut sums = [[lanes.splat(0.0); EIGHT]; 2];
+    for ((first, second), factors) in known[0].iter().zip(known[1]).zip(factors) {
+        let (first, second) = (lanes.load(first), lanes.load(second));
+        for (c, factor) in factors.iter().enumerate() {
+            let factor = lanes.splat(*factor);
+            sums[0][c] = lanes.add_product(sums[0][c], first, factor);
+            sums[1][c] = lanes.add_product(sums[1][c], second, factor);
         }
+    }
+    for (target, sum) in tiles.into_iter().flatten().zip(sums.into_iter().flatten()) {
+        lanes.store(lanes.subtract(lanes.load(target), sum), target);
+    }
+}
+
+/// The eight entries of a tile.
+#[inline(always)]
+fn loaded<L: Lanes>(lanes: L, tile: &[Eight]) -> [L::Register; EIGHT] {
+    let mut registers = [lanes.splat(0.0); EIGHT];
+    for (register, entries) in registers.iter_mut().zip(tile) {
+        *register = lanes.load(entries);
+    }
+    registers
+}
+
+/// `open_k -= Σ_c solved[c] factors_k[c]` for the eight entries that are solved.
+#[inline(always)]
+fn subtract_panel_products<L: Lanes>(lanes: L, open: &mut [Eight], factors: &[Eight], solved: &[Eight]) {
+    if L::HAS_MANY_REGISTERS {
+        let solved = loaded(lanes, solved);
+        for (target, factors) in open.iter_mut().zip(factors) {
+            let mut rest = lanes.load(target);
+            for (factor, other) in factors.iter().zip(solved) {
+                rest = lanes.subtract_product(rest, lanes.splat(*factor), other);
+            }
+            lanes.store(rest, target);
+        }
+        return;
+    }
+    for (part, [a, b, c, d]) in solved.as_chunks().0.iter().enumerate() {
+        let solved = [lanes.load(a), lanes.load(b), lanes.load(c), lanes.load(d)];
+        for (target, factors) in open.iter_mut().zip(factors) {
+            let mut rest = lanes.load(target);
+            for (factor, other) in half(factors, part).iter().zip(solved) {
+                rest = lanes.subtract_product(rest, lanes.splat(*factor), other);
+            }
+            lanes.store(rest, target);
+        }
+    }
+}
+
+/// [`subtract_panel_products`] for two groups: each factor is read once for both.
+#[inline(always)]
+fn subtract_panel_products_of_two<L: Lanes>(
+    lanes: L,
+    open: [&mut [Eight]; 2],
+    factors: &[Eight],
+    solved: [&[Eight]; 2],
+) {
+    let (first, second) = (loaded(lanes, solved[0]), loaded(lanes, solved[1]));
+    let [open, other_open] = open;
+    for ((target, other_target), factors) in open.iter_mut().zip(other_open).zip(factors) {
+        let (mut rest, mut other_rest) = (lanes.load(target), lanes.load(other_target));
+        for (factor, (one, other)) in factors.iter().zip(first.into_iter().zip(second)) {
+            let factor = lanes.splat(*factor);
+            rest = lanes.subtract_product(rest, factor, one);
+            other_rest = lanes.subtract_product(other_rest, factor, other);
+        }
+        lanes.store(rest, target);
+        lanes.store(other_rest, other_target);
     }
 }
 
 /// `block = D block` for an 8 by 8 matrix `D`, given by columns.
 #[inline(always)]
 fn multiply_block<L: Lanes>(lanes: L, columns: &[Eight], block: &mut [Eight]) {
-    let products = [panel_products(lanes, block, columns, 0), panel_products(lanes, block, columns, 1)];
-    for (target, product) in block.iter_mut().zip(products.as_flattened()) {
-        store(lanes, *product, target);
+    let products = panel_products(lanes, block, columns);
+    for (target, product) in block.iter_mut().zip(products) {
+        lanes.store(product, target);
     }
 }
 
@@ -369,13 +453,13 @@ fn factorise_block<L: Lanes>(lanes: L, block: &mut [Eight], pivot_min: f64) -> b
         let root = pivot.sqrt();
         let (finished, open) = block.split_at_mut(column + 1);
         let current = &mut finished[column];
-        store(lanes, scale(lanes, load(lanes, current), 1.0 / root), current);
+        lanes.store(lanes.multiply(lanes.load(current), lanes.splat(1.0 / root)), current);
         current[..column].fill(0.0);
         current[column] = root;
-        let scaled = load(lanes, current);
+        let scaled = lanes.load(current);
         for (later, target) in open.iter_mut().enumerate() {
-            let factor = current[column + 1 + later];
-            store(lanes, subtract_product(lanes, load(lanes, target), factor, scaled), target);
+            let factor = lanes.splat(current[column + 1 + later]);
+            lanes.store(lanes.subtract_product(lanes.load(target), factor, scaled), target);
         }
     }
     true
@@ -384,16 +468,16 @@ fn factorise_block<L: Lanes>(lanes: L, block: &mut [Eight], pivot_min: f64) -> b
 /// Inverse of a lower-triangular 8 by 8 block, which is given by columns; the result is by rows.
 #[inline(always)]
 fn invert_block<L: Lanes>(lanes: L, block: &[Eight], rows: &mut [Eight]) {
-    let mut solved = [[lanes.splat(0.0); 2]; EIGHT];
+    let mut solved = [lanes.splat(0.0); EIGHT];
     for row in 0..EIGHT {
         let mut unit = [0.0; EIGHT];
         unit[row] = 1.0;
-        let mut pair = load(lanes, &unit);
+        let mut rest = lanes.load(&unit);
         for earlier in 0..row {
-            pair = subtract_product(lanes, pair, block[earlier][row], solved[earlier]);
+            rest = lanes.subtract_product(rest, lanes.splat(block[earlier][row]), solved[earlier]);
         }
-        solved[row] = scale(lanes, pair, 1.0 / block[row][row]);
-        store(lanes, solved[row], &mut rows[row]);
+        solved[row] = lanes.multiply(rest, lanes.splat(1.0 / block[row][row]));
+        lanes.store(solved[row], &mut rows[row]);
     }
 }
 
@@ -441,11 +525,11 @@ impl InverseFactor {
         &self.panels[start..][..length]
     }
 
-    /// Four columns of `L⁻ᵀ L⁻¹`, the inverse of the factorised matrix: rows `8 row ..`, columns
-    /// `8 column + 4 part ..`, for panels `row >= column`.
+    /// Eight columns of `L⁻ᵀ L⁻¹`, the inverse of the factorised matrix: rows `8 row ..`, columns `8 column ..`, for panels
+    /// `row >= column`.
     #[inline(always)]
-    pub(crate) fn gram<L: Lanes>(&self, lanes: L, row: usize, column: usize, part: usize) -> [Pair<L>; 4] {
-        panel_products(lanes, self.panel(row), &self.panel(column)[EIGHT * (row - column)..], part)
+    pub(crate) fn gram<L: Lanes>(&self, lanes: L, row: usize, column: usize) -> [L::Register; EIGHT] {
+        panel_products(lanes, self.panel(row), &self.panel(column)[EIGHT * (row - column)..])
     }
 
     /// `L⁻ᵀ v`. `v`: shape (size,).
@@ -453,15 +537,12 @@ impl InverseFactor {
     pub(crate) fn multiply_transposed<L: Lanes>(&self, lanes: L, v: &[f64]) -> Vec<f64> {
         let mut product = Vec::with_capacity(EIGHT * panel_count(self.size));
         for p in 0..panel_count(self.size) {
-            let mut sums = [lanes.splat(0.0); 2];
+            let mut sums = lanes.splat(0.0);
             for (entries, factor) in self.panel(p).iter().zip(&v[EIGHT * p..]) {
-                let entries = load(lanes, entries);
-                let factor = lanes.splat(*factor);
-                sums[0] = lanes.add_product(sums[0], entries[0], factor);
-                sums[1] = lanes.add_product(sums[1], entries[1], factor);
+                sums = lanes.add_product(sums, lanes.load(entries), lanes.splat(*factor));
             }
             let mut eight = [0.0; EIGHT];
-            store(lanes, sums, &mut eight);
+            lanes.store(sums, &mut eight);
             product.extend_from_slice(&eight);
         }
         product.truncate(self.size);
@@ -605,14 +686,12 @@ mod tests {
             let mut full = vec![vec![0.0; size]; size];
             for row in 0..panel_count(size) {
                 for column in 0..=row {
-                    for part in 0..2 {
-                        for (c, pair) in inverse.gram(Portable, row, column, part).into_iter().enumerate() {
-                            let (i, j) = (EIGHT * row, EIGHT * column + 4 * part + c);
-                            for (r, value) in pair.as_flattened().iter().enumerate() {
-                                if i + r < size && j < size {
-                                    full[i + r][j] = *value;
-                                    full[j][i + r] = *value;
-                                }
+                    for (c, entries) in inverse.gram(Portable, row, column).into_iter().enumerate() {
+                        let (i, j) = (EIGHT * row, EIGHT * column + c);
+                        for (r, value) in entries.iter().enumerate() {
+                            if i + r < size && j < size {
+                                full[i + r][j] = *value;
+                                full[j][i + r] = *value;
                             }
                         }
                     }
@@ -634,35 +713,37 @@ mod tests {
     }
 
     #[test]
-    fn wide_and_narrow_vectors_and_added_rows_give_the_same_bits() {
+    fn all_vectors_and_added_rows_give_the_same_bits() {
         let mut generator = Generator::new(4);
         for size in SIZES {
             let matrix = random_covariance(size, &mut generator);
             let whole = Cholesky::of(lower(&matrix)).expect("positive definite");
-            let mut narrow = Cholesky { lower: lower(&matrix), ..Cholesky::default() };
-            assert!(narrow.factorise_here(Portable, 0, 0.0));
-            assert_eq!(narrow, whole);
             let b: Vec<Eight> = (0..3 * EIGHT * panel_count(size))
                 .map(|_| std::array::from_fn(|_| generator.normal()))
                 .collect();
-            let (mut wide, mut portable) = (b.clone(), b.clone());
-            whole.solve(&mut wide);
-            whole.solve_lanes(Portable, &mut portable);
-            whole.solve_transposed(&mut wide);
-            whole.solve_transposed_lanes(Portable, &mut portable);
-            assert_eq!(wide, portable);
+            let mut solved = b.clone();
+            whole.solve(&mut solved);
+            whole.solve_transposed(&mut solved);
             for (together, alone) in
-                wide.chunks(EIGHT * panel_count(size)).zip(b.chunks(EIGHT * panel_count(size)))
+                solved.chunks(EIGHT * panel_count(size)).zip(b.chunks(EIGHT * panel_count(size)))
             {
                 let mut alone = alone.to_vec();
                 whole.solve(&mut alone);
                 whole.solve_transposed(&mut alone);
                 assert_eq!(together, alone);
             }
-            let (mut wide, mut portable) = (InverseFactor::default(), InverseFactor::default());
-            wide.invert(&whole);
-            portable.invert_here(Portable, &whole);
-            assert_eq!(wide.panels, portable.panels);
+            let mut inverse = InverseFactor::default();
+            inverse.invert(&whole);
+            assert_same_bits(Portable, &matrix, (&whole, &inverse), (&b, &solved));
+            #[cfg(target_arch = "x86_64")]
+            {
+                if let Some(lanes) = pulp::x86::V3::try_new() {
+                    assert_same_bits(lanes, &matrix, (&whole, &inverse), (&b, &solved));
+                }
+                if let Some(lanes) = pulp::x86::V4::try_new() {
+                    assert_same_bits(lanes, &matrix, (&whole, &inverse), (&b, &solved));
+                }
+            }
             for kept in [0, 1, size / 2, size - 1] {
                 let mut grown = Cholesky::of(lower(&matrix[..kept])).expect("positive definite");
                 grown.lower.resize(size);
@@ -681,6 +762,24 @@ mod tests {
                 assert_eq!(grown, whole);
             }
         }
+    }
+
+    fn assert_same_bits<L: Lanes>(
+        lanes: L,
+        matrix: &[Vec<f64>],
+        (factor, inverse): (&Cholesky, &InverseFactor),
+        (sides, solved): (&[Eight], &[Eight]),
+    ) {
+        let mut found = Cholesky { lower: lower(matrix), ..Cholesky::default() };
+        assert!(found.factorise_here(lanes, 0, 0.0));
+        assert_eq!(&found, factor);
+        let mut work = sides.to_vec();
+        factor.solve_lanes(lanes, &mut work);
+        factor.solve_transposed_lanes(lanes, &mut work);
+        assert_eq!(work, solved);
+        let mut found = InverseFactor::default();
+        found.invert_here(lanes, factor);
+        assert_eq!(found.panels, inverse.panels);
     }
 
     #[test]
