@@ -123,9 +123,10 @@ const fn target(
 }
 
 impl Target {
-    /// Where ten seeds say little: their median is twice what that of ten others is.
-    const fn of_forty_seeds(self) -> Self {
-        Self { seed_count: 40, ..self }
+    /// Where ten seeds say little: their median is twice what that of ten others is. The best minima of Rastrigin's
+    /// function have values near whole numbers, and medians of forty seeds still go from 6 to 10.5.
+    const fn of_seeds(self, seed_count: usize) -> Self {
+        Self { seed_count, ..self }
     }
 }
 
@@ -133,11 +134,11 @@ const TARGETS: [Target; 9] = [
     target("branin", 2, (f64::NAN, f64::NAN), 1e-6),
     target("hartmann6", 6, (0.0, 1.0), 1e-4),
     target("ackley", 5, (-5.0, 10.0), 1.0),
-    target("ackley", 10, (-5.0, 10.0), 3.5).of_forty_seeds(),
+    target("ackley", 10, (-5.0, 10.0), 3.5).of_seeds(40),
     target("levy", 4, (-10.0, 10.0), 0.2),
     target("rosenbrock", 4, (-5.0, 10.0), 4.0),
-    target("rastrigin", 4, (-4.0, 5.12), 8.0).of_forty_seeds(),
-    target("styblinski_tang", 6, (-5.0, 5.0), 29.0).of_forty_seeds(),
+    target("rastrigin", 4, (-4.0, 5.12), 8.0).of_seeds(160),
+    target("styblinski_tang", 6, (-5.0, 5.0), 29.0).of_seeds(40),
     target("noisy_hartmann6", 6, (0.0, 1.0), 0.3),
 ];
 

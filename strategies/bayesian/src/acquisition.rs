@@ -78,8 +78,9 @@ pub(crate) struct AllowedImprovement<'a> {
 enum Improvement {
     /// Nothing that is allowed is known: only whether the point is.
     Anything,
-    /// The least posterior mean of a point that may be the best, for each model of the loss.
-    Loss { best: Vec<f64> },
+    /// For each model of the loss the least posterior mean of a point that may be the best, and what its deviations are
+    /// multiplied with ([`LossModel::widening`]).
+    Loss { best: Vec<f64>, widening: Vec<f64> },
     /// A front of two losses.
     Front2(Box<ExpectedHypervolume2>),
     /// A front of more.
@@ -96,7 +97,12 @@ impl<'a> AllowedImprovement<'a> {
                 |model: &LossModel| rows.iter().map(|row| model.means[*row]).fold(f64::INFINITY, f64::min);
             let improvement = match rows.is_empty() {
                 true => Improvement::Anything,
-                false => Improvement::Loss { best: models.losses().iter().map(least).collect() },
+                false => Improvement::Loss {
+                    best: models.losses().iter().map(least).collect(),
+                    widening: (models.losses().iter())
+                        .map(|model| model.widening(models.evaluated_count()))
+                        .collect(),
+                },
             };
             let mut centres = order_by_mean(models);
             centres.truncate(CENTRE_COUNT);
@@ -135,10 +141,14 @@ impl<'a> AllowedImprovement<'a> {
         let deviations = || posteriors.iter().map(|posterior| posterior.deviation());
         match &self.improvement {
             Improvement::Anything => (0.0, 0.0, Vec::new()),
-            Improvement::Loss { best } => {
+            Improvement::Loss { best, widening } => {
                 let weight = 1.0 / best.len() as f64;
-                let terms: Vec<Acquisition> = (means().zip(deviations()).zip(best))
-                    .map(|((mean, deviation), best)| log_expected_improvement(mean, deviation, *best))
+                let terms: Vec<Acquisition> = (means().zip(deviations()).zip(best.iter().zip(widening)))
+                    .map(|((mean, deviation), (best, factor))| {
+                        let term = log_expected_improvement(mean, factor * deviation, *best);
+                        // by the deviation itself
+                        Acquisition { deviation_slope: factor * term.deviation_slope, ..term }
+                    })
                     .collect();
                 (terms.iter().fold(0.0, |value, term| value + weight * term.value), weight, terms)
             }
@@ -218,14 +228,17 @@ impl AcquisitionFunction for AllowedImprovement<'_> {
     /// good for the product of several is hardly ever beyond that for one of them.
     fn best_rows(&self, rows: &[&[f64]]) -> Vec<(usize, f64)> {
         let losses = self.models.losses();
-        let (Improvement::Loss { best }, true) = (&self.improvement, self.models.bounds().is_empty()) else {
+        let (Improvement::Loss { best, widening }, true) =
+            (&self.improvement, self.models.bounds().is_empty())
+        else {
             return best_first(self.acquisition_batch(rows).into_iter().enumerate().collect());
         };
         let weight = 1.0 / best.len() as f64;
         let values = |model: usize, rows: &[&[f64]]| -> Vec<f64> {
             let posteriors = losses[model].process.predict_batch(rows).into_iter();
             let term = |posterior: Posterior| {
-                log_expected_improvement(posterior.mean, posterior.deviation(), best[model])
+                let deviation = widening[model] * posterior.deviation();
+                log_expected_improvement(posterior.mean, deviation, best[model])
             };
             posteriors.map(|posterior| weight * term(posterior).value).collect()
         };
@@ -410,6 +423,69 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn improvements_are_expected_of_widened_posteriors() {
+        let space = space();
+        let representation = Representation::new(&space);
+        let one = shape(1, 0);
+        let scale_count = representation.columns().iter().filter(|column| column.has_length_scale()).count();
+        let mut slope_count = 0;
+        for (count, observations_of_a_fit) in [(20, 20.0), (250, 200.0)] {
+            let mut history = told(&space, 2 * count, one);
+            // what counts as bad looks like noise
+            history.retain(|told| told.losses().is_some());
+            history.truncate(count);
+            let mut fits = Fits::none(one, &Options::default(), false);
+            let mut models = fit(&representation, &history, one, &mut fits, true).unwrap();
+            // what is believed teaches no hyperparameter
+            models.believe(&representation, &told(&space, count + 1, one)[count].point).unwrap();
+            let function = AllowedImprovement::new(&models).unwrap();
+            let eligible = models.eligible();
+            let factor = (1.0 + (scale_count + 2) as f64 / observations_of_a_fit).sqrt();
+            let of_model = |model: &LossModel| model.widening(models.evaluated_count());
+            assert!(models.losses().iter().any(|model| of_model(model) == factor));
+            let mut rng = Rng::new(3);
+            let rows: Vec<Vec<f64>> =
+                (0..200).map(|_| representation.features(&space.sample(&mut rng).unwrap())).collect();
+            let rows: Vec<&[f64]> = rows.iter().map(Vec::as_slice).collect();
+            let mut gradients = Vec::new();
+            function.acquisition_with_gradients(&rows, &mut gradients);
+            for (index, row) in rows.iter().enumerate() {
+                let expected: f64 = (models.losses().iter())
+                    .map(|model| {
+                        let means = model.means.iter().zip(eligible).filter(|(_, eligible)| **eligible);
+                        let best = means.map(|(mean, _)| *mean).fold(f64::INFINITY, f64::min);
+                        let posterior = model.process.predict(row);
+                        let deviation = of_model(model) * posterior.deviation();
+                        log_expected_improvement(posterior.mean, deviation, best).value
+                    })
+                    .sum::<f64>()
+                    / models.losses().len() as f64;
+                let found = function.acquisition(row);
+                assert!((found - expected).abs() < 1e-9 * (1.0 + expected.abs()), "{found} {expected}");
+                // far in a tail slopes change too fast for differences
+                let is_smooth =
+                    |k: &usize| expected > -20.0 && representation.columns()[*k] == Column::Continuous;
+                for feature in (0..row.len()).filter(is_smooth) {
+                    slope_count += 1;
+                    let moved = |step: f64| {
+                        let mut row = row.to_vec();
+                        row[feature] += step;
+                        function.acquisition(&row)
+                    };
+                    let slope = (moved(1e-5) - moved(-1e-5)) / 2e-5;
+                    let found = gradients[index * row.len() + feature];
+                    assert!((found - slope).abs() < 1e-3 * (1.0 + slope.abs()), "{found} {slope}");
+                }
+            }
+            for (index, value) in function.best_rows(&rows) {
+                let expected = function.acquisition(rows[index]);
+                assert!((value - expected).abs() < 1e-9 * (1.0 + expected.abs()), "{value} {expected}");
+            }
+        }
+        assert!(slope_count > 20, "{slope_count}");
     }
 
     #[test]

@@ -32,6 +32,9 @@ const NEAR_ABOVE_COUNT: usize = 1000;
 /// Smallest noise variance of the standardised targets.
 const NOISE_MIN: f64 = 1e-8;
 
+/// Posteriors are widened where noise is no more than this share of noise and amplitude together.
+const WIDENING_NOISE_SHARE_MAX: f64 = 0.05;
+
 /// A constraint whose fitted noise, in the variance of its targets, is less holds where it was measured to hold; one with
 /// more, where its posterior mean says so.
 const EXACT_NOISE_MAX: f64 = 1e-4;
@@ -145,6 +148,26 @@ pub(crate) struct LossModel {
     pub(crate) process: GaussianProcess,
     /// Posterior mean at each point when it was taken in, shape (point,).
     pub(crate) means: Vec<f64>,
+}
+
+impl LossModel {
+    /// What a posterior standard deviation is multiplied with where there are so many observations: `√(1 + p/n)` for `p`
+    /// hyperparameters and `n` observations, as many as a fit has at most.
+    ///
+    /// The posterior takes hyperparameters for known and is too narrow (den Hertog, Kleijnen and Siem 2006). A linear model
+    /// with `p` parameters corrects the variance of what it leaves unexplained by `n/(n - p)`; `1 + p/n` is nearly that
+    /// where `n` is large, and finite everywhere. Where the fit found noise it is 1: wider posteriors make such a search
+    /// no better.
+    pub(crate) fn widening(&self, observation_count: usize) -> f64 {
+        let Hyperparameters { log_length_scales, log_amplitude, log_noise } = self.process.hyperparameters();
+        let noise = libm::exp(*log_noise);
+        if noise > WIDENING_NOISE_SHARE_MAX * (noise + libm::exp(*log_amplitude)) {
+            return 1.0;
+        }
+        let hyperparameter_count = log_length_scales.len() + 2;
+        let observation_count = observation_count.clamp(1, FIT_COUNT_MAX);
+        (1.0 + hyperparameter_count as f64 / observation_count as f64).sqrt()
+    }
 }
 
 /// A model of something that must not exceed a bound, in the unit of its targets.
@@ -478,6 +501,11 @@ impl Models {
         self.metric_count
     }
 
+    /// How many of the points were evaluated and not believed.
+    pub(crate) fn evaluated_count(&self) -> usize {
+        self.evaluated_count
+    }
+
     /// Models of one loss under each warp, or of each loss.
     pub(crate) fn losses(&self) -> &[LossModel] {
         &self.losses
@@ -744,6 +772,7 @@ pub(crate) mod tests {
     use ansatz_core::rng::Rng;
     use ansatz_core::space::{Condition, Parameter};
     use ansatz_core::{Curve, Space};
+    use ansatz_surrogate::Column;
 
     pub(crate) fn space() -> Space {
         Space::of(vec![
@@ -1010,5 +1039,27 @@ pub(crate) mod tests {
             })
             .collect();
         assert!(fit(&Representation::new(&space), &strangers, shape, &mut fits, true).is_some());
+    }
+
+    #[test]
+    fn posteriors_are_widened_by_what_a_fit_cannot_know_unless_there_is_noise() {
+        let columns = [Column::Continuous, Column::Categorical, Column::Activity];
+        let rows: Vec<[f64; 3]> = (0..9).map(|k| [f64::from(k) / 8.0, f64::from(k % 2), 1.0]).collect();
+        let targets: Vec<f64> = rows.iter().map(|row| row[0] - 0.5).collect();
+        // two length scales, amplitude and noise
+        for (noise_share, expected) in [(0.0499, (1.0_f64 + 4.0 / 9.0).sqrt()), (0.0501, 1.0)] {
+            let hyperparameters = Hyperparameters {
+                log_length_scales: vec![0.0; 2],
+                log_amplitude: libm::log(2.0 * (1.0 - noise_share)),
+                log_noise: libm::log(2.0 * noise_share),
+            };
+            let design = Design::from_rows(&columns, &rows).unwrap();
+            let process =
+                GaussianProcess::with_hyperparameters(design, targets.clone(), hyperparameters).unwrap();
+            let model = LossModel { process, means: Vec::new() };
+            assert_eq!(model.widening(9), expected);
+            assert_eq!(model.widening(100_000) > 1.0, expected > 1.0);
+            assert_eq!(model.widening(100_000), model.widening(FIT_COUNT_MAX));
+        }
     }
 }

@@ -170,6 +170,7 @@ fn mixed_loss(point: &Point) -> f64 {
     model + rest + 4.0 * (a - 0.3).powi(2) + 4.0 * (b - 0.6).powi(2)
 }
 
+/// Up to a third of the runs end in the second best branch, at 0.4: fewer seeds say little.
 #[test]
 fn mixed_conditional_and_constrained_spaces_are_searched_well() {
     let constraint = "a + b <= 0.8";
@@ -179,7 +180,7 @@ fn mixed_conditional_and_constrained_spaces_are_searched_well() {
         let space = mixed_space(constraints);
         let mut regrets = Vec::new();
         let mut random = Vec::new();
-        for seed in 0..5 {
+        for seed in 0..21 {
             let mut strategy = strategy(&space, seed);
             let points = run(&mut strategy, 50, |point| completed(mixed_loss(point)));
             regrets.push(points.iter().map(mixed_loss).fold(f64::INFINITY, f64::min) - minimum);
