@@ -42,91 +42,57 @@ fn row(index: usize) -> Vec<f64> {
     (1..=COLUMN_COUNT).map(|k| (index as f64 * (7.0 + 13.0 * k as f64).sqrt()).fract()).collect()
 }
 
-/// Operations per second of 8 independent sums of products in registers, with and without fused multiplication.
+/// Operations per second of twelve independent sums of products in registers. `$step` makes the next sum of the last one and
+/// two factors; the second of them changes, so that no product can be taken out of the loop.
 #[cfg(target_arch = "x86_64")]
-fn peak(fused: bool) -> f64 {
-    struct Sums {
-        simd: pulp::x86::V3,
-        fused: bool,
-        factors: [f64; 2],
-    }
-    const ROUNDS: usize = 1 << 16;
-    impl pulp::NullaryFnOnce for Sums {
-        type Output = f64;
-        #[inline(always)]
-        fn call(self) -> f64 {
-            let Self { simd, fused, factors } = self;
-            let [a, b] = factors.map(|factor| simd.splat_f64x4(factor));
-            let mut sums = [simd.splat_f64x4(1.0); 10];
-            let factor = [a, b];
-            for round in 0..ROUNDS {
-                for sum in &mut sums {
-                    // The factor changes, so that no product can be taken out of the loop.
-                    let other = factor[round & 1];
-                    *sum = if fused {
-                        simd.mul_add_f64x4(*sum, a, other)
-                    } else {
-                        simd.add_f64x4(simd.mul_f64x4(*sum, a), other)
-                    };
+macro_rules! peak {
+    ($simd:ty, $lane_count:literal, $splat:ident, $add:ident, |$lanes:ident, $sum:ident, $a:ident, $b:ident| $step:expr) => {{
+        struct Sums($simd, [f64; 2]);
+        const ROUNDS: usize = 1 << 16;
+        impl pulp::NullaryFnOnce for Sums {
+            type Output = f64;
+            #[inline(always)]
+            fn call(self) -> f64 {
+                let Self($lanes, factors) = self;
+                let factors = factors.map(|factor| $lanes.$splat(factor));
+                let mut sums = [$lanes.$splat(1.0); 12];
+                for round in 0..ROUNDS {
+                    for sum in &mut sums {
+                        let ($sum, $a, $b) = (*sum, factors[0], factors[round & 1]);
+                        *sum = $step;
+                    }
                 }
+                let mut total = sums[0];
+                for sum in &sums[1..] {
+                    total = $lanes.$add(total, *sum);
+                }
+                let parts: [f64; $lane_count] = pulp::cast(total);
+                parts.iter().sum()
             }
-            let mut total = sums[0];
-            for sum in &sums[1..] {
-                total = simd.add_f64x4(total, *sum);
-            }
-            let parts: [f64; 4] = pulp::cast(total);
-            parts.iter().sum()
         }
-    }
-    let Some(simd) = pulp::x86::V3::try_new() else { return f64::NAN };
-    let time = seconds(|| {
-        let factors = black_box([0.999, 0.001]);
-        black_box(simd.vectorize(Sums { simd, fused, factors }));
-    });
-    (ROUNDS * 10 * 4 * 2) as f64 / time
+        <$simd>::try_new().map_or(f64::NAN, |lanes| {
+            let work = || {
+                black_box(lanes.vectorize(Sums(lanes, black_box([0.999, 0.001]))));
+            };
+            (ROUNDS * 12 * $lane_count * 2) as f64 / seconds(work)
+        })
+    }};
+}
+
+/// In vectors of 256 bits, the same fused, and fused in vectors of 512 bits.
+#[cfg(target_arch = "x86_64")]
+fn peaks() -> [f64; 3] {
+    use pulp::x86::{V3, V4};
+    [
+        peak!(V3, 4, splat_f64x4, add_f64x4, |v, sum, a, b| v.add_f64x4(v.mul_f64x4(sum, a), b)),
+        peak!(V3, 4, splat_f64x4, add_f64x4, |v, sum, a, b| v.mul_add_f64x4(sum, a, b)),
+        peak!(V4, 8, splat_f64x8, add_f64x8, |v, sum, a, b| v.mul_add_f64x8(sum, a, b)),
+    ]
 }
 
 #[cfg(not(target_arch = "x86_64"))]
-fn peak(_: bool) -> f64 {
-    f64::NAN
-}
-
-/// The same of 12 fused sums in vectors of 512 bits.
-#[cfg(target_arch = "x86_64")]
-fn wide_peak() -> f64 {
-    struct Sums {
-        simd: pulp::x86::V4,
-        factors: [f64; 2],
-    }
-    const ROUNDS: usize = 1 << 16;
-    impl pulp::NullaryFnOnce for Sums {
-        type Output = f64;
-        #[inline(always)]
-        fn call(self) -> f64 {
-            let Self { simd, factors } = self;
-            let factors = factors.map(|factor| simd.splat_f64x8(factor));
-            let mut sums = [simd.splat_f64x8(1.0); 12];
-            for round in 0..ROUNDS {
-                for sum in &mut sums {
-                    *sum = simd.mul_add_f64x8(*sum, factors[0], factors[round & 1]);
-                }
-            }
-            let total = sums[1..].iter().fold(sums[0], |total, sum| simd.add_f64x8(total, *sum));
-            let parts: [f64; 8] = pulp::cast(total);
-            parts.iter().sum()
-        }
-    }
-    let Some(simd) = pulp::x86::V4::try_new() else { return f64::NAN };
-    let time = seconds(|| {
-        let factors = black_box([0.999, 0.001]);
-        black_box(simd.vectorize(Sums { simd, factors }));
-    });
-    (ROUNDS * 12 * 8 * 2) as f64 / time
-}
-
-#[cfg(not(target_arch = "x86_64"))]
-fn wide_peak() -> f64 {
-    f64::NAN
+fn peaks() -> [f64; 3] {
+    [f64::NAN; 3]
 }
 
 fn main() {
@@ -134,12 +100,9 @@ fn main() {
     if sizes.is_empty() {
         sizes = vec![50, 100, 200, 500];
     }
-    let (plain, fused) = (peak(false), peak(true));
+    let [plain, fused, wide] = peaks().map(|peak| 1e-9 * peak);
     println!(
-        "chains of products and sums in registers: {:.1} GFLOP/s, fused {:.1}, in 512-bit vectors {:.1}",
-        1e-9 * plain,
-        1e-9 * fused,
-        1e-9 * wide_peak()
+        "chains of products and sums in registers: {plain:.1} GFLOP/s, fused {fused:.1}, in 512-bit vectors {wide:.1}"
     );
     println!("n      part                              us   Mflop  GFLOP/s");
     for size in sizes {

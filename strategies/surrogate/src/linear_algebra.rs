@@ -30,12 +30,7 @@ pub(crate) fn panel_count(row_count: usize) -> usize {
 
 /// `Σ_k a_k b_k[4 part + c]` for `c` in 0..4, eight sums each. Both have the same length.
 #[inline(always)]
-pub(crate) fn half_panel_products<L: Lanes>(
-    lanes: L,
-    a: &[Eight],
-    b: &[Eight],
-    part: usize,
-) -> [L::Register; 4] {
+fn half_panel_products<L: Lanes>(lanes: L, a: &[Eight], b: &[Eight], part: usize) -> [L::Register; 4] {
     debug_assert_eq!(a.len(), b.len());
     let mut sums = [lanes.splat(0.0); 4];
     for (entries, factors) in a.iter().zip(b) {
@@ -49,7 +44,7 @@ pub(crate) fn half_panel_products<L: Lanes>(
 
 /// `Σ_k a_k b_k[c]` for `c` in 0..8, eight sums each. Both have the same length.
 #[inline(always)]
-pub(crate) fn panel_products<L: Lanes>(lanes: L, a: &[Eight], b: &[Eight]) -> [L::Register; EIGHT] {
+fn panel_products<L: Lanes>(lanes: L, a: &[Eight], b: &[Eight]) -> [L::Register; EIGHT] {
     debug_assert_eq!(a.len(), b.len());
     if !L::HAS_MANY_REGISTERS {
         let [c, d, e, f] = half_panel_products(lanes, a, b, 0);
