@@ -11,7 +11,8 @@ use std::borrow::Cow;
 use ansatz_core::Point;
 use ansatz_surrogate::acquisition::{Acquisition, log_expected_improvement, log_probability_below};
 use ansatz_surrogate::{
-    ExpectedHypervolume, ExpectedHypervolume2, Posterior, SurrogateError, non_dominated, reference_point,
+    Column, ExpectedHypervolume, ExpectedHypervolume2, Posterior, SurrogateError, non_dominated,
+    reference_point,
 };
 
 use crate::models::{BoundModel, LossModel, Models};
@@ -21,6 +22,9 @@ const CENTRE_COUNT: usize = 5;
 
 /// Rows that all models of one loss look at, at least.
 const QUARTER_COUNT_MIN: usize = 64;
+
+/// How far from the middle of its range the best value of a number is expected, as a standard deviation in the unit cube.
+const INSIDE_DEVIATION: f64 = 0.25;
 
 /// What the maximiser needs to know. Values are natural logarithms; larger is better.
 pub(crate) trait AcquisitionFunction {
@@ -69,8 +73,37 @@ pub(crate) struct AllowedImprovement<'a> {
     improvement: Improvement,
     /// Rows of the models' points, the best first.
     centres: Vec<usize>,
+    /// Where the best point is expected before anything is known; `None` where that makes no difference.
+    inside: Option<Inside>,
     /// The same by models of fewer observations.
     rough: Option<Box<Self>>,
+}
+
+/// A prior density of where the best point lies, to a power that falls with the number of observations: a normal density
+/// about the middle of each range, for numbers that are active (the others sit in the middle and lose nothing).
+///
+/// A space of many parameters is nearly all corners, models are least sure of these, and so that is where they expect improvements.
+/// Source: Hvarfner et al. 2022 (πBO), eq. 6, `α(x) π(x)^(β/n)`.
+#[derive(Clone, Debug)]
+struct Inside {
+    /// What the squared distances from the middle are multiplied with.
+    factor: f64,
+    /// Which features are numbers.
+    is_number: Vec<bool>,
+}
+
+impl Inside {
+    /// The logarithm, relative to that of the middle.
+    fn log_density(&self, row: &[f64]) -> f64 {
+        let numbers = row.iter().zip(&self.is_number).filter(|(_, is_number)| **is_number);
+        -self.factor * numbers.map(|(x, _)| (x - 0.5) * (x - 0.5)).sum::<f64>()
+    }
+
+    fn add_gradient(&self, row: &[f64], gradient: &mut [f64]) {
+        for ((slope, x), is_number) in gradient.iter_mut().zip(row).zip(&self.is_number) {
+            *slope -= if *is_number { 2.0 * self.factor * (x - 0.5) } else { 0.0 };
+        }
+    }
 }
 
 /// Over what a point has to improve.
@@ -112,10 +145,11 @@ impl<'a> AllowedImprovement<'a> {
                     models: Cow::Borrowed(models),
                     improvement,
                     centres: Vec::new(),
+                    inside: None,
                     rough: None,
                 })
             });
-            return Ok(Self { models: Cow::Borrowed(models), improvement, centres, rough });
+            return Ok(Self { models: Cow::Borrowed(models), improvement, centres, inside: None, rough });
         }
         let row = |row: usize| models.losses().iter().map(|model| model.means[row]).collect();
         let all: Vec<Vec<f64>> = (0..eligible.len()).map(row).collect();
@@ -131,7 +165,35 @@ impl<'a> AllowedImprovement<'a> {
         };
         // All of the front: it can grow at every place.
         let centres = by_crowding(&front).into_iter().map(|place| rows[on_front[place]]).collect();
-        Ok(Self { models: Cow::Borrowed(models), improvement, centres, rough: None })
+        Ok(Self { models: Cow::Borrowed(models), improvement, centres, inside: None, rough: None })
+    }
+
+    /// The same for one loss whose best point is more likely inside the ranges than at their bounds. `weight`: β, from 0; the
+    /// belief is worth `weight / n` of what it says after `n` observations.
+    pub(crate) fn inside(mut self, weight: f64) -> Self {
+        let is_of_loss = matches!(self.improvement, Improvement::Loss { .. });
+        let process = self.models.losses().first().map(|model| &model.process);
+        if let Some(process) =
+            process.filter(|_| is_of_loss && self.models.metric_count() == 1 && weight > 0.0)
+        {
+            let columns = process.design().columns().iter();
+            let inside = Inside {
+                factor: weight
+                    / self.models.evaluated_count().max(1) as f64
+                    / (2.0 * INSIDE_DEVIATION * INSIDE_DEVIATION),
+                is_number: columns.map(|column| *column == Column::Continuous).collect(),
+            };
+            if let Some(rough) = &mut self.rough {
+                rough.inside = Some(inside.clone());
+            }
+            self.inside = Some(inside);
+        }
+        self
+    }
+
+    /// What the prior of the best point adds to the value of a row.
+    fn log_density(&self, row: &[f64]) -> f64 {
+        self.inside.as_ref().map_or(0.0, |inside| inside.log_density(row))
     }
 
     /// The common value and what each model of a loss contributes to its slopes, with the weight of these.
@@ -181,6 +243,7 @@ impl AcquisitionFunction for AllowedImprovement<'_> {
                 *value += log_probability(bound, posterior).value;
             }
         }
+        values.iter_mut().zip(rows).for_each(|(value, row)| *value += self.log_density(row));
         values
     }
 
@@ -221,6 +284,13 @@ impl AcquisitionFunction for AllowedImprovement<'_> {
                 *value += term.value;
             }
         }
+        if let Some(inside) = &self.inside {
+            let totals = values.iter_mut().zip(gradients.chunks_exact_mut(width));
+            for ((value, gradient), row) in totals.zip(rows) {
+                *value += inside.log_density(row);
+                inside.add_gradient(row, gradient);
+            }
+        }
         values
     }
 
@@ -243,7 +313,9 @@ impl AcquisitionFunction for AllowedImprovement<'_> {
             posteriors.map(|posterior| weight * term(posterior).value).collect()
         };
         let turn = losses.first().map_or(0, |model| model.process.targets().len()) % losses.len();
-        let mut order = best_first(values(turn, rows).into_iter().enumerate().collect());
+        let of_one =
+            values(turn, rows).into_iter().zip(rows).map(|(value, row)| value + self.log_density(row));
+        let mut order = best_first(of_one.enumerate().collect());
         order.truncate(rows.len().div_ceil(4).max(QUARTER_COUNT_MIN));
         let chosen: Vec<&[f64]> = order.iter().map(|(index, _)| rows[*index]).collect();
         for model in (0..losses.len()).filter(|model| *model != turn) {
@@ -259,7 +331,8 @@ impl AcquisitionFunction for AllowedImprovement<'_> {
     fn near(&self, rows: &[&[f64]]) -> Option<Box<dyn AcquisitionFunction + '_>> {
         let models = Cow::Owned(self.models.near(rows)?);
         let improvement = self.improvement.clone();
-        Some(Box::new(Self { models, improvement, centres: Vec::new(), rough: None }))
+        let inside = self.inside.clone();
+        Some(Box::new(Self { models, improvement, centres: Vec::new(), inside, rough: None }))
     }
 
     fn centres(&self) -> Vec<&Point> {
@@ -361,7 +434,6 @@ mod tests {
     use crate::options::Options;
     use crate::representation::Representation;
     use ansatz_core::rng::Rng;
-    use ansatz_surrogate::Column;
 
     fn shape(metric_count: usize, constraint_count: usize) -> Shape {
         Shape { metric_count, constraint_count }
@@ -386,7 +458,7 @@ mod tests {
             }
             let mut fits = Fits::none(shape, &Options::default(), false);
             let models = fit(&representation, &told, shape, &mut fits, true).unwrap();
-            let function = AllowedImprovement::new(&models).unwrap();
+            let function = AllowedImprovement::new(&models).unwrap().inside(3.0);
             assert_eq!(matches!(function.improvement, Improvement::Anything), raise > 0.0);
             let mut rng = Rng::new(2);
             let rows: Vec<Vec<f64>> =
@@ -489,6 +561,52 @@ mod tests {
     }
 
     #[test]
+    fn the_best_point_of_one_loss_is_expected_inside_the_ranges() {
+        let space = space();
+        let representation = Representation::new(&space);
+        let columns = representation.columns();
+        assert!([Column::Categorical, Column::Activity].iter().all(|kind| columns.contains(kind)));
+        // of enough points for models of fewer, and for models of the nearest
+        for (shape, count) in [(shape(1, 0), 1100), (shape(1, 1), 30), (shape(2, 0), 30), (shape(3, 0), 30)] {
+            let history = told(&space, count, shape);
+            let mut fits = Fits::none(shape, &Options::default(), false);
+            let mut models = fit(&representation, &history, shape, &mut fits, true).unwrap();
+            // what is believed is no result
+            models.believe(&representation, &told(&space, count + 1, shape)[count].point).unwrap();
+            let plain = AllowedImprovement::new(&models).unwrap();
+            let inside = plain.clone().inside(2.5);
+            let mut rng = Rng::new(5);
+            let rows: Vec<Vec<f64>> =
+                (0..50).map(|_| representation.features(&space.sample(&mut rng).unwrap())).collect();
+            let rows: Vec<&[f64]> = rows.iter().map(Vec::as_slice).collect();
+            let expected: Vec<f64> = (rows.iter())
+                .map(|row| {
+                    let is_number = |(_, column): &(&f64, &Column)| **column == Column::Continuous;
+                    let numbers = row.iter().zip(columns).filter(is_number);
+                    let squared: f64 = numbers.map(|(x, _)| ((x - 0.5) / 0.25).powi(2)).sum();
+                    let has_prior = shape.metric_count == 1;
+                    if has_prior { -0.5 * squared * 2.5 / models.evaluated_count() as f64 } else { 0.0 }
+                })
+                .collect();
+            let differ = |with: &dyn AcquisitionFunction, without: &dyn AcquisitionFunction| {
+                let values = with.acquisition_batch(&rows).into_iter().zip(without.acquisition_batch(&rows));
+                for ((with, without), expected) in values.zip(&expected) {
+                    let tolerance = 1e-12 * (1.0 + without.abs());
+                    assert!((with - without - expected).abs() < tolerance, "{with} {without} {expected}");
+                }
+            };
+            differ(&inside, &plain);
+            assert_eq!(inside.rough().is_some(), count == 1100);
+            if let (Some(with), Some(without)) = (inside.rough(), plain.rough()) {
+                differ(with, without);
+            }
+            if let (Some(with), Some(without)) = (inside.near(&rows), plain.near(&rows)) {
+                differ(&*with, &*without);
+            }
+        }
+    }
+
+    #[test]
     fn models_that_go_on_have_the_bits_of_new_ones() {
         let space = space();
         let representation = Representation::new(&space);
@@ -561,7 +679,7 @@ mod tests {
             let told = told(&space, 40, shape);
             let mut fits = Fits::none(shape, &Options::default(), false);
             let models = fit(&representation, &told, shape, &mut fits, true).unwrap();
-            let function = AllowedImprovement::new(&models).unwrap();
+            let function = AllowedImprovement::new(&models).unwrap().inside(3.0);
             let mut rng = Rng::new(3);
             let rows: Vec<Vec<f64>> =
                 (0..500).map(|_| representation.features(&space.sample(&mut rng).unwrap())).collect();

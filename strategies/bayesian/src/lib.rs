@@ -177,6 +177,7 @@ impl Bayesian {
         let Ok(acquisition) = AllowedImprovement::new(&models) else {
             return Ok(self.design_point(seen).map(Suggestion::new));
         };
+        let acquisition = acquisition.inside(self.options.inside_weight);
         let maximiser = Maximiser {
             representation: &self.representation,
             acquisition: &acquisition,

@@ -22,6 +22,9 @@ pub struct Options {
     /// At least one, without repetition. With two to four metrics each metric has one model, of the first of these that
     /// is not `power`.
     pub warps: Vec<LossWarp>,
+    /// How much more likely the best point lies inside the ranges than at their bounds, from 0: after n results the search goes
+    /// by the power `inside_weight`/n of a normal density about the middle of each range. Of one metric only. 0 where much of it may lie at bounds.
+    pub inside_weight: f64,
     /// Whether the same point always gives the same loss. Then the models have no noise.
     pub deterministic: bool,
     /// Observations that a model holds at most, at least 50; beyond, the best half of them and the latest.
@@ -37,6 +40,7 @@ impl Default for Options {
             perturbation_count: 512,
             start_count: 12,
             warps: vec![LossWarp::Identity, LossWarp::CompressBad, LossWarp::Power],
+            inside_weight: 3.0,
             deterministic: false,
             observation_count_max: 2000,
         }
@@ -80,6 +84,12 @@ impl Options {
         at_least("start_count", self.start_count, 1)?;
         at_least("observation_count_max", self.observation_count_max, 50)?;
         at_least("warps", self.warps.len(), 1)?;
+        if !(self.inside_weight.is_finite() && self.inside_weight >= 0.0) {
+            let found = self.inside_weight;
+            return Err(StrategyError::Invalid(format!(
+                "option inside_weight: a number from 0, found {found}"
+            )));
+        }
         let repeated = self.warps.iter().enumerate().any(|(index, warp)| self.warps[..index].contains(warp));
         if repeated {
             return Err(StrategyError::Invalid("option warps: each transformation once at most".into()));

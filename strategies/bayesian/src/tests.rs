@@ -600,7 +600,10 @@ fn with_many_results_a_suggestion_is_worth_what_all_of_them_say() {
     for suggestion in suggestions {
         let prediction = suggestion.prediction.unwrap();
         let features = strategy.representation.features(&suggestion.point);
-        let all = AllowedImprovement::new(&models).unwrap().acquisition(&features);
+        let all = AllowedImprovement::new(&models)
+            .unwrap()
+            .inside(Options::default().inside_weight)
+            .acquisition(&features);
         assert_eq!(prediction.acquisition, Some(all));
         models.believe(&strategy.representation, &suggestion.point).unwrap();
         let least = told.iter().map(|told| loss(&told.point)).fold(f64::INFINITY, f64::min);
@@ -627,5 +630,33 @@ fn losses_that_have_diverged_do_not_blind_it() {
         let recommended = strategy.recommend().unwrap().remove(0);
         assert!(loss(&recommended.point) < 1e-5, "{huge:e}: {recommended:?}");
         assert!(recommended.mean.abs() < 0.01 && recommended.deviation < 0.1, "{huge:e}: {recommended:?}");
+    }
+}
+
+#[test]
+fn of_many_parameters_few_go_to_bounds_before_anything_is_known_there() {
+    let parameters = (0..20).map(|index| Parameter::float(format!("x{index}"), 0.0, 1.0)).collect();
+    let space = Space::of(parameters).unwrap();
+    let bowl = |point: &Point| {
+        let distances = coordinates(point).into_iter().enumerate();
+        completed(distances.map(|(index, x)| (x - 0.3 - 0.02 * index as f64).powi(2)).sum())
+    };
+    let at_bounds = |inside_weight: f64| {
+        let options = Options { inside_weight, ..Options::default() };
+        let mut strategy = Bayesian::new(&problem(&space), options, Rng::new(7)).unwrap();
+        let points = run(&mut strategy, 30, bowl);
+        let of_models = points.iter().skip(Options::default().initial_count(20)).flat_map(coordinates);
+        of_models.filter(|x| *x == 0.0 || *x == 1.0).count()
+    };
+    let (with, without) = (at_bounds(Options::default().inside_weight), at_bounds(0.0));
+    assert!(without >= 20 && 5 * with < without, "{with} {without} of 360");
+}
+
+#[test]
+fn an_inside_weight_below_zero_is_refused() {
+    for inside_weight in [-1.0, f64::INFINITY, f64::NAN] {
+        let options = Options { inside_weight, ..Options::default() };
+        let message = options.check().unwrap_err().to_string();
+        assert!(message.contains("option inside_weight: a number from 0"), "{message}");
     }
 }
