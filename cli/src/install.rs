@@ -45,7 +45,7 @@ fn install_library(source: &Path, folder: &Path) -> Result<Installed, Error> {
     let place = folder.join(name);
     refuse_doubles(&plugin, folder, &place)?;
     let is_update = place.exists();
-    write_beside(&place, |new| std::fs::copy(source, new).map(|_| ()))?;
+    write_beside(&place, |new| std::fs::copy(source, new).map(|_| ()), |_| Ok(()))?;
     Ok(Installed { plugin: search_path(&[]).at(&place)?, is_update })
 }
 
@@ -59,7 +59,7 @@ fn install_program(source: &Path, folder: &Path) -> Result<Installed, Error> {
         let message = format!("{} is there, and no plugin; remove it first", place.display());
         return Err(Error::Install(message));
     }
-    write_beside(&place, |new| {
+    let copy = |new: &Path| {
         let source = source.canonicalize()?;
         for file in program::files(&source)? {
             let Ok(relative) = file.strip_prefix(&source) else { continue };
@@ -71,7 +71,16 @@ fn install_program(source: &Path, folder: &Path) -> Result<Installed, Error> {
             std::fs::copy(&file, &to)?;
         }
         Ok(())
-    })?;
+    };
+    let starts = |new: &Path| match search_path(&[]).at(new) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(Error::Install(format!(
+            "{} works where it is, and its copy does not: {error}; nothing was installed or replaced. Files and folders whose names begin with a \
+             dot, such as .venv, are not copied: name an interpreter elsewhere by its whole path, or a folder without a dot",
+            source.display()
+        ))),
+    };
+    write_beside(&place, copy, starts)?;
     Ok(Installed { plugin: search_path(&[]).at(&place)?, is_update })
 }
 
@@ -108,8 +117,12 @@ fn file_name(package: &str, source: &Path) -> String {
     }
 }
 
-/// Writes a file or folder under a name of its own beside its place, and moves it there in one step.
-fn write_beside(place: &Path, write: impl FnOnce(&Path) -> std::io::Result<()>) -> Result<(), Error> {
+/// Writes a file or folder under a name of its own beside its place, tries it there, and moves it in one step.
+fn write_beside(
+    place: &Path,
+    write: impl FnOnce(&Path) -> std::io::Result<()>,
+    works: impl FnOnce(&Path) -> Result<(), Error>,
+) -> Result<(), Error> {
     let io = |path: &Path| {
         let path = path.to_owned();
         move |error| Error::Io { path, error }
@@ -126,6 +139,10 @@ fn write_beside(place: &Path, write: impl FnOnce(&Path) -> std::io::Result<()>) 
     if let Err(error) = write(&new) {
         let _ = remove(&new);
         return Err(io(&new)(error));
+    }
+    if let Err(error) = works(&new) {
+        let _ = remove(&new);
+        return Err(error);
     }
     // a folder that is there cannot be replaced in one step
     let had_folder = place.is_dir();

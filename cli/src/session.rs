@@ -11,8 +11,8 @@ use crate::manifest::Manifest;
 use crate::plan::{StudyPlan, Transfer};
 use crate::plugins::{LoadedEarlyStopping, LoadedStrategy, Locking, PluginSet, PluginUse};
 use crate::transfer::{self, Transferred};
-use ansatz_core::TrialId;
 use ansatz_core::study::{Duplicates, Record, Study};
+use ansatz_core::{Problem, TrialId};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -161,7 +161,7 @@ pub fn resume(
     };
     plan.follow_folder(journal);
     let home = plan.is_homeless().then(|| plan.manifest_folder.join(&plan.manifest_name));
-    reopen(manifest.as_ref(), &stored, plan, locking, running).map_err(|error| match (error, home) {
+    let session = reopen(manifest.as_ref(), &stored, plan, locking, running).map_err(|error| match (error, home) {
         (Error::Plugin(error), Some(home)) => Error::NotFound(format!(
             "{error}. The manifest of study {} was {}, and that folder is gone; if it was moved, go on from where it \
              is now: ansatz run {} --resume --store {journal}",
@@ -170,6 +170,25 @@ pub fn resume(
             stored.plan.manifest_name,
         )),
         (error, _) => error,
+    });
+    let mut session = session?;
+    if let Some(notice) = edited_manifest(&stored).filter(|_| set.is_empty()) {
+        session.engine.warn(notice);
+    }
+    Ok(session)
+}
+
+/// What a person who has edited the manifest would not expect: it is not read again.
+fn edited_manifest(stored: &Stored) -> Option<String> {
+    let path = stored.plan.manifest_folder.join(&stored.plan.manifest_name);
+    let text = std::fs::read_to_string(&path).ok()?;
+    (text != stored.manifest).then(|| {
+        format!(
+            "{0} is not what study {1} has in its journal, and was not read: ansatz run --resume {0} takes budget, run, journal and plugins from it. \
+             Everything else is fixed when a study begins; a changed study needs another name (ansatz run {0} --set study.name={1}-2)",
+            path.display(),
+            stored.name
+        )
     })
 }
 
@@ -476,6 +495,9 @@ fn keep_choices(stored: &StudyPlan, plan: &mut StudyPlan) {
     }
 }
 
+/// Differences between two problems that a message names.
+const DIFFERENCE_COUNT_MAX: usize = 3;
+
 /// What a study searches, measures and asks cannot change while it runs: its records would mean something else.
 fn only_budget_and_run_differ(stored: &StudyPlan, plan: &StudyPlan) -> Result<(), Error> {
     let mut same = plan.clone();
@@ -500,11 +522,18 @@ fn only_budget_and_run_differ(stored: &StudyPlan, plan: &StudyPlan) -> Result<()
     same.manifest_folder = stored.manifest_folder.clone();
     same.manifest_name = stored.manifest_name.clone();
     if stored.name != plan.name {
-        return Err(Error::Usage(format!("the study is called {}, and a study keeps its name", stored.name)));
+        return Err(Error::Usage(format!(
+            "the study is called {}, and a study keeps its name; to begin another one: ansatz run {} --set study.name={}",
+            stored.name,
+            plan.manifest_folder.join(&plan.manifest_name).display(),
+            plan.name
+        )));
     }
     let what = match () {
         () if same == *stored => return Ok(()),
-        () if same.rules.problem != stored.rules.problem => "the search space or the metrics differ",
+        () if same.rules.problem != stored.rules.problem => {
+            &what_problems_differ_in(&stored.rules.problem, &same.rules.problem)
+        }
         () if same.rules.seed != stored.rules.seed => "the seed differs",
         () if same.rules.window != stored.rules.window => {
             return Err(Error::Usage(match stored.rules.window {
@@ -533,9 +562,38 @@ fn only_budget_and_run_differ(stored: &StudyPlan, plan: &StudyPlan) -> Result<()
         () => "the strategies differ",
     };
     Err(Error::Usage(format!(
-        "study {} is in the journal already, with another plan: {what}; only budget, run, journal and plugins may change. Give the changed study another name, for example with --set study.name={}-2",
-        plan.name, plan.name
+        "study {0} is in the journal already, with another plan: {what}; only budget, run, journal and plugins may change. Give the changed study \
+         another name: ansatz run {1} --set study.name={0}-2 (a [[transfer]] brings the trials of this one along)",
+        plan.name,
+        plan.manifest_folder.join(&plan.manifest_name).display()
     )))
+}
+
+/// The first things in which two problems differ, by their names.
+fn what_problems_differ_in(stored: &Problem, changed: &Problem) -> String {
+    let (old, new) = (stored.space.parameters(), changed.space.parameters());
+    let in_both = |name: &str| new.iter().find(|parameter| parameter.name == name);
+    let gone = old.iter().filter(|parameter| in_both(&parameter.name).is_none());
+    let added = new.iter().filter(|parameter| old.iter().all(|other| other.name != parameter.name));
+    let changes =
+        old.iter().filter(|parameter| in_both(&parameter.name).is_some_and(|other| other != *parameter));
+    let mut found: Vec<String> = (gone.map(|parameter| format!("parameter {} is gone", parameter.name)))
+        .chain(added.map(|parameter| format!("parameter {} is new", parameter.name)))
+        .chain(changes.map(|parameter| format!("parameter {} has changed", parameter.name)))
+        .collect();
+    if found.is_empty() && stored.space != changed.space {
+        found.push("the order of the parameters or the constraints between them differ".to_owned());
+    }
+    if stored.metrics != changed.metrics || stored.outcome_constraints != changed.outcome_constraints {
+        found.push("the metrics differ".to_owned());
+    }
+    if found.is_empty() {
+        found.push("what a trial may use of a full evaluation differs".to_owned());
+    }
+    let more = found.len().saturating_sub(DIFFERENCE_COUNT_MAX);
+    found.truncate(DIFFERENCE_COUNT_MAX);
+    let rest = if more > 0 { format!(", and {more} more") } else { String::new() };
+    format!("{}{rest}", found.join(", "))
 }
 
 fn exists_hint(error: journal::JournalError, plan: &StudyPlan) -> Error {

@@ -231,7 +231,43 @@ fn a_command_line_that_makes_no_sense() {
     scenario.run(GOOD).expect(0);
     scenario.ansatz(&["resume", "studdy"]).expect(7).expect_message(&["did you mean \"study\""]);
     let ended = scenario.ansatz(&["resume", "--set", "study.seed=2"]).expect(2);
-    ended.expect_message(&["the seed differ", "another name"]);
+    ended.expect_message(&[
+        "the seed differ",
+        "another name",
+        "ansatz run",
+        "study.toml --set study.name=study-2",
+    ]);
+    let ended = scenario.ansatz(&["resume", "--set", "study.name=study-2"]).expect(2);
+    ended.expect_message(&["keeps its name", "ansatz run", "study.toml --set study.name=study-2"]);
+    // as the message says
+    scenario.ansatz(&["run", "study.toml", "--set", "study.name=study-2", "--set", "study.seed=2"]).expect(0);
+}
+
+#[test]
+fn a_study_that_its_manifest_does_not_fit_any_more_says_what_differs() {
+    let scenario = scenario();
+    scenario.run(GOOD).expect(0);
+    let silent = scenario.ansatz(&["resume"]).expect(0);
+    assert!(!silent.stderr.contains("was not read"), "{silent}");
+    let changes: [(&str, &str, &[&str]); 4] = [
+        ("15.0]", "14.0]", &["parameter x2 has changed"]),
+        ("x2 =", "y =", &["parameter x2 is gone, parameter y is new"]),
+        ("x2 =", "z = { float = [0.0, 1.0] }\nx2 =", &["parameter z is new"]),
+        ("\"minimise\"", "\"maximise\"", &["the metrics differ"]),
+    ];
+    for (from, to, parts) in changes {
+        assert!(GOOD.contains(from), "{from}");
+        scenario.write("study.toml", &GOOD.replace(from, to));
+        let ended = scenario.ansatz(&["run", "study.toml", "--resume"]).expect(2);
+        ended.expect_message(&[
+            "study study is in the journal already",
+            "only budget, run, journal and plugins",
+        ]);
+        ended.expect_message(parts);
+        // it goes on as it was, and says so
+        let ended = scenario.ansatz(&["resume"]).expect(0);
+        assert!(ended.stderr.contains("study.toml is not what study study has in its journal"), "{ended}");
+    }
 }
 
 #[test]

@@ -153,6 +153,42 @@ fn what_is_no_plugin_is_not_installed() {
         .expect_message(&["neither a crate", "nor a program"]);
 }
 
+/// A copy lacks what begins with a dot, such as a virtual environment.
+#[cfg(unix)]
+#[test]
+fn a_program_whose_copy_does_not_start_leaves_the_installed_one_alone() {
+    let scenario = scenario();
+    scenario
+        .ansatz(&["plugins", "new", "com.acme.bowl", "--kind", "objective", "--language", "python"])
+        .expect(0);
+    scenario.ansatz(&["plugins", "install", "bowl"]).expect(0);
+    let installed = scenario.path("home/.local/share/ansatz/plugins");
+    let names = || {
+        let entries = std::fs::read_dir(&installed).unwrap();
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect::<Vec<_>>()
+    };
+    let before = (names(), std::fs::read(installed.join("com.acme.bowl/plugin.toml")).unwrap());
+    let folder = scenario.path("work/bowl");
+    let python = String::from_utf8(
+        std::process::Command::new("python3")
+            .args(["-c", "import sys; print(sys.executable)"])
+            .output()
+            .unwrap()
+            .stdout,
+    )
+    .unwrap();
+    std::fs::create_dir_all(folder.join(".venv/bin")).unwrap();
+    std::os::unix::fs::symlink(python.trim(), folder.join(".venv/bin/python")).unwrap();
+    let described = std::fs::read_to_string(folder.join("plugin.toml")).unwrap();
+    assert!(described.contains("\"python3\""), "{described}");
+    std::fs::write(folder.join("plugin.toml"), described.replace("\"python3\"", "\".venv/bin/python\""))
+        .unwrap();
+    scenario.ansatz(&["plugins", "inspect", "bowl"]).expect(0);
+    let ended = scenario.ansatz(&["plugins", "install", "bowl"]).expect(4);
+    ended.expect_message(&["works where it is", "nothing was installed or replaced", ".venv"]);
+    assert_eq!((names(), std::fs::read(installed.join("com.acme.bowl/plugin.toml")).unwrap()), before);
+}
+
 #[test]
 fn what_is_no_plugin_yet_or_has_another_name_is_said_so() {
     let scenario = scenario().with("ansatz-fault-misbehaving");

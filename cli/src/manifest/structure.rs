@@ -220,8 +220,12 @@ fn wrong(form: &Form, node: &Node, path: &str) -> Diagnostic {
         (Form::Exactly(truth), Kind::Text(text)) if *text == truth.to_string() => {
             finding.help(format!("write {text} without quotes"))
         }
-        (Form::OneOf(forms), Kind::List(_)) if forms.iter().any(|form| matches!(form, Form::Table(_))) => {
-            finding.help("put the list in a table that says what it is, such as { float = [0.0, 1.0] }")
+        (Form::OneOf(forms), Kind::List(items))
+            if forms.iter().any(|form| matches!(form, Form::Table(_))) =>
+        {
+            let is_text = items.iter().any(|item| matches!(item.kind, Kind::Text(_)));
+            let example = if is_text { "categorical = [\"adam\", \"sgd\"]" } else { "float = [0.0, 1.0]" };
+            finding.help(format!("put the list in a table that says what it is, such as {{ {example} }}"))
         }
         _ => finding,
     }

@@ -557,6 +557,12 @@ fn wrong_forms_say_what_is_allowed() {
         ),
         (
             "{ float = [0.0, 1.0] }",
+            "[\"a\", \"b\"]",
+            "4:5 space.x must be \"bool\" or a table, found a list of 2",
+            "{ categorical = [",
+        ),
+        (
+            "{ float = [0.0, 1.0] }",
             "\"float\"",
             "4:5 space.x must be \"bool\", found",
             "or a table with float, int",

@@ -197,7 +197,16 @@ fn run(examination: &Examination<'_>, job: &Job<'_>) -> (Option<Told>, CaseResul
             }
             (Verdict::Crashed, reason)
         }
-        (None, Some(told)) => (told.verdict, told.text.clone()),
+        (None, Some(told)) => {
+            let mut text = told.text.clone();
+            // a program says there why it did not start
+            if told.verdict == Verdict::Failed
+                && let Some(line) = last_words(&ended.stderr)
+            {
+                text.push_str(&format!("; the last line of its standard error: {line}"));
+            }
+            (told.verdict, text)
+        }
         (None, None) => (Verdict::Crashed, "it told nothing".into()),
     };
     let subject = job.subject.cloned();
@@ -278,10 +287,8 @@ impl Running {
                 Err(error) => break Err(format!("it cannot be waited for: {error}")),
             }
         };
-        if !status.as_ref().is_ok_and(ExitStatus::success) {
-            // its last words may still be on their way; a child of its own may hold the pipe for ever
-            let _ = self.stderr_closed.recv_timeout(Duration::from_millis(500));
-        }
+        // its last words may still be on their way; a child of its own may hold the pipe for ever
+        let _ = self.stderr_closed.recv_timeout(Duration::from_millis(500));
         let stdout = stdout.or_else(|| self.stdout.recv_timeout(Duration::from_millis(500)).ok());
         let stderr = std::mem::take(&mut *self.stderr.lock().unwrap_or_else(PoisonError::into_inner));
         Ended { how: status, stdout: stdout.unwrap_or_default(), stderr }
@@ -332,6 +339,8 @@ mod tests {
     fn how_a_child_ends_is_a_result() {
         let told = r#"echo '{"verdict": "failed", "text": "as it is"}'"#;
         expect(told, Verdict::Failed, "as it is");
+        let why = "as it is; the last line of its standard error: no module named numpyy";
+        expect(&format!("echo no module named numpyy >&2; {told}"), Verdict::Failed, why);
         expect(&format!("{told}; exit 3"), Verdict::Crashed, "exit code 3");
         expect("exit 0", Verdict::Crashed, "exit code 0");
         expect("echo something else", Verdict::Crashed, "before the case did");

@@ -185,6 +185,7 @@ impl Options {
         };
         let search_path = self.environment.get("PATH").map_or(search_path, String::as_str);
         let path = find_program(program, working_directory, search_path)?;
+        find_script(program, arguments, working_directory)?;
 
         let names: Vec<&str> =
             problem.space.parameters().iter().map(|parameter| parameter.name.as_str()).collect();
@@ -248,6 +249,27 @@ impl Options {
         }
         Ok(())
     }
+}
+
+/// Programs whose first argument is a script if it is no option.
+const INTERPRETERS: [&str; 9] =
+    ["python", "python3", "Rscript", "julia", "node", "perl", "ruby", "bash", "sh"];
+
+/// Whether there is the script that an interpreter would run: otherwise every trial would fail.
+fn find_script(program: &str, arguments: &[String], working_directory: &Path) -> Result<(), String> {
+    let name = program.rsplit('/').next().unwrap_or(program);
+    // such as python3.12
+    let is_interpreter = INTERPRETERS.contains(&name) || name.starts_with("python3.");
+    let Some(script) = arguments.first().filter(|_| is_interpreter) else { return Ok(()) };
+    let path = working_directory.join(script);
+    if script.starts_with('-') || script.contains('{') || path.exists() {
+        return Ok(());
+    }
+    Err(format!(
+        "script {script} was not found: there is no file {}; give a path, relative to working_directory ({})",
+        path.display(),
+        working_directory.display()
+    ))
 }
 
 /// The absolute path of a program: a bare name is looked up in PATH, a path is meant from the working

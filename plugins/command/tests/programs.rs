@@ -548,6 +548,28 @@ fn a_program_that_does_not_exist_is_refused_with_where_it_was_looked_for() {
 }
 
 #[test]
+fn a_script_that_does_not_exist_is_refused_with_where_it_was_looked_for() {
+    let create = |command: &[&str]| {
+        Case::new(Options { command: Some(words(command)), ..Options::default() }).create().map(|_| ())
+    };
+    for command in [&["sh", "trian.sh"][..], &["/bin/sh", "trian.sh", "--fast"], &["bash", "src/trian.sh"]] {
+        let message = create(command).unwrap_err();
+        assert!(
+            message.starts_with(&format!("script {} was not found: there is no file /", command[1])),
+            "{message}"
+        );
+        assert!(message.contains("relative to working_directory (/"), "{message}");
+    }
+    // what is no script of the interpreter's, or is not known yet
+    for command in [&["sh"][..], &["sh", "-c", "echo"], &["cat", "trian.sh"], &["sh", "{trial}.sh"]] {
+        create(command).unwrap();
+    }
+    let case = Case::new(Options { command: Some(words(&["sh", "train.sh"])), ..Options::default() });
+    fs::write(case.folder.0.join("train.sh"), "echo").unwrap();
+    case.create().unwrap();
+}
+
+#[test]
 fn a_program_that_vanishes_fails_its_trial() {
     let mut case = Case::new(Options { command: Some(words(&["./run"])), ..Options::default() });
     std::os::unix::fs::symlink("/bin/cat", case.folder.0.join("run")).unwrap();

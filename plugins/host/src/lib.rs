@@ -70,6 +70,16 @@ pub enum HostError {
 impl fmt::Display for HostError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            // what was seen before is known by name, also where it cannot be loaded now
+            HostError::Missing { name, role, searched: _, passed, known }
+                if known.contains(name) && !passed.is_empty() =>
+            {
+                write!(formatter, "the {role} plugin {name:?} is there, and cannot be loaded")?;
+                for passed in passed {
+                    write!(formatter, "; passed over {}: {}", passed.path.display(), passed.reason)?;
+                }
+                Ok(())
+            }
             HostError::Missing { name, role, searched, passed, known } => {
                 let hint = ansatz_core::nearest::did_you_mean(name, known.iter().map(String::as_str));
                 write!(formatter, "no {role} plugin is called {name:?}{hint}")?;
@@ -179,4 +189,36 @@ fn say(level: &str, message: &str) {
     use std::io::Write;
     // unlike eprintln!, this does not panic where standard error is closed
     let _ = writeln!(std::io::stderr(), "{level}: {message}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_is_there_is_not_suggested_for_itself() {
+        let missing = |known: &[&str], passed: &[(&str, &str)]| {
+            HostError::Missing {
+                name: "com.acme.hill".into(),
+                role: Role::Strategy,
+                searched: vec!["/plugins".into()],
+                passed: (passed.iter())
+                    .map(|(path, reason)| Passed { path: path.into(), reason: (*reason).into() })
+                    .collect(),
+                known: known.iter().map(ToString::to_string).collect(),
+            }
+            .to_string()
+        };
+        let broken = missing(&["com.acme.hill", "grid"], &[("/plugins/hill", "it does not start")]);
+        assert_eq!(
+            broken,
+            "the strategy plugin \"com.acme.hill\" is there, and cannot be loaded; passed over /plugins/hill: it does not start"
+        );
+        let misspelt = missing(&["com.acme.hills", "grid"], &[]);
+        assert!(
+            misspelt.starts_with("no strategy plugin is called \"com.acme.hill\" (did you mean"),
+            "{misspelt}"
+        );
+        assert!(misspelt.contains("there are com.acme.hills, grid; searched /plugins"), "{misspelt}");
+    }
 }
