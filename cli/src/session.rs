@@ -1,5 +1,6 @@
 //! A study brought to life for one session: started, resumed, or only read.
 
+use crate::args::quoted;
 use crate::clock::Clock;
 use crate::engine::{Engine, Orphans};
 use crate::error::Error;
@@ -172,24 +173,39 @@ pub fn resume(
         (error, _) => error,
     });
     let mut session = session?;
-    if let Some(notice) = edited_manifest(&stored).filter(|_| set.is_empty()) {
+    if let Some(notice) = edited_manifest(&session.plan, journal) {
         session.engine.warn(notice);
     }
     Ok(session)
 }
 
-/// What a person who has edited the manifest would not expect: it is not read again.
-fn edited_manifest(stored: &Stored) -> Option<String> {
-    let path = stored.plan.manifest_folder.join(&stored.plan.manifest_name);
-    let text = std::fs::read_to_string(&path).ok()?;
-    (text != stored.manifest).then(|| {
-        format!(
-            "{0} is not what study {1} has in its journal, and was not read: ansatz run --resume {0} takes budget, run, journal and plugins from it. \
-             Everything else is fixed when a study begins; a changed study needs another name (ansatz run {0} --set study.name={1}-2)",
-            path.display(),
-            stored.name
-        )
-    })
+/// What a person who has edited the manifest would not expect: it is not read again. Comments and spaces change nothing.
+fn edited_manifest(plan: &StudyPlan, journal: &Location) -> Option<String> {
+    let path = plan.manifest_folder.join(&plan.manifest_name);
+    let text = path.is_file().then(|| std::fs::read_to_string(&path))?.ok()?;
+    let mut edited = Manifest::parse(text, &path, &plan.overrides).ok()?.plan().ok()?;
+    edited.journal.move_to(journal);
+    edited.manifest_folder.clone_from(&plan.manifest_folder);
+    keep_choices(plan, &mut edited);
+    let what = match only_budget_and_run_differ(plan, &edited) {
+        Ok(()) if edited == *plan => return None,
+        Ok(()) => format!("to go on as it says now: {}", run_command(plan, &["--resume"])),
+        Err(error) => error.to_string(),
+    };
+    Some(format!(
+        "{} has changed since, and resume goes on with what the journal holds; {what}",
+        path.display()
+    ))
+}
+
+/// How the manifest of a study is run with all that was set on the command line.
+fn run_command(plan: &StudyPlan, more: &[&str]) -> String {
+    let path = plan.manifest_folder.join(&plan.manifest_name).display().to_string();
+    let mut words = vec!["ansatz".to_owned(), "run".to_owned(), path];
+    words.extend(plan.overrides.iter().flat_map(|set| ["--set".to_owned(), set.clone()]));
+    words.extend(more.iter().map(ToString::to_string));
+    words.extend(["--journal".to_owned(), plan.journal.location().to_string()]);
+    words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
 }
 
 /// Begins the study of a manifest, or goes on with it if its journal holds it already.
@@ -523,10 +539,9 @@ fn only_budget_and_run_differ(stored: &StudyPlan, plan: &StudyPlan) -> Result<()
     same.manifest_name = stored.manifest_name.clone();
     if stored.name != plan.name {
         return Err(Error::Usage(format!(
-            "the study is called {}, and a study keeps its name; to begin another one: ansatz run {} --set study.name={}",
+            "the study is called {}, and a study keeps its name; to begin another one: {}",
             stored.name,
-            plan.manifest_folder.join(&plan.manifest_name).display(),
-            plan.name
+            run_command(plan, &[])
         )));
     }
     let what = match () {
@@ -562,10 +577,10 @@ fn only_budget_and_run_differ(stored: &StudyPlan, plan: &StudyPlan) -> Result<()
         () => "the strategies differ",
     };
     Err(Error::Usage(format!(
-        "study {0} is in the journal already, with another plan: {what}; only budget, run, journal and plugins may change. Give the changed study \
-         another name: ansatz run {1} --set study.name={0}-2 (a [[transfer]] brings the trials of this one along)",
+        "study {} is in the journal already, with another plan: {what}; only budget, run, journal and plugins may change. Give the changed study \
+         another name: {} (a [[transfer]] brings the trials of this one along)",
         plan.name,
-        plan.manifest_folder.join(&plan.manifest_name).display()
+        run_command(plan, &["--set", &format!("study.name={}-2", plan.name)])
     )))
 }
 

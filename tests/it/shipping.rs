@@ -187,6 +187,17 @@ fn a_program_whose_copy_does_not_start_leaves_the_installed_one_alone() {
     let ended = scenario.ansatz(&["plugins", "install", "bowl"]).expect(4);
     ended.expect_message(&["works where it is", "nothing was installed or replaced", ".venv"]);
     assert_eq!((names(), std::fs::read(installed.join("com.acme.bowl/plugin.toml")).unwrap()), before);
+    // what an installation that was cut off left behind is no second build
+    let left = installed.join(".com.acme.bowl.new-1");
+    std::fs::create_dir(&left).unwrap();
+    for file in std::fs::read_dir(installed.join("com.acme.bowl")).unwrap().map(Result::unwrap) {
+        std::fs::copy(file.path(), left.join(file.file_name())).unwrap();
+    }
+    let toml = std::fs::read_to_string(left.join("plugin.toml")).unwrap();
+    std::fs::write(left.join("plugin.toml"), format!("# another build\n{toml}")).unwrap();
+    scenario.ansatz(&["plugins", "inspect", "com.acme.bowl"]).expect(0);
+    std::fs::write(folder.join("plugin.toml"), described).unwrap();
+    scenario.ansatz(&["plugins", "install", "bowl"]).expect(0);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 use super::control::Control;
 use super::worker_arguments;
+use crate::args::quoted;
 use crate::error::Error;
 use crate::journal::Location;
 use std::io::Write;
@@ -202,15 +203,6 @@ fn slurm_arguments(
         "--export=ALL".into(),
         format!("--wrap=exec {}", words.join(" ")),
     ])
-}
-
-/// A word as a shell reads it back.
-fn quoted(word: &str) -> String {
-    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "-_./:@%=,+".contains(letter);
-    match !word.is_empty() && word.chars().all(is_plain) {
-        true => word.to_owned(),
-        false => format!("'{}'", word.replace('\'', "'\\''")),
-    }
 }
 
 #[cfg(test)]

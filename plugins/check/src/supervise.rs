@@ -287,9 +287,15 @@ impl Running {
                 Err(error) => break Err(format!("it cannot be waited for: {error}")),
             }
         };
-        // its last words may still be on their way; a child of its own may hold the pipe for ever
-        let _ = self.stderr_closed.recv_timeout(Duration::from_millis(500));
         let stdout = stdout.or_else(|| self.stdout.recv_timeout(Duration::from_millis(500)).ok());
+        let told =
+            stdout.as_deref().and_then(|stdout| serde_json::from_slice::<Told>(stdout.trim_ascii()).ok());
+        if !status.as_ref().is_ok_and(ExitStatus::success)
+            || told.is_none_or(|told| told.verdict == Verdict::Failed)
+        {
+            // its last words may still be on their way; a child of its own may hold the pipe for ever
+            let _ = self.stderr_closed.recv_timeout(Duration::from_millis(500));
+        }
         let stderr = std::mem::take(&mut *self.stderr.lock().unwrap_or_else(PoisonError::into_inner));
         Ended { how: status, stdout: stdout.unwrap_or_default(), stderr }
     }
@@ -345,7 +351,7 @@ mod tests {
         expect("exit 0", Verdict::Crashed, "exit code 0");
         expect("echo something else", Verdict::Crashed, "before the case did");
         expect("echo oh dear >&2; kill -SEGV $$", Verdict::Crashed, "SIGSEGV); its last words: oh dear");
-        // nobody waits for what holds only the other pipe
+        // nobody waits long for what holds only the other pipe
         expect(&format!("{told}; sleep 100 >/dev/null &"), Verdict::Failed, "as it is");
     }
 

@@ -251,18 +251,18 @@ impl Options {
     }
 }
 
-/// Programs whose first argument is a script if it is no option.
-const INTERPRETERS: [&str; 9] =
-    ["python", "python3", "Rscript", "julia", "node", "perl", "ruby", "bash", "sh"];
+/// Programs whose first argument is the path of a script, unless it is an option.
+const INTERPRETERS: [&str; 5] = ["python", "python3", "Rscript", "perl", "ruby"];
 
-/// Whether there is the script that an interpreter would run: otherwise every trial would fail.
+/// Whether there is the script that an interpreter would run: otherwise every trial would fail. An absolute path may be one of
+/// other machines.
 fn find_script(program: &str, arguments: &[String], working_directory: &Path) -> Result<(), String> {
     let name = program.rsplit('/').next().unwrap_or(program);
     // such as python3.12
     let is_interpreter = INTERPRETERS.contains(&name) || name.starts_with("python3.");
     let Some(script) = arguments.first().filter(|_| is_interpreter) else { return Ok(()) };
     let path = working_directory.join(script);
-    if script.starts_with('-') || script.contains('{') || path.exists() {
+    if script.starts_with(['-', '/']) || script.contains('{') || path.exists() {
         return Ok(());
     }
     Err(format!(

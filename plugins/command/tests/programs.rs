@@ -552,20 +552,27 @@ fn a_script_that_does_not_exist_is_refused_with_where_it_was_looked_for() {
     let create = |command: &[&str]| {
         Case::new(Options { command: Some(words(command)), ..Options::default() }).create().map(|_| ())
     };
-    for command in [&["sh", "trian.sh"][..], &["/bin/sh", "trian.sh", "--fast"], &["bash", "src/trian.sh"]] {
+    for command in
+        [&["python3", "trian.py"][..], &["perl", "trian.pl", "--fast"], &["python3", "src/trian.py"]]
+    {
         let message = create(command).unwrap_err();
-        assert!(
-            message.starts_with(&format!("script {} was not found: there is no file /", command[1])),
-            "{message}"
-        );
+        let start = format!("script {} was not found: there is no file /", command[1]);
+        assert!(message.starts_with(&start), "{message}");
         assert!(message.contains("relative to working_directory (/"), "{message}");
     }
-    // what is no script of the interpreter's, or is not known yet
-    for command in [&["sh"][..], &["sh", "-c", "echo"], &["cat", "trian.sh"], &["sh", "{trial}.sh"]] {
+    // no script, one that is looked for elsewhere, one that is not known yet
+    for command in [
+        &["python3"][..],
+        &["python3", "-m", "train"],
+        &["cat", "trian.py"],
+        &["sh", "trian"],
+        &["python3", "/scratch/trian.py"],
+        &["python3", "{trial}.py"],
+    ] {
         create(command).unwrap();
     }
-    let case = Case::new(Options { command: Some(words(&["sh", "train.sh"])), ..Options::default() });
-    fs::write(case.folder.0.join("train.sh"), "echo").unwrap();
+    let case = Case::new(Options { command: Some(words(&["python3", "train.py"])), ..Options::default() });
+    fs::write(case.folder.0.join("train.py"), "").unwrap();
     case.create().unwrap();
 }
 

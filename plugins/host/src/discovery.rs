@@ -405,6 +405,10 @@ fn everything(folder: &Folder, passed: &mut Vec<Passed>) -> Vec<Candidate> {
     let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
     let candidate = |path: PathBuf| {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        // what is being installed, or was left by an installation that was interrupted
+        if name.starts_with('.') {
+            return None;
+        }
         if name.ends_with(DLL_SUFFIX) {
             let is_meant = !is_ours || ours.iter().any(|prefix| name.starts_with(prefix));
             return is_meant.then_some(Candidate::Library(path));

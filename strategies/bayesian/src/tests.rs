@@ -602,7 +602,7 @@ fn with_many_results_a_suggestion_is_worth_what_all_of_them_say() {
         let features = strategy.representation.features(&suggestion.point);
         let all = AllowedImprovement::new(&models)
             .unwrap()
-            .inside(Options::default().inside_weight)
+            .inside(Options::default().inside_weight / told.len() as f64)
             .acquisition(&features);
         assert_eq!(prediction.acquisition, Some(all));
         models.believe(&strategy.representation, &suggestion.point).unwrap();

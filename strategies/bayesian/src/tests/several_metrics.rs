@@ -209,3 +209,17 @@ fn batches_of_several_metrics_spread() {
         }
     }
 }
+
+#[test]
+fn where_the_ends_of_a_front_lie_nothing_is_expected_inside() {
+    let space = cube(4);
+    for metric_count in [2, 3] {
+        let points = |inside_weight: f64| {
+            let options = Options { inside_weight, ..Options::default() };
+            let problem = problem_of(&space, metric_count);
+            let mut strategy = Bayesian::new(&problem, options, Rng::new(3)).unwrap();
+            run(&mut strategy, 16, |point| several(dtlz2(&coordinates(point), metric_count)))
+        };
+        assert_eq!(points(0.0), points(100.0), "{metric_count} metrics");
+    }
+}
