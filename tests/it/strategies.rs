@@ -162,6 +162,11 @@ fn what_init_writes_can_be_checked_and_run() {
     for objective in ["command", "digits"] {
         let file = format!("{objective}.toml");
         scenario.ansatz(&["init", &file, "--objective", objective]).expect(0);
+        if objective == "command" {
+            let ended = scenario.ansatz(&["check", &file]).expect(3);
+            ended.expect_message(&["script train.py was not found", "there is no file"]);
+            scenario.write("train.py", "");
+        }
         scenario.ansatz(&["check", &file]).expect(0);
         scenario.ansatz(&["init", &file, "--objective", objective]).expect(2).expect_message(&[&file]);
     }
@@ -219,6 +224,7 @@ fn the_manifest_of_the_reference_is_valid() {
     let manifest = text.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
     let scenario = scenario();
     scenario.write("reference.toml", manifest);
+    scenario.write("train.py", "");
     std::fs::create_dir(scenario.path("plugins")).unwrap();
     scenario.ansatz(&["check", "reference.toml"]).expect(0);
 }
