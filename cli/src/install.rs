@@ -75,8 +75,8 @@ fn install_program(source: &Path, folder: &Path) -> Result<Installed, Error> {
     let starts = |new: &Path| match search_path(&[]).at(new) {
         Ok(_) => Ok(()),
         Err(error) => Err(Error::Install(format!(
-            "{} works where it is, and its copy does not: {error}; nothing was installed or replaced. Files and folders whose names begin with a \
-             dot, such as .venv, are not copied: name an interpreter elsewhere by its whole path, or a folder without a dot",
+            "{} works where it is, and its copy does not: {error}; nothing was installed or replaced. Nothing whose name begins with a \
+             dot, such as .venv, is copied: name the interpreter by its whole path, or rename the folder",
             source.display()
         ))),
     };

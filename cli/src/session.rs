@@ -162,7 +162,7 @@ pub fn resume(
     };
     plan.follow_folder(journal);
     let home = plan.is_homeless().then(|| plan.manifest_folder.join(&plan.manifest_name));
-    let session = reopen(manifest.as_ref(), &stored, plan, locking, running).map_err(|error| match (error, home) {
+    let reopened = reopen(manifest.as_ref(), &stored, plan, locking, running).map_err(|error| match (error, home) {
         (Error::Plugin(error), Some(home)) => Error::NotFound(format!(
             "{error}. The manifest of study {} was {}, and that folder is gone; if it was moved, go on from where it \
              is now: ansatz run {} --resume --store {journal}",
@@ -172,7 +172,7 @@ pub fn resume(
         )),
         (error, _) => error,
     });
-    let mut session = session?;
+    let mut session = reopened?;
     if let Some(notice) = edited_manifest(&session.plan, journal) {
         session.engine.warn(notice);
     }
@@ -511,9 +511,6 @@ fn keep_choices(stored: &StudyPlan, plan: &mut StudyPlan) {
     }
 }
 
-/// Differences between two problems that a message names.
-const DIFFERENCE_COUNT_MAX: usize = 3;
-
 /// What a study searches, measures and asks cannot change while it runs: its records would mean something else.
 fn only_budget_and_run_differ(stored: &StudyPlan, plan: &StudyPlan) -> Result<(), Error> {
     let mut same = plan.clone();
@@ -583,6 +580,9 @@ fn only_budget_and_run_differ(stored: &StudyPlan, plan: &StudyPlan) -> Result<()
         run_command(plan, &["--set", &format!("study.name={}-2", plan.name)])
     )))
 }
+
+/// Differences between two problems that a message names.
+const DIFFERENCE_COUNT_MAX: usize = 3;
 
 /// The first things in which two problems differ, by their names.
 fn what_problems_differ_in(stored: &Problem, changed: &Problem) -> String {

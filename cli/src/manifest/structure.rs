@@ -220,15 +220,20 @@ fn wrong(form: &Form, node: &Node, path: &str) -> Diagnostic {
         (Form::Exactly(truth), Kind::Text(text)) if *text == truth.to_string() => {
             finding.help(format!("write {text} without quotes"))
         }
-        (Form::OneOf(forms), Kind::List(items))
-            if forms.iter().any(|form| matches!(form, Form::Table(_))) =>
-        {
-            let is_text = items.iter().any(|item| matches!(item.kind, Kind::Text(_)));
-            let example = if is_text { "categorical = [\"adam\", \"sgd\"]" } else { "float = [0.0, 1.0]" };
-            finding.help(format!("put the list in a table that says what it is, such as {{ {example} }}"))
+        (Form::OneOf([.., Form::Table(keys)]), Kind::List(items)) => {
+            match keys.keys.iter().find(|key| takes(&key.form, items)) {
+                Some(Key { example, .. }) => finding
+                    .help(format!("put the list in a table that says what it is, such as {{ {example} }}")),
+                None => finding,
+            }
         }
         _ => finding,
     }
+}
+
+/// Whether this form is a list, and of such items.
+fn takes(form: &Form, items: &[Node]) -> bool {
+    matches!(form, Form::List(item) | Form::Pair(item) if items.iter().all(|node| fits(item, node)))
 }
 
 /// Characters of a name at most: it becomes that of a folder or a part of a file's.

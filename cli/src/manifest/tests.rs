@@ -492,6 +492,15 @@ fn values_that_no_manifest_holds_are_refused() {
 }
 
 #[test]
+fn a_list_where_no_table_takes_one_is_not_told_to_be_put_in_a_table() {
+    for list in ["[\"minimise\"]", "[1, 2]"] {
+        let found = errors(&small_with("loss = \"minimise\"", &format!("loss = {list}")));
+        assert!(found[0].starts_with("2:8 metrics.loss must be"), "{found:?}");
+        assert!(!found[0].contains("put the list in a table"), "{found:?}");
+    }
+}
+
+#[test]
 fn wrong_forms_say_what_is_allowed() {
     for (old, new, start, part) in [
         (
@@ -553,13 +562,13 @@ fn wrong_forms_say_what_is_allowed() {
             "{ float = [0.0, 1.0] }",
             "[0.0, 1.0]",
             "4:5 space.x must be \"bool\" or a table, found a list of 2",
-            "{ float = [0.0, 1.0] }",
+            "such as { float = [1e-5, 1e-1] }",
         ),
         (
             "{ float = [0.0, 1.0] }",
             "[\"a\", \"b\"]",
             "4:5 space.x must be \"bool\" or a table, found a list of 2",
-            "{ categorical = [",
+            "such as { categorical = [\"sgd\", \"adam\"] }",
         ),
         (
             "{ float = [0.0, 1.0] }",

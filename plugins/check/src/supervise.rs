@@ -175,11 +175,11 @@ fn run(examination: &Examination<'_>, job: &Job<'_>) -> (Option<Told>, CaseResul
         Ok(running) => running.end(began + job.time_limit),
         Err(error) => Ended {
             how: Err(format!("the process that should run it cannot be started: {error}")),
-            stdout: Vec::new(),
-            stderr: Vec::new(),
+            told: None,
+            last_words: None,
         },
     };
-    let told: Option<Told> = serde_json::from_slice(ended.stdout.trim_ascii()).ok();
+    let told = ended.told;
     let crashed = match (&ended.how, &told) {
         (Err(reason), _) => Some(reason.clone()),
         (Ok(status), None) => {
@@ -191,22 +191,13 @@ fn run(examination: &Examination<'_>, job: &Job<'_>) -> (Option<Told>, CaseResul
         _ => None,
     };
     let (verdict, text) = match (crashed, &told) {
-        (Some(mut reason), _) => {
-            if let Some(line) = last_words(&ended.stderr) {
-                reason.push_str(&format!("; its last words: {line}"));
-            }
-            (Verdict::Crashed, reason)
+        (Some(reason), _) => (Verdict::Crashed, with_last("its last words", reason, ended.last_words)),
+        // a program says there why it did not start
+        (None, Some(told)) if told.verdict == Verdict::Failed => {
+            let text = with_last("the last line of its standard error", told.text.clone(), ended.last_words);
+            (Verdict::Failed, text)
         }
-        (None, Some(told)) => {
-            let mut text = told.text.clone();
-            // a program says there why it did not start
-            if told.verdict == Verdict::Failed
-                && let Some(line) = last_words(&ended.stderr)
-            {
-                text.push_str(&format!("; the last line of its standard error: {line}"));
-            }
-            (told.verdict, text)
-        }
+        (None, Some(told)) => (told.verdict, told.text.clone()),
         (None, None) => (Verdict::Crashed, "it told nothing".into()),
     };
     let subject = job.subject.cloned();
@@ -214,13 +205,21 @@ fn run(examination: &Examination<'_>, job: &Job<'_>) -> (Option<Told>, CaseResul
     (told, CaseResult { subject, case: job.case, verdict, text, seconds })
 }
 
+fn with_last(what: &str, text: String, line: Option<String>) -> String {
+    match line {
+        Some(line) => format!("{text}; {what}: {line}"),
+        None => text,
+    }
+}
+
 /// How a child ended.
 struct Ended {
     /// Its exit status, or why it was ended.
     how: Result<ExitStatus, String>,
-    stdout: Vec<u8>,
-    /// The last of it.
-    stderr: Vec<u8>,
+    /// What its standard output says, if it is that.
+    told: Option<Told>,
+    /// The last line of standard error that says anything.
+    last_words: Option<String>,
 }
 
 /// A child whose outputs are read as it writes them.
@@ -288,16 +287,15 @@ impl Running {
             }
         };
         let stdout = stdout.or_else(|| self.stdout.recv_timeout(Duration::from_millis(500)).ok());
-        let told =
-            stdout.as_deref().and_then(|stdout| serde_json::from_slice::<Told>(stdout.trim_ascii()).ok());
-        if !status.as_ref().is_ok_and(ExitStatus::success)
-            || told.is_none_or(|told| told.verdict == Verdict::Failed)
-        {
+        let told: Option<Told> = stdout.and_then(|stdout| serde_json::from_slice(stdout.trim_ascii()).ok());
+        let is_well = status.as_ref().is_ok_and(ExitStatus::success)
+            && told.as_ref().is_some_and(|told| told.verdict != Verdict::Failed);
+        if !is_well {
             // its last words may still be on their way; a child of its own may hold the pipe for ever
             let _ = self.stderr_closed.recv_timeout(Duration::from_millis(500));
         }
         let stderr = std::mem::take(&mut *self.stderr.lock().unwrap_or_else(PoisonError::into_inner));
-        Ended { how: status, stdout: stdout.unwrap_or_default(), stderr }
+        Ended { how: status, told, last_words: last_words(&stderr) }
     }
 
     fn kill(&mut self) {

@@ -177,7 +177,7 @@ impl Bayesian {
         let Ok(acquisition) = AllowedImprovement::new(&models) else {
             return Ok(self.design_point(seen).map(Suggestion::new));
         };
-        // several metrics are best at the ends of a front, where these are; one loss made of them is no other
+        // the points of a front run to its ends, which often lie at bounds; also where the metrics are made one loss
         let acquisition = match self.shape.metric_count {
             1 => acquisition.inside(self.options.inside_weight / self.state.told.len().max(1) as f64),
             _ => acquisition,
