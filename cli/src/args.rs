@@ -179,6 +179,9 @@ pub enum Command {
     Export {
         #[command(flatten)]
         study: StudyRef,
+        /// Write what trials reported on their way instead, a line for each report: their learning curves.
+        #[arg(long)]
+        reports: bool,
         /// The format.
         #[arg(long, short, value_enum, default_value_t = Format::Csv)]
         format: Format,

@@ -17,6 +17,7 @@ use crate::manifest::{self, Manifest};
 use crate::output;
 use crate::plan::StudyPlan;
 use crate::plugins::{Locking, PluginSet, PluginUse};
+use crate::report::curves::Curves;
 use crate::report::explain::Witness;
 use crate::report::export::Extent;
 use crate::report::recommend::Advice;
@@ -86,7 +87,11 @@ pub fn execute(args: Args) -> Result<Exit, Error> {
         Command::Best { study, json } => best(&study, json),
         Command::Recommend { study, lock, json } => recommend(&study, lock.locking(), json),
         Command::Replay { study, lock, json } => replay(&study, lock.locking(), json),
-        Command::Export { study, format, repeatable, output } => export(&study, format, repeatable, output),
+        Command::Export { study, reports, format, repeatable, output } => {
+            let extent = if repeatable { Extent::Repeatable } else { Extent::All };
+            let what = if reports { Exported::Reports } else { Exported::Trials };
+            export(&study, what, format, extent, output)
+        }
         Command::Fsck { store, json } => store::fsck(&store.path()?, json),
         Command::Repair { store, backup, close_orphans } => {
             store::repair(&store.path()?, backup, close_orphans)
@@ -315,7 +320,9 @@ fn show(
         let lag = lag.map_or(String::new(), |lag| format!("\n{}\n", lag.text()));
         return print(&(digest.text + &lag));
     }
-    let read = session::read(reference.journal.location()?, reference.study.as_deref())?;
+    let mut curves = Curves::of(TrialId(trial.unwrap_or_default()));
+    let see = |study: &Study, record: &Record| curves.see(study, record);
+    let read = session::read_and_watch(reference.journal.location()?, reference.study.as_deref(), see)?;
     let Some(number) = trial else {
         let mut overview = json::overview(&read.plan.name, &read.study, read.elapsed);
         overview["all_trials"] =
@@ -324,10 +331,13 @@ fn show(
     };
     let trial = trial_of(&read, TrialId(number))?;
     if as_json {
-        print_json(&json::trial(&read.study, trial))
-    } else {
-        print(&(text::trial_in_full(&read.study, trial) + &text::prediction(&read.study, trial)))
+        let mut object = json::trial(&read.study, trial);
+        object["reports"] = curves.json();
+        return print_json(&object);
     }
+    let seed = format!("  seed  {}\n", read.study.trial_seed(trial.id));
+    let shown = [text::trial_in_full(&read.study, trial), text::prediction(&read.study, trial)];
+    print(&(shown.concat() + &seed + &curves.text()))
 }
 
 fn trial_of(read: &ReadStudy, trial: TrialId) -> Result<&Trial, Error> {
@@ -350,7 +360,7 @@ fn best(reference: &StudyRef, as_json: bool) -> Result<Exit, Error> {
     if as_json {
         print_json(&json::best(&read.study))?
     } else {
-        print(&text::best(&read.study))?
+        print(&text::best_with_points(&read.study))?
     };
     let has_best = read.study.incumbent().first().is_some();
     Ok(if has_best { Exit::Success } else { Exit::Trials })
@@ -413,17 +423,32 @@ fn replay(reference: &StudyRef, locking: Locking, as_json: bool) -> Result<Exit,
     Ok(if is_same { Exit::Success } else { Exit::Plugin })
 }
 
+/// What a table is of.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Exported {
+    Trials,
+    Reports,
+}
+
 fn export(
     reference: &StudyRef,
+    what: Exported,
     format: Format,
-    is_repeatable: bool,
+    extent: Extent,
     output: Option<PathBuf>,
 ) -> Result<Exit, Error> {
-    let extent = if is_repeatable { Extent::Repeatable } else { Extent::All };
-    let read = session::read(reference.journal.location()?, reference.study.as_deref())?;
-    let write = |out: &mut dyn Write| match format {
-        Format::Csv => export::csv(&read.study, extent, out),
-        Format::Json => export::json(&read.study, extent, out),
+    let mut curves = Curves::of_all();
+    let see = |study: &Study, record: &Record| {
+        if what == Exported::Reports {
+            curves.see(study, record);
+        }
+    };
+    let read = session::read_and_watch(reference.journal.location()?, reference.study.as_deref(), see)?;
+    let write = |out: &mut dyn Write| match (what, format) {
+        (Exported::Trials, Format::Csv) => export::csv(&read.study, extent, out),
+        (Exported::Trials, Format::Json) => export::json(&read.study, extent, out),
+        (Exported::Reports, Format::Csv) => curves.write_csv(extent, out),
+        (Exported::Reports, Format::Json) => curves.write_json(extent, out),
     };
     match output {
         None => {

@@ -1,6 +1,7 @@
 //! What people and programs read about a study. Nothing here changes anything.
 
 pub mod calibration;
+pub mod curves;
 pub mod explain;
 pub mod export;
 mod front;

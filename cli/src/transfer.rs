@@ -229,6 +229,7 @@ mod tests {
             is_by_fallback: false,
             curve: Curve::default(),
             last_step: None,
+            last_report: None,
             early_stop: None,
             continuation: None,
             continued_by: None,

@@ -67,6 +67,8 @@ pub struct Trial {
     pub curve: Curve,
     /// The last step that it reported, over all attempts.
     pub last_step: Option<u64>,
+    /// What its present attempt reported last, and at which step; `None` once it has ended.
+    pub last_report: Option<(u64, Measurement)>,
     /// The verdict by which it ends or has ended early.
     pub early_stop: Option<EarlyStop>,
     /// The stopped trial that it continues, whose point, curve and steps it has.
@@ -669,6 +671,7 @@ impl Study {
                 self.running_index(*trial)?;
                 let entry = &mut self.trials[trial.0 as usize];
                 entry.attempt = *attempt;
+                entry.last_report = None;
                 entry.lost_count += u32::from(*failure == Failure::Lost);
                 Ok(())
             }
@@ -841,6 +844,7 @@ impl Study {
             is_by_fallback,
             curve: Curve::default(),
             last_step: None,
+            last_report: None,
             early_stop: None,
             continuation: None,
             continued_by: None,
@@ -900,6 +904,7 @@ impl Study {
         }
         let entry = &mut self.trials[trial.0 as usize];
         entry.outcome = Some(outcome.clone());
+        entry.last_report = None;
         entry.duration = duration;
         entry.reused = reused;
         self.reused_in_a_row = if reused.is_some() { self.reused_in_a_row + 1 } else { 0 };

@@ -22,7 +22,8 @@ impl TrialId {
 
 impl fmt::Display for TrialId {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}", self.0)
+        // padded where that is asked for: numbers stand in columns
+        self.0.fmt(formatter)
     }
 }
 

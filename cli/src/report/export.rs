@@ -4,6 +4,7 @@ use super::calibration::in_own_units;
 use super::json;
 use ansatz_core::study::Study;
 use ansatz_core::{Measurement, Outcome};
+use serde_json::Value;
 use std::io::{self, Write};
 
 /// How much of a trial is written.
@@ -112,7 +113,7 @@ fn measurement(outcome: &Option<Outcome>) -> Option<&Measurement> {
 }
 
 /// One record of RFC 4180.
-fn write_line(out: &mut impl Write, cells: &[String]) -> io::Result<()> {
+pub(super) fn write_line(out: &mut impl Write, cells: &[String]) -> io::Result<()> {
     for (index, cell) in cells.iter().enumerate() {
         if index > 0 {
             out.write_all(b",")?;
@@ -127,14 +128,22 @@ fn write_line(out: &mut impl Write, cells: &[String]) -> io::Result<()> {
 }
 
 /// A JSON list with one object per trial, one per line.
-pub fn json(study: &Study, extent: Extent, mut out: impl Write) -> io::Result<()> {
-    out.write_all(b"[")?;
-    for (index, trial) in study.trials().iter().enumerate() {
-        let separator = if index == 0 { "\n" } else { ",\n" };
+pub fn json(study: &Study, extent: Extent, out: impl Write) -> io::Result<()> {
+    let objects = study.trials().iter().map(|trial| {
         let mut object = json::trial(study, trial);
         if let (Extent::Repeatable, Some(fields)) = (extent, object.as_object_mut()) {
             UNREPEATABLE.iter().for_each(|name| drop(fields.remove(*name)));
         }
+        object
+    });
+    write_list(objects, out)
+}
+
+/// A JSON list with one object per line.
+pub(super) fn write_list(objects: impl Iterator<Item = Value>, mut out: impl Write) -> io::Result<()> {
+    out.write_all(b"[")?;
+    for (index, object) in objects.enumerate() {
+        let separator = if index == 0 { "\n" } else { ",\n" };
         write!(out, "{separator}{object}")?;
     }
     out.write_all(b"\n]\n")

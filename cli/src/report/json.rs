@@ -15,6 +15,7 @@ pub fn trial(study: &Study, trial: &Trial) -> Value {
         "strategy": study.proposer(trial),
         "state": trial.outcome.as_ref().map_or("pending", Outcome::kind),
         "attempt": trial.attempt,
+        "seed": study.trial_seed(trial.id),
         "duration_s": trial.duration.as_secs_f64(),
         "parameters": study.rules().problem.space.point_to_json(&trial.point),
     });
@@ -23,6 +24,9 @@ pub fn trial(study: &Study, trial: &Trial) -> Value {
     }
     if let Some(step) = trial.last_step {
         object["last_step"] = step.into();
+    }
+    if let Some((step, measurement)) = &trial.last_report {
+        object["last_report"] = json!({ "step": step, "metrics": metrics(measurement) });
     }
     if let Some(stop) = &trial.early_stop {
         object["stopped_at"] = stop.step.into();

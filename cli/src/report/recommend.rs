@@ -161,7 +161,7 @@ first recommends, and expects accuracy 0.9 ± 0.125
   also
     accuracy 0.8 ± 0.125, not evaluated yet: --json has the point
 
-observed, best: trial 1 by first: completed, 0 µs
+observed, best: trial 1 by first: completed
 ";
         assert!(advice.text(&study).starts_with(expected), "{}", advice.text(&study));
         let json = advice.json("name", &study);

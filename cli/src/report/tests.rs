@@ -4,7 +4,8 @@ use super::explain::{Explanation, Witness};
 use ansatz_core::space::Parameter;
 use ansatz_core::study::{Budget, Duplicates, Member, Mix, Record, Study, StudyRules};
 use ansatz_core::{
-    FidelityRange, Goal, Measurement, Metric, Outcome, Point, Prediction, Problem, Space, Suggestion, TrialId,
+    Failure, FidelityRange, Goal, Measurement, Metric, Outcome, Point, Prediction, Problem, Space,
+    Suggestion, TrialId,
 };
 
 /// A trial: where, what was predicted, what came of it.
@@ -133,6 +134,9 @@ fn a_front_has_a_knee_and_covers_a_share() {
         "{text}"
     );
     assert!(text.contains("  trial 3 is the knee: "), "{text}");
+    assert!(!text.contains("x 0.5"), "{text}");
+    let placed = super::text::best_with_points(&study);
+    assert_eq!(placed.matches("\n      x 0.5\n").count(), 3, "{placed}");
     let marked = super::json::best(&study);
     let knees: Vec<bool> = marked.as_array().unwrap().iter().map(|trial| trial["knee"] == true).collect();
     assert_eq!(knees, [false, false, true]);
@@ -167,4 +171,107 @@ fn predictions_are_columns_where_there_are_any() {
                     1,first,completed,1,0,,,0.5,0.75,0.5,0.1,,\r\n";
     assert_eq!(table(&trials), expected);
     assert!(!table(&trials[..1]).contains("prediction"));
+}
+
+/// A study of two trials: the first one runs, and its first attempt broke after two steps; the second one has completed.
+fn reporting() -> (Study, super::curves::Curves, super::curves::Curves) {
+    use super::curves::Curves;
+    let mut study = empty(Goal::Maximise);
+    let (mut first, mut all) = (Curves::of(TrialId(0)), Curves::of_all());
+    let mut apply = |study: &mut Study, record: Record| {
+        study.apply(&record).unwrap();
+        first.see(study, &record);
+        all.see(study, &record);
+    };
+    let points = [0.1, 0.2].map(|x| Point::new([Some(x)]).into());
+    let trials = study.admit(2, points.to_vec()).unwrap();
+    apply(&mut study, Record::Asked { member: 0, count: 2, trials, is_exhausted: false });
+    let report = |trial, step, measurement: Measurement| Record::Reported {
+        trial: TrialId(trial),
+        step,
+        measurement,
+        stop: None,
+    };
+    let accuracy = |value| Measurement::new().with("accuracy", value);
+    apply(&mut study, report(0, 1, accuracy(0.1)));
+    apply(&mut study, report(1, 1, accuracy(0.3)));
+    apply(&mut study, report(0, 2, accuracy(0.2)));
+    let (failure, reason) = (Failure::Crash, "it crashed".to_owned());
+    apply(&mut study, Record::Retried { trial: TrialId(0), attempt: 2, failure, reason });
+    assert_eq!(
+        study.trial(TrialId(0)).unwrap().last_report,
+        None,
+        "another attempt has reported nothing yet"
+    );
+    apply(&mut study, report(0, 1, accuracy(0.125).with("rate", 0.5)));
+    let finished = study.conclude(TrialId(1), completed(0.4), Default::default());
+    apply(&mut study, finished);
+    (study, first, all)
+}
+
+#[test]
+fn a_running_trial_shows_what_it_reported_last() {
+    let (study, ..) = reporting();
+    let [running, ended] = [0, 1].map(|number| study.trial(TrialId(number)).unwrap());
+    assert_eq!(
+        super::text::trial_in_short(&study, running),
+        "trial 0   first  pending, step 1: accuracy 0.125"
+    );
+    let expected = serde_json::json!({"step": 1, "metrics": {"accuracy": 0.125, "rate": 0.5}});
+    assert_eq!(super::json::trial(&study, running)["last_report"], expected);
+    assert_eq!(ended.last_report, None);
+    assert!(
+        super::text::trial_in_full(&study, running).starts_with("trial 0 by first: pending, attempt 2\n")
+    );
+}
+
+#[test]
+fn learning_curves_can_be_read_back() {
+    use super::export::Extent;
+    let (_, first, all) = reporting();
+    let rows = "  reports\n    attempt  step  accuracy  rate\n    1           1       0.1     -\n    \
+                1           2       0.2     -\n    2           1     0.125   0.5\n";
+    assert_eq!(first.text(), rows);
+    let steps: Vec<_> =
+        first.json().as_array().unwrap().iter().map(|report| report["step"].clone()).collect();
+    assert_eq!(steps, [1, 2, 1]);
+    let written = |extent, is_json| {
+        let mut out = Vec::new();
+        match is_json {
+            true => all.write_json(extent, &mut out).unwrap(),
+            false => all.write_csv(extent, &mut out).unwrap(),
+        }
+        String::from_utf8(out).unwrap()
+    };
+    assert_eq!(
+        written(Extent::All, false),
+        "trial,attempt,step,metrics.accuracy,metrics.rate\r\n\
+         0,1,1,0.1,\r\n0,1,2,0.2,\r\n0,2,1,0.125,0.5\r\n1,1,1,0.3,\r\n"
+    );
+    // what an attempt said that another followed differs from run to run
+    assert_eq!(
+        written(Extent::Repeatable, false),
+        "trial,step,metrics.accuracy,metrics.rate\r\n0,1,0.125,0.5\r\n1,1,0.3,\r\n"
+    );
+    let list: serde_json::Value = serde_json::from_str(&written(Extent::Repeatable, true)).unwrap();
+    assert_eq!(list[1], serde_json::json!({"trial": 1, "step": 1, "metrics": {"accuracy": 0.3}}));
+}
+
+#[test]
+fn of_a_long_curve_people_see_some_points_and_both_ends() {
+    let mut study = empty(Goal::Minimise);
+    let trials = study.admit(1, vec![Point::new([Some(0.5)]).into()]).unwrap();
+    study.apply(&Record::Asked { member: 0, count: 1, trials, is_exhausted: false }).unwrap();
+    let mut curve = super::curves::Curves::of(TrialId(0));
+    assert_eq!(curve.text(), "");
+    for step in 1..=1000 {
+        let measurement = Measurement::new().with("accuracy", 0.5);
+        let report = Record::Reported { trial: TrialId(0), step, measurement, stop: None };
+        study.apply(&report).unwrap();
+        curve.see(&study, &report);
+    }
+    let text = curve.text();
+    assert!(text.starts_with("  reports, 20 of 1000 (ansatz export STUDY --reports has all)\n"), "{text}");
+    let steps: Vec<&str> = text.lines().skip(2).filter_map(|line| line.split_whitespace().next()).collect();
+    assert_eq!((steps.len(), steps[0], steps[19]), (20, "1", "1000"));
 }

@@ -70,7 +70,10 @@ pub fn trial_in_short(study: &Study, trial: &Trial) -> String {
     let label = study.proposer(trial);
     let width = proposer_width(study);
     let result = match &trial.outcome {
-        None => "pending".to_owned(),
+        None => match &trial.last_report {
+            Some((step, measurement)) => format!("pending, step {step}: {}", measured(study, measurement)),
+            None => "pending".to_owned(),
+        },
         Some(Outcome::Completed { measurement }) => measured(study, measurement),
         Some(Outcome::Stopped { reason, measurement }) => {
             let measurement = measurement.as_ref().map(|m| measured(study, m)).unwrap_or_default();
@@ -86,7 +89,7 @@ pub fn trial_in_short(study: &Study, trial: &Trial) -> String {
     };
     let continued = trial.continuation.as_ref();
     let continued = continued.map(|continuation| format!("  (continues {})", continuation.continued));
-    format!("trial {:<4} {label:width$}  {result}{}{time}", trial.id, continued.unwrap_or_default())
+    format!("trial {:<3} {label:width$}  {result}{}{time}", trial.id, continued.unwrap_or_default())
 }
 
 /// The goals and constraints of a measurement.
@@ -114,7 +117,11 @@ pub fn trial_in_full(study: &Study, trial: &Trial) -> String {
     let mut text = format!("trial {} by {}", trial.id, study.proposer(trial));
     let state = trial.outcome.as_ref().map_or("pending", Outcome::kind);
     let attempt = if trial.attempt > 1 { format!(", attempt {}", trial.attempt) } else { String::new() };
-    let _ = writeln!(text, ": {state}{attempt}, {}", duration(trial.duration));
+    let time = match trial.duration {
+        Duration::ZERO => String::new(),
+        span => format!(", {}", duration(span)),
+    };
+    let _ = writeln!(text, ": {state}{attempt}{time}");
     if let Some(reason) = trial.outcome.as_ref().and_then(Outcome::reason) {
         let _ = writeln!(text, "  reason: {reason}");
     }
@@ -154,6 +161,11 @@ pub fn trial_in_full(study: &Study, trial: &Trial) -> String {
     text.push_str("  at\n");
     text.push_str(&table(&rows, "    "));
     text
+}
+
+/// Every line moved to the right.
+pub fn indented(text: &str, indent: &str) -> String {
+    text.lines().map(|line| format!("{indent}{line}\n")).collect()
 }
 
 /// A value of a parameter.
@@ -196,8 +208,33 @@ pub fn counts(study: &Study) -> String {
     }
 }
 
-/// The best trial, or the Pareto front.
+/// The best trial, or the Pareto front, a line for each of its trials.
 pub fn best(study: &Study) -> String {
+    let hint = "  (ansatz best prints where they are)\n";
+    incumbents(study, |_| String::new(), hint)
+}
+
+/// The best trial, or the Pareto front with the point of each trial.
+pub fn best_with_points(study: &Study) -> String {
+    incumbents(study, |trial| point_in_short(study, trial, "      "), "")
+}
+
+/// A point in as few lines as it takes: `learning_rate 0.01, layers 3`.
+fn point_in_short(study: &Study, trial: &Trial, indent: &str) -> String {
+    let (mut lines, mut line) = (String::new(), String::new());
+    for (name, value) in study.rules().problem.space.values(&trial.point) {
+        let part = format!("{name} {}", shown(&value));
+        if !line.is_empty() && line.len() + part.len() > LINE_LENGTH {
+            let _ = writeln!(lines, "{indent}{line},");
+            line.clear();
+        }
+        let separator = if line.is_empty() { "" } else { ", " };
+        let _ = write!(line, "{separator}{part}");
+    }
+    format!("{lines}{indent}{line}\n")
+}
+
+fn incumbents(study: &Study, below: impl Fn(&Trial) -> String, hint: &str) -> String {
     let incumbents: Vec<&Trial> = study.incumbent().trials().filter_map(|id| study.trial(id)).collect();
     match incumbents[..] {
         [] if study.finished_count() == 0 => "no trial has ended yet\n".to_owned(),
@@ -219,6 +256,7 @@ pub fn best(study: &Study) -> String {
             text.push('\n');
             for trial in incumbents {
                 let _ = writeln!(text, "  {}", trial_in_short(study, trial));
+                text.push_str(&below(trial));
             }
             if let Some(knee) = front::knee(study) {
                 let _ = writeln!(
@@ -226,7 +264,7 @@ pub fn best(study: &Study) -> String {
                     "  trial {knee} is the knee: the least sum of losses over their ranges on the front"
                 );
             }
-            text.push_str("  (ansatz show STUDY --trial NUMBER prints one in full)\n");
+            text.push_str(hint);
             text
         }
     }
@@ -484,6 +522,8 @@ fn type_of(property: &serde_json::Value, schema: &serde_json::Value) -> String {
 }
 
 const SHOWN_TRIALS_MAX: usize = 100;
+/// Where a line of several values ends.
+const LINE_LENGTH: usize = 100;
 
 #[cfg(test)]
 mod tests {

@@ -106,6 +106,7 @@ impl Study {
             let (reason, measurement) = (reason.clone(), measurement.clone());
             entry.early_stop = Some(EarlyStop { step, reason, measurement });
         }
+        entry.last_report = Some((step, measurement.clone()));
         if is_news {
             entry.last_step = Some(step);
             if self.rules.early_stopping.is_some() {
@@ -211,6 +212,7 @@ impl Study {
             lost_count: 0,
             outcome: None,
             duration: Duration::ZERO,
+            last_report: None,
             early_stop: None,
             ..stopped.clone()
         };
