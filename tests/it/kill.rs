@@ -6,7 +6,7 @@ use ansatz_cli::journal::{self, Entry};
 use ansatz_cli::run::trial_output_folder;
 use ansatz_core::rng::Rng;
 use ansatz_core::study::Record;
-use ansatz_tests::scenario::finish;
+use ansatz_tests::scenario::{PATIENCE, finish};
 use ansatz_tests::{Running, Scenario, StoredStudy};
 use rand::RngExt;
 use std::path::Path;
@@ -153,4 +153,53 @@ fn check(scenario: &Scenario, study: &str) {
     assert_eq!(ended.stderr, "");
     let again = StoredStudy::read(&scenario.journal(), Some(study));
     assert_eq!(again.records(), stored.records());
+}
+
+/// The number that a program has written, once it has.
+fn number_in(path: &Path) -> Option<String> {
+    let text = std::fs::read_to_string(path).ok()?;
+    text.ends_with('\n').then(|| text.trim().to_owned())
+}
+
+/// Whether a process runs; one that has ended and was not waited for does not.
+fn is_running(process: &str) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    stat.rsplit_once(')').is_some_and(|(_, rest)| !rest.trim_start().starts_with(['Z', 'X']))
+}
+
+#[test]
+fn a_program_that_outlived_its_host_is_ended_before_it_is_started_again() {
+    let scenario = scenario();
+    // silent, so that it does not notice that nobody listens; and with a child
+    scenario.write(
+        "train.sh",
+        "if [ \"$ANSATZ_ATTEMPT\" = 1 ]; then sleep 600 & echo $! > child; echo $$ > first; wait; fi\n\
+         echo '{\"loss\": 1}'\n",
+    );
+    scenario.write(
+        "study.toml",
+        "metrics = { loss = \"minimise\" }\nspace = { x = { float = [0.0, 1.0] } }\n\
+         objective = { plugin = \"command\", options = { command = [\"sh\", \"train.sh\"] } }\n\
+         strategy = [{ plugin = \"random\" }]\nbudget = { trials = 1 }\n",
+    );
+    let host = Running::start(&mut scenario.command(&["run", "study.toml", "--quiet"]));
+    let work = scenario.path("work");
+    let first = work.join("first");
+    let begun = Instant::now();
+    while number_in(&first).is_none() {
+        assert!(begun.elapsed() < PATIENCE, "the program never began");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert!(host.kill().was_killed());
+    let left = ["first", "child"].map(|name| number_in(&work.join(name)).unwrap());
+    assert!(left.iter().all(|process| is_running(process)), "nobody has ended them yet");
+    finish(Running::start(&mut scenario.command(&["resume", "--quiet"]))).expect(0);
+    assert!(!left.iter().any(|process| is_running(process)), "they would run beside the next attempt");
+    let journal = scenario.journal();
+    let stored = StoredStudy::read(&journal, None);
+    assert_eq!((stored.study.trials()[0].attempt, stored.study.finished_count()), (2, 1));
+    let folder = trial_output_folder(&journal, "study").join("trial-0");
+    let log = std::fs::read_to_string(folder.join("stderr.log")).unwrap();
+    assert!(log.contains("ended before attempt 2"), "{log}");
+    assert!(!folder.join("process.json").exists() && !folder.join("attempt-2/process.json").exists());
 }

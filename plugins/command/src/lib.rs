@@ -1,19 +1,20 @@
 //! Objective `command`: any program that can read a point and print a number.
 //!
 //! `options` says what to run, `input` and `template` how a point gets there, `process` runs it within
-//! bounds, and `protocol` understands what it prints. README.md is the user's side of it. Unix only.
+//! bounds, `left_over` ends what outlived its host, and `protocol` understands what it prints. README.md is the user's side of it. Unix only.
 #![forbid(unsafe_code)]
 
 pub mod input;
+pub mod left_over;
 pub mod options;
 pub mod process;
 pub mod protocol;
 pub mod template;
 
 use std::fs;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use ansatz_core::{
     Context, Descriptor, EvaluationError, Measurement, Objective, ObjectiveError, Point, Problem,
@@ -65,6 +66,9 @@ impl Objective for Command {
         let started = Instant::now();
         let attempt = context.assignment.attempt;
         let folder = context.output_folder().map(|folder| input::attempt_folder(folder, attempt));
+        if let Some(output) = context.output_folder() {
+            end_left_over(output, attempt, self.plan.grace);
+        }
         let prepared = self.prepare(point, context, folder.as_deref()).map_err(EvaluationError::Failed)?;
         let deadline = context.assignment.time_limit.and_then(|limit| started.checked_add(limit));
         let invocation = Invocation { deadline, ..prepared.invocation };
@@ -163,8 +167,22 @@ impl Command {
             log_bytes_max: plan.log_bytes_max,
             deadline: None,
             grace: plan.grace,
+            note: folder.map(|folder| folder.join(left_over::NOTE)),
         };
         Ok(Prepared { invocation, metrics_file })
+    }
+}
+
+/// Ends programs of earlier attempts that outlived their host, and says so where their output is.
+fn end_left_over(output: &Path, attempt: u32, grace: Duration) {
+    for earlier in 1..attempt {
+        let folder = input::attempt_folder(output, earlier);
+        if left_over::end(&folder, grace) {
+            let log = fs::OpenOptions::new().append(true).open(folder.join("stderr.log"));
+            let said = format!("\n[ended before attempt {attempt}: the host that had started it is gone]\n");
+            // a line for people; that it cannot be written changes nothing
+            drop(log.and_then(|mut log| log.write_all(said.as_bytes())));
+        }
     }
 }
 

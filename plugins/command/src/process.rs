@@ -3,7 +3,7 @@
 //!
 //! Nothing that the program does can fill our memory or hold us up: logs and lines are bounded, its pipes are
 //! always drained, and after the grace time the group is killed. A child that leaves the group (`setsid`) is
-//! beyond reach.
+//! beyond reach. What a host that was killed left running is `left_over`'s business.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -16,6 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::left_over::Note;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 
 /// How often a silent program is looked after.
@@ -52,6 +53,8 @@ pub struct Invocation {
     pub deadline: Option<Instant>,
     /// How long it may take to end after SIGTERM.
     pub grace: Duration,
+    /// Where it is noted which process it is, as long as it runs.
+    pub note: Option<PathBuf>,
 }
 
 /// Whether the program may go on.
@@ -103,6 +106,7 @@ pub fn run(invocation: Invocation, mut watch: impl FnMut(Option<&str>) -> Flow) 
     let stderr_log = Log { file: create_log(&invocation.stderr_log)?, bytes_left: log_bytes_max };
 
     let mut group = Group::spawn(&invocation)?;
+    let _note = Note::write(invocation.note.as_deref(), group.id);
     let (sender, receiver) = sync_channel(LINES_AHEAD_MAX);
     let tail = Arc::new(Mutex::new(VecDeque::new()));
     group.start_threads(&sender, invocation.stdin, stdout_log, stderr_log, Arc::clone(&tail))?;
