@@ -192,6 +192,17 @@ pub enum Command {
         #[arg(long, short)]
         output: Option<PathBuf>,
     },
+    /// Delete a study that nobody is running from its store. Without --yes it only says what that would be. Files that trials wrote
+    /// stay.
+    Delete {
+        /// The study's name.
+        study: String,
+        /// Do it. There is no way back but a copy made before (`ansatz backup`).
+        #[arg(long)]
+        yes: bool,
+        #[command(flatten)]
+        journal: JournalRef,
+    },
     /// Check a store: the file, its tables, and every study, replayed record by record. Writes nothing, and may be used
     /// while studies run. The exit code is 0 where all is sound and 5 where something is damaged.
     Fsck {

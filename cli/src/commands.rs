@@ -92,6 +92,7 @@ pub fn execute(args: Args) -> Result<Exit, Error> {
             let what = if reports { Exported::Reports } else { Exported::Trials };
             export(&study, what, format, extent, output)
         }
+        Command::Delete { study, yes, journal } => store::delete(&journal.location()?, &study, yes),
         Command::Fsck { store, json } => store::fsck(&store.path()?, json),
         Command::Repair { store, backup, close_orphans } => {
             store::repair(&store.path()?, backup, close_orphans)

@@ -89,6 +89,9 @@ pub trait Store: Send {
     /// of the study.
     fn enqueue(&self, study: &str, at: f64, points: &[Queued]) -> Result<(), JournalError>;
 
+    /// Takes a study out of the store, with all that belongs to it. Nobody may be running it (`Locked`).
+    fn delete(&self, study: &str) -> Result<(), JournalError>;
+
     /// Everything that is wrong with the store, in words; nothing if it is sound. Reads all of it.
     fn integrity_check(&self) -> Result<Vec<String>, JournalError>;
 }

@@ -90,6 +90,8 @@ pub struct MemberState {
     pub is_broken: bool,
     /// How often it broke since it was last renewed.
     pub fault_count: u64,
+    /// What happened when it last did; empty if it did not.
+    pub last_fault: String,
     /// How often it, or its fallback, began anew.
     pub renewal_count: u64,
     /// The fallback proposes in its place from this trial on.
@@ -659,7 +661,7 @@ impl Study {
             }
             Record::Transferred { source, trials } => self.apply_transferred(source, trials),
             Record::Enqueued { ticket, trials } => self.apply_enqueued(*ticket, trials),
-            Record::Broke { member, remedy, .. } => self.apply_broke(*member, *remedy),
+            Record::Broke { member, remedy, reason } => self.apply_broke(*member, *remedy, reason),
             Record::EarlyStoppingBroke { remedy, .. } => self.apply_early_stopping_broke(*remedy),
             Record::Reported { trial, step, measurement, stop } => {
                 self.apply_reported(*trial, *step, measurement, stop.as_ref())
@@ -851,7 +853,7 @@ impl Study {
         });
     }
 
-    fn apply_broke(&mut self, member: usize, remedy: Remedy) -> Result<(), RecordError> {
+    fn apply_broke(&mut self, member: usize, remedy: Remedy, reason: &str) -> Result<(), RecordError> {
         let next = TrialId(self.trials.len() as u64);
         let count = self.members.len();
         let state = self
@@ -861,6 +863,7 @@ impl Study {
         state.is_broken = remedy == Remedy::LeaveOut;
         state.renewal_count += u64::from(remedy != Remedy::LeaveOut);
         state.is_waiting = false;
+        state.last_fault = if remedy == Remedy::Renew { String::new() } else { reason.to_owned() };
         match remedy {
             Remedy::Restart | Remedy::LeaveOut => state.fault_count += 1,
             Remedy::Fallback => {

@@ -55,6 +55,11 @@ fn survives(options: &str, more: &str, parts: &[&str]) {
     }
     assert!(ended.stderr.contains("made anew (1 of 1)"), "{ended}");
     assert!(ended.stderr.contains("random proposes in its place from trial 4 on"), "{ended}");
+    // what happened can be read later too
+    let shown = scenario.ansatz(&["show"]).expect(0).stdout;
+    let said = shown.lines().find(|line| line.trim_start().starts_with("the last was: "));
+    let said = said.unwrap_or_else(|| panic!("nothing about the fault\n{shown}"));
+    assert!(parts.iter().all(|part| *part == STRATEGY || said.contains(part)), "{said}");
     let stored = StoredStudy::read(&scenario.journal(), None);
     stored.expect_each_trial_once(6);
     assert_eq!(remedies(&stored, 0), [Remedy::Restart, Remedy::Fallback]);

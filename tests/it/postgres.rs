@@ -99,6 +99,9 @@ fn a_host_that_is_killed_on_a_server_goes_on_where_it_was() {
     assert!(stored.records().iter().any(|record| matches!(record, Record::Retried { .. })));
     let table = scenario.ansatz(&["export", "--repeatable", "--store", &address]).expect(0).stdout;
     assert_eq!(table, expected);
+    scenario.ansatz(&["delete", "served", "--yes", "--store", &address]).expect(0);
+    let left = server.sql(&address, "SELECT count(*) FROM ansatz.study; SELECT count(*) FROM ansatz.record");
+    assert_eq!(left.split_whitespace().collect::<Vec<_>>(), ["0", "0"]);
 }
 
 #[test]

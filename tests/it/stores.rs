@@ -270,3 +270,27 @@ budget = { trials = 3 }
     let lost = scenario.ansatz(&resume).expect(7);
     lost.expect_message(&["there/study.toml", "that folder is gone", "ansatz run study.toml --resume"]);
 }
+
+#[test]
+fn a_study_is_deleted_when_that_is_meant_and_nobody_runs_it() {
+    let scenario = scenario();
+    scenario.write("study.toml", &manifest("running", ""));
+    let child = started(&scenario, 1);
+    let refused = scenario.ansatz(&["delete", "running", "--yes"]).expect(5);
+    refused.expect_message(&["being run by another process"]);
+    child.kill();
+    scenario
+        .ansatz(&["run", "study.toml", "--quiet", "--set", "study.name=other", "--set", "budget.trials=2"])
+        .expect(0);
+    scenario.ansatz(&["delete", "runing"]).expect(7).expect_message(&["did you mean \"running\""]);
+    let asked = scenario.ansatz(&["delete", "running"]).expect(2);
+    asked.expect_message(&["would delete study running", "trials: ", "--yes"]);
+    assert_eq!(scenario.ansatz(&["list", "--json"]).expect(0).json().as_array().unwrap().len(), 2);
+    let deleted = scenario.ansatz(&["delete", "running", "--yes"]).expect(0).stdout;
+    assert!(deleted.starts_with("deleted study running in "), "{deleted}");
+    let left = scenario.ansatz(&["list", "--json"]).expect(0).json();
+    assert_eq!((left.as_array().unwrap().len(), &left[0]["study"]), (1, &"other".into()));
+    assert!(scenario.ansatz(&["fsck"]).expect(0).stdout.contains("other"));
+    // the name is free again
+    scenario.ansatz(&["run", "study.toml", "--quiet", "--set", "budget.trials=2"]).expect(0);
+}

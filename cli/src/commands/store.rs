@@ -4,10 +4,13 @@ use super::{print, print_json};
 use crate::Clock;
 use crate::error::{Error, Exit};
 use crate::journal::{
-    self, Checkup, Existing, JournalErrorKind, NetworkFolder, RepairRules, SCHEMA_VERSION, SqliteStore,
-    StudyCheckup,
+    self, Checkup, Existing, JournalErrorKind, Location, NetworkFolder, RepairRules, SCHEMA_VERSION,
+    SqliteStore, StudyCheckup,
 };
 use crate::plan::OnInterrupt;
+use crate::report::text;
+use crate::run::trial_output_folder;
+use crate::session;
 use serde_json::json;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -15,6 +18,28 @@ use std::time::Duration;
 
 /// How many trials are named before the rest is only counted.
 const NAMED_MAX: usize = 10;
+
+/// Takes a study out of a store, once somebody has said that this is meant.
+pub fn delete(location: &Location, study: &str, is_meant: bool) -> Result<Exit, Error> {
+    let read = session::read(location.clone(), Some(study))?;
+    let found = format!(
+        "study {study} in {location}, {}{}",
+        text::counts(&read.study),
+        text::incumbent_in_short(&read.study).map_or(String::new(), |best| format!(", best {best}"))
+    );
+    if !is_meant {
+        return Err(Error::Usage(format!("this would delete {found}; to do it, add --yes")));
+    }
+    let mut plan = read.plan;
+    plan.journal.move_to(location);
+    journal::open(&plan.journal)?.delete(study)?;
+    let mut said = format!("deleted {found}\n");
+    let folder = trial_output_folder(&plan.journal.path, study);
+    if folder.exists() {
+        said += &format!("what its trials wrote is still in {}\n", folder.display());
+    }
+    print(&said)
+}
 
 /// Says what is wrong with a store.
 pub fn fsck(path: &Path, as_json: bool) -> Result<Exit, Error> {

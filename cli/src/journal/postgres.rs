@@ -265,6 +265,15 @@ impl Store for PostgresStore {
         done.map(drop).map_err(|error| explain(&self.url, "be written", &error))
     }
 
+    fn delete(&self, study: &str) -> Result<(), JournalError> {
+        // held, so that nobody goes on with it meanwhile
+        let _held = self.open(study)?;
+        let (study_id, _) = self.find(study)?;
+        let sql = "DELETE FROM ansatz.study WHERE study_id = $1";
+        let deleted = self.connect_to_write()?.execute(sql, &[&study_id]);
+        deleted.map(drop).map_err(|error| explain(&self.url, "be written", &error))
+    }
+
     fn integrity_check(&self) -> Result<Vec<String>, JournalError> {
         let mut problems = Vec::new();
         for study in self.studies()? {

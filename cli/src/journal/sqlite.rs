@@ -304,6 +304,13 @@ impl Store for SqliteStore {
         insert().map_err(|error| explain(&self.path, "be written", error))
     }
 
+    fn delete(&self, study: &str) -> Result<(), JournalError> {
+        // held, so that nobody goes on with it meanwhile
+        let held = self.open_journal(study)?;
+        let deleted = held.connection.execute("DELETE FROM study WHERE study_id = ?1", [held.study_id]);
+        deleted.map(drop).map_err(|error| explain(&self.path, "be written", error))
+    }
+
     fn integrity_check(&self) -> Result<Vec<String>, JournalError> {
         Ok(self.check()?.problems().collect())
     }

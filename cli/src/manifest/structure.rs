@@ -2,7 +2,7 @@
 //! What keys mean to each other is judged in `check`.
 
 use super::diagnostics::{At, Diagnostic};
-use super::keys::{Form, Key, Keys, Need, Word, either};
+use super::keys::{Form, Key, Keys, MANIFEST, Need, Word, either};
 use super::tree::{Kind, Node};
 use super::{duration, size};
 use ansatz_core::nearest::nearest;
@@ -172,8 +172,24 @@ fn unknown(keys: &Keys, written: &str, at: &At, who: &str, is_root: bool) -> Dia
             .label(format!("did you mean {:?}?", key.name))
             .help(format!("{allowed}; {}", example(key))),
         Some(key) => finding.label(format!("did you mean {:?}?", key.name)).help(allowed),
-        None => finding.label(format!("unknown {what}")).help(allowed),
+        // what is deeper has names of its own
+        None => match elsewhere(written).filter(|_| !who.contains('.')) {
+            Some((section, key)) => {
+                finding.label(format!("{} belongs to [{section}]", key.name)).help(allowed)
+            }
+            None => finding.label(format!("unknown {what}")).help(allowed),
+        },
     }
+}
+
+/// The section that has a key of this name, where it is only one.
+fn elsewhere(written: &str) -> Option<(&'static str, &'static Key)> {
+    let mut found = MANIFEST.keys.iter().filter_map(|section| match &section.form {
+        Form::Table(keys) => Some((section.name, keys.get(written)?)),
+        _ => None,
+    });
+    let only = found.next();
+    only.filter(|_| found.next().is_none())
 }
 
 fn example(key: &Key) -> String {

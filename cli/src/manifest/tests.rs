@@ -511,6 +511,7 @@ fn wrong_forms_say_what_is_allowed() {
         ),
         ("trials = 5", "trials = 0", "8:10 budget.trials must be a whole number of at least 1, found 0", ""),
         ("trials = 5", "trials = \"5\"", "8:10 budget.trials must be", "write 5 without quotes"),
+        ("trials = 5", "slots = 5", "8:1 budget has no key \"slots\"", "slots belongs to [run]"),
         ("trials = 5", "n_trials = 5", "8:1 budget has no key \"n_trials\"", "did you mean \"trials\"?"),
         (
             "trials = 5",

@@ -109,6 +109,7 @@ pub fn overview(name: &str, study: &Study, elapsed: Duration) -> Value {
                 "exhausted": state.is_exhausted,
                 "broken": state.is_broken,
                 "faults": state.fault_count,
+                "last_fault": Some(&state.last_fault).filter(|fault| !fault.is_empty()),
                 "fallback_since": state.fallback_since,
                 "next_share": shares.as_ref().map(|shares| shares[index]),
                 "calibration": Calibration::of(study, index).map(calibration),

@@ -275,3 +275,31 @@ fn of_a_long_curve_people_see_some_points_and_both_ends() {
     let steps: Vec<&str> = text.lines().skip(2).filter_map(|line| line.split_whitespace().next()).collect();
     assert_eq!((steps.len(), steps[0], steps[19]), (20, "1", "1000"));
 }
+
+#[test]
+fn why_trials_failed_is_said_once_for_all_that_failed_alike() {
+    let failed = |reason: &str| {
+        let (failure, reason) = (Failure::Objective, reason.to_owned());
+        (0.5, None, Outcome::Failed { failure, reason })
+    };
+    let reasons =
+        ["alone", "exit 1; see out/trial-1", "exit 1; see out/trial-12", "other", "another", "exit 3"];
+    let trials: Vec<Scripted> = reasons.into_iter().map(failed).collect();
+    let text = super::text::study_in_full("s", &study_of(Goal::Minimise, &trials), Default::default());
+    let said: Vec<&str> = text.lines().filter(|line| line.starts_with("failed: ")).collect();
+    assert_eq!(
+        said,
+        [
+            "failed: 2 trials, the first of them trial 1: exit 1; see out/trial-1",
+            "failed: trial 0: alone",
+            "failed: trial 3: other",
+            "failed: and for 2 other reasons (ansatz export has all)",
+        ]
+    );
+    let sound = super::text::study_in_full(
+        "s",
+        &study_of(Goal::Minimise, &[(0.5, None, completed(1.0))]),
+        Default::default(),
+    );
+    assert!(!sound.contains("failed: "), "{sound}");
+}

@@ -208,6 +208,32 @@ pub fn counts(study: &Study) -> String {
     }
 }
 
+/// Why trials failed, the most frequent reasons first, each with its first trial; empty where none did. Reasons that differ in
+/// numbers only are one.
+fn failures(study: &Study) -> String {
+    let mut reasons: Vec<(String, usize, TrialId, &str)> = Vec::new();
+    for trial in study.trials() {
+        let Some(Outcome::Failed { reason, .. }) = &trial.outcome else { continue };
+        let kind: String =
+            reason.split(|letter: char| letter.is_ascii_digit()).filter(|part| !part.is_empty()).collect();
+        match reasons.iter_mut().find(|(known, ..)| *known == kind) {
+            Some((_, count, ..)) => *count += 1,
+            None => reasons.push((kind, 1, trial.id, reason)),
+        }
+    }
+    // sorting keeps the order of equals
+    reasons.sort_by_key(|(_, count, ..)| std::cmp::Reverse(*count));
+    let mut text = String::new();
+    for (_, count, first, reason) in reasons.iter().take(SHOWN_REASONS_MAX) {
+        let many = if *count == 1 { String::new() } else { format!("{count} trials, the first of them ") };
+        let _ = writeln!(text, "failed: {many}trial {first}: {reason}");
+    }
+    if let Some(more) = reasons.len().checked_sub(SHOWN_REASONS_MAX).filter(|more| *more > 0) {
+        let _ = writeln!(text, "failed: and for {more} other reasons (ansatz export has all)");
+    }
+    text
+}
+
 /// The best trial, or the Pareto front, a line for each of its trials.
 pub fn best(study: &Study) -> String {
     let hint = "  (ansatz best prints where they are)\n";
@@ -334,6 +360,10 @@ pub fn contributions(study: &Study) -> String {
             None if count > 0 => writeln!(text, "  {label}: {faults}, and made anew"),
             None => Ok(()),
         };
+        if !state.last_fault.is_empty() {
+            let last = if count == 1 { "it was" } else { "the last was" };
+            let _ = writeln!(text, "    {last}: {}", state.last_fault);
+        }
     }
     text
 }
@@ -430,6 +460,11 @@ fn findings(study: &Study, elapsed: Duration) -> String {
     let mut text = format!("{}, {}\n\n", counts(study), duration(elapsed));
     text.push_str(&best(study));
     text.push('\n');
+    let failures = failures(study);
+    if !failures.is_empty() {
+        text.push_str(&failures);
+        text.push('\n');
+    }
     text.push_str(&contributions(study));
     text.push_str(&Savings::text(study));
     let calibrations = calibrations(study);
@@ -522,6 +557,7 @@ fn type_of(property: &serde_json::Value, schema: &serde_json::Value) -> String {
 }
 
 const SHOWN_TRIALS_MAX: usize = 100;
+const SHOWN_REASONS_MAX: usize = 3;
 /// Where a line of several values ends.
 const LINE_LENGTH: usize = 100;
 
