@@ -669,6 +669,14 @@ pub enum PluginsCommand {
         #[arg(long, value_name = "FOLDER")]
         to: Option<PathBuf>,
     },
+    /// Take a plugin away that was installed. Studies that use it can be looked at, and not resumed.
+    Uninstall {
+        /// Its name, as `ansatz plugins list` prints it.
+        name: String,
+        /// Where it is; by default the user's plugin folder.
+        #[arg(long, value_name = "FOLDER")]
+        from: Option<PathBuf>,
+    },
     /// Pin the plugins of a manifest, by version and fingerprint, in ansatz.lock beside it.
     Lock {
         /// The manifest.

@@ -14,6 +14,7 @@ use ansatz_plugin_check::{
 use ansatz_plugin_host::Role;
 use ansatz_plugin_host::program::Program;
 use serde_json::json;
+use std::collections::HashMap;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -63,11 +64,11 @@ pub fn check(arguments: &CheckPlugin) -> Result<Exit, Error> {
         slot_count: std::thread::available_parallelism().map_or(1, |count| count.get().min(SLOT_COUNT_MAX)),
         command: &command,
     };
-    let mut shown_subject = None;
+    let mut shown = Shown::default();
     let mut printed = Ok(Exit::Success);
     let report = examine(&examination, |result| {
         if !arguments.json && printed.is_ok() {
-            printed = print(&line(result, &mut shown_subject));
+            printed = print(&shown.line(result));
         }
     });
     printed?;
@@ -165,33 +166,51 @@ fn id_width() -> usize {
     cases().iter().map(|case| case.id.len()).max().unwrap_or(0)
 }
 
-/// A line for a result, and before the first of a component its name.
-fn line(result: &CaseResult, shown_subject: &mut Option<Subject>) -> String {
-    let mut text = String::new();
-    if result.subject != *shown_subject {
-        if let Some(subject) = &result.subject {
-            text.push_str(&format!("{} {}\n", subject.role, subject.name));
+/// What has been printed of a check.
+#[derive(Default)]
+struct Shown {
+    subject: Option<Subject>,
+    /// What the cases of this subject said that are not well, with the first that did.
+    said: HashMap<String, &'static str>,
+}
+
+impl Shown {
+    /// A line for a result, and before the first of a component its name. What was said before is not said again.
+    fn line(&mut self, result: &CaseResult) -> String {
+        let mut text = String::new();
+        if result.subject != self.subject {
+            if let Some(subject) = &result.subject {
+                text.push_str(&format!("{} {}\n", subject.role, subject.name));
+            }
+            self.subject.clone_from(&result.subject);
+            self.said.clear();
         }
-        shown_subject.clone_from(&result.subject);
+        let mark = match result.verdict {
+            Verdict::Passed => "ok",
+            Verdict::Warning => "warning",
+            Verdict::Failed => "FAILED",
+            Verdict::Crashed => "CRASHED",
+            Verdict::Skipped => "skipped",
+        };
+        let sentence = cases().iter().find(|case| case.id == result.case).map_or("", |case| case.sentence);
+        let width = id_width();
+        // one line each, whatever a plugin says
+        let said = result.text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let what = match result.verdict {
+            Verdict::Passed if said.is_empty() => sentence.to_owned(),
+            Verdict::Passed => format!("{sentence} ({said})"),
+            Verdict::Skipped => said,
+            _ => match self.said.get(&said) {
+                Some(first) => format!("as {first}"),
+                None => {
+                    self.said.insert(said.clone(), result.case);
+                    said
+                }
+            },
+        };
+        text.push_str(&format!("  {mark:7}  {:width$}  {what}\n", result.case));
+        text
     }
-    let mark = match result.verdict {
-        Verdict::Passed => "ok",
-        Verdict::Warning => "warning",
-        Verdict::Failed => "FAILED",
-        Verdict::Crashed => "CRASHED",
-        Verdict::Skipped => "skipped",
-    };
-    let sentence = cases().iter().find(|case| case.id == result.case).map_or("", |case| case.sentence);
-    let width = id_width();
-    // one line each, whatever a plugin says
-    let said = result.text.split_whitespace().collect::<Vec<_>>().join(" ");
-    let what = match result.verdict {
-        Verdict::Passed if said.is_empty() => sentence.to_owned(),
-        Verdict::Passed => format!("{sentence} ({said})"),
-        _ => said,
-    };
-    text.push_str(&format!("  {mark:7}  {:width$}  {what}\n", result.case));
-    text
 }
 
 fn summary(seed: u64, report: &Report) -> String {
@@ -233,4 +252,26 @@ fn as_json(path: &Path, seed: u64, report: &Report) -> serde_json::Value {
         "skipped": report.count(Verdict::Skipped),
         "results": results.collect::<serde_json::Value>(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_many_cases_say_is_said_once() {
+        let mut shown = Shown::default();
+        let mut line = |name: &str, case: &'static str, verdict, text: &str| {
+            let subject = Some(Subject { role: Role::Strategy, name: name.into() });
+            shown.line(&CaseResult { subject, case, verdict, text: text.into(), seconds: 0.0 })
+        };
+        let (first, second) = (cases()[0].id, cases()[1].id);
+        assert!(line("walk", first, Verdict::Failed, "it panicked:\n  no").ends_with("  it panicked: no\n"));
+        assert!(
+            line("walk", second, Verdict::Crashed, "it panicked: no").ends_with(&format!("  as {first}\n"))
+        );
+        assert!(line("walk", second, Verdict::Failed, "it panicked: yes").ends_with("  it panicked: yes\n"));
+        // another component speaks for itself
+        assert!(line("run", first, Verdict::Failed, "it panicked: no").ends_with("  it panicked: no\n"));
+    }
 }

@@ -1,4 +1,4 @@
-//! Putting a plugin where studies find it.
+//! Putting a plugin where studies find it, and taking it away.
 //!
 //! It is written under another name and renamed: a study that has the old file loaded goes on with it. Before
 //! that it is looked at from a process of its own, so that what cannot be used is not installed.
@@ -6,7 +6,7 @@
 use crate::error::Error;
 use crate::plugins::search_path;
 use ansatz_plugin_host::program::Program;
-use ansatz_plugin_host::{Plugin, program};
+use ansatz_plugin_host::{Found, Plugin, PluginMetadata, program};
 use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -37,6 +37,50 @@ pub fn install(source: &Path, folder: &Path) -> Result<Installed, Error> {
         ));
     }
     install_library(source, folder)
+}
+
+/// Takes away what offers a component of this name in a folder, and says what that was.
+pub fn uninstall(name: &str, folder: &Path) -> Result<PluginMetadata, Error> {
+    let (found, passed) = search_path(&[folder.to_owned()]).all();
+    let entries = std::fs::read_dir(folder).map(|entries| entries.flatten().map(|entry| entry.path()));
+    let entries: Vec<PathBuf> = entries.map(Iterator::collect).unwrap_or_default();
+    // it may be a link to where its author builds it
+    let entry_of =
+        |path: &Path| entries.iter().find(|entry| entry.canonicalize().is_ok_and(|real| real == *path));
+    let offers = |found: &&Found| found.plugin.metadata.components.iter().any(|offered| offered.name == name);
+    let mut elsewhere = None;
+    for found in found.iter().filter(offers) {
+        let metadata = &found.plugin.metadata;
+        if let Some(entry) = entry_of(&metadata.path) {
+            remove(entry).map_err(|error| Error::Io { path: entry.clone(), error })?;
+            return Ok(PluginMetadata { path: entry.clone(), ..PluginMetadata::clone(metadata) });
+        }
+        elsewhere.get_or_insert(&metadata.path);
+    }
+    let broken = passed.iter().filter(|passed| entry_of(&passed.path).is_some());
+    let broken: Vec<String> = broken.map(|passed| passed.path.display().to_string()).collect();
+    Err(Error::NotFound(match (elsewhere, &broken[..]) {
+        (Some(path), _) => format!(
+            "{name} is not in {}; it is {}, and what is there is not taken away unless --from says so",
+            folder.display(),
+            path.display()
+        ),
+        (None, []) => format!("{} has no plugin {name}", folder.display()),
+        (None, broken) => format!(
+            "{} has no plugin {name} that can be loaded; what cannot be is removed by hand: {}",
+            folder.display(),
+            broken.join(", ")
+        ),
+    }))
+}
+
+/// A library, the folder of a program, or a link to one, which is all that goes then.
+fn remove(path: &Path) -> std::io::Result<()> {
+    if path.is_dir() && !path.is_symlink() {
+        std::fs::remove_dir_all(path)
+    } else {
+        std::fs::remove_file(path)
+    }
 }
 
 fn install_library(source: &Path, folder: &Path) -> Result<Installed, Error> {
@@ -132,10 +176,6 @@ fn write_beside(
     let name = place.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let beside = |word: &str| folder.join(format!(".{name}.{word}-{}", std::process::id()));
     let (new, old) = (beside("new"), beside("old"));
-    let remove = |path: &Path| match path.is_dir() {
-        true => std::fs::remove_dir_all(path),
-        false => std::fs::remove_file(path),
-    };
     if let Err(error) = write(&new) {
         let _ = remove(&new);
         return Err(io(&new)(error));

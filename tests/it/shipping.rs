@@ -237,6 +237,28 @@ fn two_plugins_of_one_name_are_not_installed_beside_each_other() {
 }
 
 #[test]
+fn what_was_installed_can_be_taken_away_and_nothing_else() {
+    let scenario = scenario().with("ansatz-fault-predicting");
+    let real = library("ansatz-fault-misbehaving");
+    scenario.ansatz(&["plugins", "install", real.to_str().unwrap()]).expect(0);
+    let (strategy, objective) = ("com.example.misbehaving-strategy", "com.example.misbehaving-objective");
+    let uninstall = |name: &str| scenario.ansatz(&["plugins", "uninstall", name]);
+    // what came with the host, or lies elsewhere, stays
+    uninstall("random").expect(7).expect_message(&["random is not in", "--from"]);
+    uninstall("com.example.predicting").expect(7).expect_message(&["is not in", "--from"]);
+    uninstall("com.example.nothing").expect(7).expect_message(&["has no plugin com.example.nothing"]);
+    let removed = uninstall(strategy).expect(0).stdout;
+    assert!(removed.contains(strategy) && removed.contains(objective), "all that it offered: {removed}");
+    let listed = scenario.ansatz(&["plugins", "list"]).expect(0).stdout;
+    assert!(!listed.contains("misbehaving") && listed.contains("random"), "{listed}");
+    uninstall(strategy).expect(7);
+    let from = scenario.strangers();
+    let predicting = ["plugins", "uninstall", "com.example.predicting", "--from", from.to_str().unwrap()];
+    scenario.ansatz(&predicting).expect(0);
+    assert_eq!(std::fs::read_dir(&from).unwrap().count(), 0);
+}
+
+#[test]
 fn what_is_known_of_plugins_is_kept_and_a_look_runs_nothing_in_the_host() {
     let scenario = scenario().with("ansatz-fault-misbehaving");
     let list = || scenario.ansatz(&["plugins", "list"]).expect(0).stdout;

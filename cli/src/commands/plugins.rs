@@ -4,7 +4,7 @@ use super::{absolute, print, print_json, read_plan};
 use crate::args::PluginsCommand;
 use crate::check_plugin;
 use crate::error::{Error, Exit};
-use crate::install::install;
+use crate::install::{install, uninstall};
 use crate::lock::Lock;
 use crate::new_plugin::{self, Wish};
 use crate::plugins::{Locking, PluginSet, PluginUse, search_path, user_folder};
@@ -26,6 +26,7 @@ pub fn execute(command: PluginsCommand) -> Result<Exit, Error> {
             ))
         }
         PluginsCommand::Install { source, to } => install_plugin(&source, to),
+        PluginsCommand::Uninstall { name, from } => uninstall_plugin(&name, from),
         PluginsCommand::Check(arguments) => check_plugin::check(&arguments),
         PluginsCommand::Lock { manifest, overrides } => lock(&manifest, &overrides.set),
     }
@@ -177,22 +178,37 @@ fn show(
     print(&shown)
 }
 
+/// Where plugins are installed: where somebody says, or in the user's folder.
+fn install_folder(named: Option<PathBuf>, option: &str) -> Result<PathBuf, Error> {
+    match named {
+        Some(folder) => Ok(absolute(&[folder])?.remove(0)),
+        None => user_folder()
+            .ok_or_else(|| Error::Usage(format!("there is no home folder; name a folder with {option}"))),
+    }
+}
+
 fn install_plugin(source: &Path, to: Option<PathBuf>) -> Result<Exit, Error> {
-    let folder = match to {
-        Some(folder) => absolute(&[folder])?.remove(0),
-        None => user_folder().ok_or_else(|| {
-            Error::Usage("there is no home folder to install into; name a folder with --to".into())
-        })?,
-    };
-    let installed = install(source, &folder)?;
+    let installed = install(source, &install_folder(to, "--to")?)?;
     let metadata = &installed.plugin.metadata;
     let verb = if installed.is_update { "updated" } else { "installed" };
+    let (names, version, path) = (components(metadata), &metadata.version, metadata.path.display());
+    print(&format!("{verb} {names} {version} as {path}\n"))
+}
+
+fn uninstall_plugin(name: &str, from: Option<PathBuf>) -> Result<Exit, Error> {
+    let metadata = uninstall(name, &install_folder(from, "--from")?)?;
+    let (names, version, path) = (components(&metadata), &metadata.version, metadata.path.display());
+    print(&format!("removed {names} {version}, which was {path}\n"))
+}
+
+/// What a plugin offers: `strategy com.acme.walk, objective com.acme.oven`.
+fn components(metadata: &PluginMetadata) -> String {
     let names: Vec<String> = metadata
         .components
         .iter()
         .map(|component| format!("{} {}", component.role, component.name))
         .collect();
-    print(&format!("{verb} {} {} as {}\n", names.join(", "), metadata.version, metadata.path.display()))
+    names.join(", ")
 }
 
 fn lock(manifest: &Path, set: &[String]) -> Result<Exit, Error> {
