@@ -20,7 +20,7 @@ mod slots;
 mod worker;
 
 pub use cluster::{Cluster, Submitted};
-pub use control::{Asking, CANCELLED, Control, Scaled, Standing, Starter, cancel, scale, standing};
+pub use control::{Asking, CANCELLED, Control, Scaled, Standing, Starter, cancel, clear, scale, standing};
 pub use crew::Crew;
 pub use kubernetes::Deployment;
 pub use membership::{Claim, Look, Membership, Offer};

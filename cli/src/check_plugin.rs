@@ -6,6 +6,7 @@ use crate::commands::{print, print_json};
 use crate::error::{Error, Exit};
 use crate::manifest::Manifest;
 use crate::plugins;
+use crate::report::text::in_one_line;
 use ansatz_core::Surroundings;
 use ansatz_plugin_check::{
     CaseResult, CaseSetup, Examination, Given, Job, Place, Report, Subject, Verdict, cases, examine,
@@ -194,8 +195,7 @@ impl Shown {
         };
         let sentence = cases().iter().find(|case| case.id == result.case).map_or("", |case| case.sentence);
         let width = id_width();
-        // one line each, whatever a plugin says
-        let said = result.text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let said = in_one_line(&result.text);
         let what = match result.verdict {
             Verdict::Passed if said.is_empty() => sentence.to_owned(),
             Verdict::Passed => format!("{sentence} ({said})"),

@@ -321,15 +321,16 @@ fn show(
         let lag = lag.map_or(String::new(), |lag| format!("\n{}\n", lag.text()));
         return print(&(digest.text + &lag));
     }
-    let mut curves = Curves::of(TrialId(trial.unwrap_or_default()));
-    let see = |study: &Study, record: &Record| curves.see(study, record);
-    let read = session::read_and_watch(reference.journal.location()?, reference.study.as_deref(), see)?;
     let Some(number) = trial else {
+        let read = session::read(reference.journal.location()?, reference.study.as_deref())?;
         let mut overview = json::overview(&read.plan.name, &read.study, read.elapsed);
         overview["all_trials"] =
             read.study.trials().iter().map(|trial| json::trial(&read.study, trial)).collect();
         return print_json(&overview);
     };
+    let mut curves = Curves::of(TrialId(number));
+    let see = |study: &Study, record: &Record| curves.see(study, record);
+    let read = session::read_and_watch(reference.journal.location()?, reference.study.as_deref(), see)?;
     let trial = trial_of(&read, TrialId(number))?;
     if as_json {
         let mut object = json::trial(&read.study, trial);

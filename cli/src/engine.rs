@@ -70,7 +70,7 @@ struct MemberPlugin {
 }
 
 /// Why a plugin does something else than on record, and what is done about it.
-const HAS_CHANGED: &str = "its plugin or the machine has changed, or it does not depend on its seed and on what it hears alone (ansatz plugins check). It starts afresh from all that is on record, which the journal keeps";
+const HAS_CHANGED: &str = "its plugin or the machine has changed, or what it proposes depends on more than its seed and what it hears (ansatz plugins check). It starts afresh from all that is on record, which the journal keeps";
 
 /// What becomes of trials that were running when a session ended without saying so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

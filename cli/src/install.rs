@@ -48,22 +48,39 @@ pub fn uninstall(name: &str, folder: &Path) -> Result<PluginMetadata, Error> {
     let entry_of =
         |path: &Path| entries.iter().find(|entry| entry.canonicalize().is_ok_and(|real| real == *path));
     let offers = |found: &&Found| found.plugin.metadata.components.iter().any(|offered| offered.name == name);
-    let mut elsewhere = None;
-    for found in found.iter().filter(offers) {
-        let metadata = &found.plugin.metadata;
-        if let Some(entry) = entry_of(&metadata.path) {
+    let (here, elsewhere): (Vec<_>, Vec<_>) = (found.iter().filter(offers))
+        .map(|found| (found.plugin.metadata.as_ref(), entry_of(&found.plugin.metadata.path)))
+        .partition(|(_, entry)| entry.is_some());
+    match here[..] {
+        [(metadata, Some(entry))] => {
+            if let Some(hidden) = hidden_in(entry) {
+                return Err(Error::Install(format!(
+                    "{} has {hidden}, which plugins install never copies: it was not put there by it, and may be the only one. \
+                     Remove it by hand if you mean to",
+                    entry.display()
+                )));
+            }
             remove(entry).map_err(|error| Error::Io { path: entry.clone(), error })?;
-            return Ok(PluginMetadata { path: entry.clone(), ..PluginMetadata::clone(metadata) });
+            return Ok(PluginMetadata { path: entry.clone(), ..metadata.clone() });
         }
-        elsewhere.get_or_insert(&metadata.path);
+        [] => {}
+        _ => {
+            let paths = here.iter().filter_map(|(_, entry)| Some(entry.as_ref()?.display().to_string()));
+            return Err(Error::Install(format!(
+                "several plugins offer {name}; remove the one that you mean by hand: {}",
+                paths.collect::<Vec<_>>().join(", ")
+            )));
+        }
     }
-    let broken = passed.iter().filter(|passed| entry_of(&passed.path).is_some());
+    let inside = folder.canonicalize().ok();
+    let is_inside = |path: &Path| path.parent().and_then(|parent| parent.canonicalize().ok()) == inside;
+    let broken = passed.iter().filter(|passed| inside.is_some() && is_inside(&passed.path));
     let broken: Vec<String> = broken.map(|passed| passed.path.display().to_string()).collect();
-    Err(Error::NotFound(match (elsewhere, &broken[..]) {
-        (Some(path), _) => format!(
+    Err(Error::NotFound(match (elsewhere.first(), &broken[..]) {
+        (Some((metadata, _)), _) => format!(
             "{name} is not in {}; it is {}, and what is there is not taken away unless --from says so",
             folder.display(),
-            path.display()
+            metadata.path.display()
         ),
         (None, []) => format!("{} has no plugin {name}", folder.display()),
         (None, broken) => format!(
@@ -72,6 +89,13 @@ pub fn uninstall(name: &str, folder: &Path) -> Result<PluginMetadata, Error> {
             broken.join(", ")
         ),
     }))
+}
+
+/// Something in the folder of a program whose name begins with a dot; a link to a folder is not looked through.
+fn hidden_in(place: &Path) -> Option<String> {
+    let entries = if place.is_symlink() { return None } else { std::fs::read_dir(place).ok()? };
+    let mut names = entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
+    names.find(|name| name.starts_with('.'))
 }
 
 /// A library, the folder of a program, or a link to one, which is all that goes then.

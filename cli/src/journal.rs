@@ -89,9 +89,6 @@ pub trait Store: Send {
     /// of the study.
     fn enqueue(&self, study: &str, at: f64, points: &[Queued]) -> Result<(), JournalError>;
 
-    /// Takes a study out of the store, with all that belongs to it. Nobody may be running it (`Locked`).
-    fn delete(&self, study: &str) -> Result<(), JournalError>;
-
     /// Everything that is wrong with the store, in words; nothing if it is sound. Reads all of it.
     fn integrity_check(&self) -> Result<Vec<String>, JournalError>;
 }
@@ -111,6 +108,9 @@ pub trait Journal: Send {
     /// Adds entries, in order: all of them or, after an error, none. When it returns they are as durable
     /// as the plan says. After an `Io` error nobody knows whether they were kept: open the study anew.
     fn append(&mut self, entries: &[Stamped]) -> Result<(), JournalError>;
+
+    /// Takes the study out of its store, with its points that wait and its digest. What repairs took out of it stays.
+    fn delete(self: Box<Self>) -> Result<(), JournalError>;
 
     /// Keeps a digest of all entries there are, in the place of an earlier one. It is no fact, and a journal need not
     /// have a place for it.

@@ -863,7 +863,12 @@ impl Study {
         state.is_broken = remedy == Remedy::LeaveOut;
         state.renewal_count += u64::from(remedy != Remedy::LeaveOut);
         state.is_waiting = false;
-        state.last_fault = if remedy == Remedy::Renew { String::new() } else { reason.to_owned() };
+        match remedy {
+            Remedy::Renew => state.last_fault.clear(),
+            // the fallback begins again: why it is there stays
+            Remedy::Fallback if state.fallback_since.is_some() => {}
+            _ => reason.clone_into(&mut state.last_fault),
+        }
         match remedy {
             Remedy::Restart | Remedy::LeaveOut => state.fault_count += 1,
             Remedy::Fallback => {

@@ -200,6 +200,7 @@ fn a_program_that_outlived_its_host_is_ended_before_it_is_started_again() {
     assert_eq!((stored.study.trials()[0].attempt, stored.study.finished_count()), (2, 1));
     let folder = trial_output_folder(&journal, "study").join("trial-0");
     let log = std::fs::read_to_string(folder.join("stderr.log")).unwrap();
-    assert!(log.contains("ended before attempt 2"), "{log}");
-    assert!(!folder.join("process.json").exists() && !folder.join("attempt-2/process.json").exists());
+    assert!(log.contains("ended before attempt 2 began"), "{log}");
+    let note = ".ansatz-process.json";
+    assert!(!folder.join(note).exists() && !folder.join("attempt-2").join(note).exists());
 }

@@ -252,6 +252,18 @@ fn what_was_installed_can_be_taken_away_and_nothing_else() {
     let listed = scenario.ansatz(&["plugins", "list"]).expect(0).stdout;
     assert!(!listed.contains("misbehaving") && listed.contains("random"), "{listed}");
     uninstall(strategy).expect(7);
+    // what was built here by hand is its author's: only what install can have written goes
+    let source = scenario.path("work/cake");
+    let new = ["plugins", "new", "com.example.cake", "--language", "python"];
+    scenario.ansatz(&new).expect(0);
+    std::fs::create_dir(source.join(".git")).unwrap();
+    let by_hand = ["plugins", "uninstall", "com.example.cake", "--from", "."];
+    scenario.ansatz(&by_hand).expect(4).expect_message(&[".git", "by hand"]);
+    scenario.ansatz(&["plugins", "install", "cake"]).expect(0);
+    let installed = scenario.path("home/.local/share/ansatz/plugins/com.example.cake");
+    assert!(installed.is_dir());
+    uninstall("com.example.cake").expect(0);
+    assert!(!installed.exists() && source.join("plugin.toml").exists());
     let from = scenario.strangers();
     let predicting = ["plugins", "uninstall", "com.example.predicting", "--from", from.to_str().unwrap()];
     scenario.ansatz(&predicting).expect(0);

@@ -161,6 +161,25 @@ pub fn cancel(location: &Location, study: &str, is_now: bool) -> Result<Asking, 
     Ok(asking)
 }
 
+/// Takes a study off its board for good, unless workers have it still, which may bring something: then it stays, and this is
+/// how many there are. Nobody may ask for its trials meanwhile: whoever calls holds its journal.
+pub fn clear(location: &Location, study: &str) -> Result<u64, JournalError> {
+    let Some(mut driver) = existing(location)? else { return Ok(0) };
+    let mut present = 0;
+    driver.transact(Durability::Firm, &mut |board| {
+        let sql = "SELECT count(*) FROM board_worker WHERE study = $1 AND lease_until >= NOW()";
+        present = board.rows(sql, &[study.into()])?.pop().map_or(0, |row| row[0].int() as u64);
+        if present == 0 {
+            for table in ["board_report", "board_assignment", "board_worker", "board"] {
+                board.change(&format!("DELETE FROM {table} WHERE study = $1"), &[study.into()])?;
+            }
+        }
+        Ok(())
+    })?;
+    driver.tell(Side::Work, &Whom::All.message(study))?;
+    Ok(present)
+}
+
 /// How a study stands on its board.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Standing {

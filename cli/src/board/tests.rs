@@ -590,3 +590,31 @@ fn workers_that_were_too_many_are_wanted_again() {
         expect(1, [false, true]);
     });
 }
+
+/// Else a new study of that name could be told what came of the old one's trials.
+#[test]
+fn of_a_study_that_is_deleted_nothing_stays_on_the_board_once_its_workers_are_gone() {
+    on_each_board(2, |setting| {
+        assert_eq!(clear(&setting.location, "another").unwrap(), 0);
+        let slots = setting.asking(Duration::from_millis(300), false);
+        let mut worker = setting.worker();
+        assert_eq!(worker.claim(1).unwrap().unwrap().len(), 1);
+        assert!(worker.finish(TrialId(0), &done(1.0), Duration::ZERO).unwrap());
+        drop(slots);
+        assert_eq!(clear(&setting.location, NAME).unwrap(), 1, "it may bring something still");
+        assert!(standing(&setting.location, NAME).unwrap().is_some());
+        std::thread::sleep(Duration::from_millis(600));
+        assert_eq!(clear(&setting.location, NAME).unwrap(), 0);
+        assert_eq!(standing(&setting.location, NAME).unwrap(), None);
+        for table in ["board", "board_worker", "board_assignment", "board_report"] {
+            assert_eq!(
+                setting.sql(&format!("DELETE FROM {table} WHERE study = $1"), &[NAME.into()]),
+                0,
+                "{table}"
+            );
+        }
+        // what it had brought is nobody's: both are to be run
+        let (_slots, again) = setting.asker(LEASE, false);
+        assert_eq!(again, [TrialId(0), TrialId(1)]);
+    });
+}

@@ -2,6 +2,7 @@
 
 use super::{print, print_json};
 use crate::Clock;
+use crate::board;
 use crate::error::{Error, Exit};
 use crate::journal::{
     self, Checkup, Existing, JournalErrorKind, Location, NetworkFolder, RepairRules, SCHEMA_VERSION,
@@ -10,7 +11,7 @@ use crate::journal::{
 use crate::plan::OnInterrupt;
 use crate::report::text;
 use crate::run::trial_output_folder;
-use crate::session;
+use crate::session::{self, ReadStudy};
 use serde_json::json;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -20,21 +21,38 @@ use std::time::Duration;
 const NAMED_MAX: usize = 10;
 
 /// Takes a study out of a store, once somebody has said that this is meant.
-pub fn delete(location: &Location, study: &str, is_meant: bool) -> Result<Exit, Error> {
-    let read = session::read(location.clone(), Some(study))?;
-    let found = format!(
-        "study {study} in {location}, {}{}",
-        text::counts(&read.study),
-        text::incumbent_in_short(&read.study).map_or(String::new(), |best| format!(", best {best}"))
-    );
+pub fn delete(location: &Location, name: &str, is_meant: bool) -> Result<Exit, Error> {
+    let found = match session::read(location.clone(), Some(name)) {
+        Ok(ReadStudy { study, .. }) => {
+            let best =
+                text::incumbent_in_short(&study).map_or(String::new(), |best| format!(", best {best}"));
+            format!("study {name} in {location}, {}{best}", text::counts(&study))
+        }
+        Err(Error::Journal(error)) if error.kind == JournalErrorKind::Damaged => {
+            format!("study {name} in {location}, whose records cannot be read ({error})")
+        }
+        Err(error) => return Err(error),
+    };
     if !is_meant {
         return Err(Error::Usage(format!("this would delete {found}; to do it, add --yes")));
     }
-    let mut plan = read.plan;
+    journal::bring_up_to_date(location)?;
+    let mut plan = journal::open_read_only(location.clone())?.read(name)?.header().plan.clone();
     plan.journal.move_to(location);
-    journal::open(&plan.journal)?.delete(study)?;
+    // held from here on: nobody goes on with it
+    let held = journal::open(&plan.journal)?.open(name)?;
+    match board::clear(location, name)? {
+        0 => {}
+        present => {
+            return Err(Error::Usage(format!(
+                "{present} workers still have study {name}: ansatz cancel {name} ends them, or wait until they have noticed \
+                 that nobody asks any more"
+            )));
+        }
+    }
+    held.delete()?;
     let mut said = format!("deleted {found}\n");
-    let folder = trial_output_folder(&plan.journal.path, study);
+    let folder = trial_output_folder(&plan.journal.path, name);
     if folder.exists() {
         said += &format!("what its trials wrote is still in {}\n", folder.display());
     }

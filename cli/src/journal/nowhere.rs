@@ -27,6 +27,10 @@ impl Journal for NoJournal {
         Box::new(std::iter::empty())
     }
 
+    fn delete(self: Box<Self>) -> Result<(), JournalError> {
+        Ok(())
+    }
+
     fn append(&mut self, _: &[Stamped]) -> Result<(), JournalError> {
         Ok(())
     }

@@ -265,15 +265,6 @@ impl Store for PostgresStore {
         done.map(drop).map_err(|error| explain(&self.url, "be written", &error))
     }
 
-    fn delete(&self, study: &str) -> Result<(), JournalError> {
-        // held, so that nobody goes on with it meanwhile
-        let _held = self.open(study)?;
-        let (study_id, _) = self.find(study)?;
-        let sql = "DELETE FROM ansatz.study WHERE study_id = $1";
-        let deleted = self.connect_to_write()?.execute(sql, &[&study_id]);
-        deleted.map(drop).map_err(|error| explain(&self.url, "be written", &error))
-    }
-
     fn integrity_check(&self) -> Result<Vec<String>, JournalError> {
         let mut problems = Vec::new();
         for study in self.studies()? {
@@ -338,6 +329,15 @@ impl Journal for PostgresJournal {
             }
             Err(error) => Err(explain(url, "be written", &error)),
         }
+    }
+
+    fn delete(mut self: Box<Self>) -> Result<(), JournalError> {
+        if self.writing.is_none() {
+            return Err(only_for_reading(&self.url));
+        }
+        let sql = "DELETE FROM ansatz.study WHERE study_id = $1";
+        let deleted = self.client.get_mut().execute(sql, &[&self.study_id]);
+        deleted.map(drop).map_err(|error| explain(&self.url, "be written", &error))
     }
 
     fn keep_digest(&mut self, at: f64, body: &str) -> Result<(), JournalError> {

@@ -304,13 +304,6 @@ impl Store for SqliteStore {
         insert().map_err(|error| explain(&self.path, "be written", error))
     }
 
-    fn delete(&self, study: &str) -> Result<(), JournalError> {
-        // held, so that nobody goes on with it meanwhile
-        let held = self.open_journal(study)?;
-        let deleted = held.connection.execute("DELETE FROM study WHERE study_id = ?1", [held.study_id]);
-        deleted.map(drop).map_err(|error| explain(&self.path, "be written", error))
-    }
-
     fn integrity_check(&self) -> Result<Vec<String>, JournalError> {
         Ok(self.check()?.problems().collect())
     }
@@ -371,6 +364,14 @@ impl Journal for SqliteJournal {
         let sql = "INSERT OR REPLACE INTO digest (study_id, entry_count, at, body) VALUES (?1, ?2, ?3, ?4)";
         let kept = self.connection.execute(sql, params![self.study_id, entry_count as i64, at, body]);
         kept.map(drop).map_err(|error| explain(&self.path, "be written", error))
+    }
+
+    fn delete(self: Box<Self>) -> Result<(), JournalError> {
+        if self.writing.is_none() {
+            return Err(only_for_reading(&self.path));
+        }
+        let deleted = self.connection.execute("DELETE FROM study WHERE study_id = ?1", [self.study_id]);
+        deleted.map(drop).map_err(|error| explain(&self.path, "be written", error))
     }
 
     fn digest(&self) -> Result<Option<KeptDigest>, JournalError> {

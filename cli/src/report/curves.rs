@@ -1,7 +1,7 @@
 //! What trials reported on their way: learning curves, as the journal has them.
 
 use super::export::Extent;
-use super::{export, text};
+use super::{export, json, text};
 use ansatz_core::study::{Record, Study};
 use ansatz_core::{Measurement, TrialId};
 use serde_json::{Value, json};
@@ -16,6 +16,8 @@ pub struct Curves {
     /// One trial only; `None`: all.
     of: Option<TrialId>,
     reports: Vec<Reported>,
+    /// Of trials that were tried again, the attempt that came last.
+    last_attempts: HashMap<TrialId, u32>,
 }
 
 /// One report.
@@ -29,16 +31,19 @@ struct Reported {
 impl Curves {
     /// Of all trials.
     pub fn of_all() -> Self {
-        Self { of: None, reports: Vec::new() }
+        Self { of: None, reports: Vec::new(), last_attempts: HashMap::new() }
     }
 
     /// Of one trial.
     pub fn of(trial: TrialId) -> Self {
-        Self { of: Some(trial), reports: Vec::new() }
+        Self { of: Some(trial), ..Self::of_all() }
     }
 
     /// Takes the study as it is right after a record.
     pub fn see(&mut self, study: &Study, record: &Record) {
+        if let Record::Retried { trial, attempt, .. } = record {
+            self.last_attempts.insert(*trial, *attempt);
+        }
         let Record::Reported { trial, step, measurement, .. } = record else { return };
         if self.of.is_none_or(|of| of == *trial) {
             let attempt = study.trial(*trial).map_or(1, |known| known.attempt);
@@ -86,13 +91,13 @@ impl Curves {
         format!("  reports{rest}\n{}", text::indented(&text::columns(&rows), "  "))
     }
 
-    /// A list with one object for each report: the attempt, the step, the metrics.
+    /// A list with one object for each report: the attempt, the step, the metrics and their standard errors.
     pub fn json(&self) -> Value {
         self.reports.iter().map(|report| report.json(Extent::All, false)).collect()
     }
 
-    /// One line for each report: trial, attempt, step, metrics with the prefix `metrics.`. A metric that was not reported is
-    /// an empty cell.
+    /// One line for each report: trial, attempt, step, metrics with the prefix `metrics.`, and standard errors of those that
+    /// have any. What was not reported is an empty cell.
     pub fn write_csv(&self, extent: Extent, mut out: impl Write) -> io::Result<()> {
         let metrics = self.metrics();
         let has_attempt = extent == Extent::All;
@@ -100,13 +105,18 @@ impl Curves {
         header.extend(has_attempt.then(|| "attempt".to_owned()));
         header.push("step".to_owned());
         header.extend(metrics.iter().map(|metric| format!("metrics.{metric}")));
+        let error = |report: &Reported, metric: &str| report.measurement.get(metric)?.standard_error;
+        let has_error = |metric: &&str| self.reports.iter().any(|report| error(report, metric).is_some());
+        let errors: Vec<&str> = metrics.iter().copied().filter(has_error).collect();
+        header.extend(errors.iter().map(|metric| format!("standard_errors.{metric}")));
         export::write_line(&mut out, &header)?;
         for report in self.kept(extent) {
             let mut cells = vec![report.trial.to_string()];
             cells.extend(has_attempt.then(|| report.attempt.to_string()));
             cells.push(report.step.to_string());
-            let value = |metric: &&str| report.measurement.value(metric).map(|value| value.to_string());
-            cells.extend(metrics.iter().map(|metric| value(metric).unwrap_or_default()));
+            let cell = |value: Option<f64>| value.map(|value| value.to_string()).unwrap_or_default();
+            cells.extend(metrics.iter().map(|metric| cell(report.measurement.value(metric))));
+            cells.extend(errors.iter().map(|metric| cell(error(report, metric))));
             export::write_line(&mut out, &cells)?;
         }
         Ok(())
@@ -119,14 +129,11 @@ impl Curves {
 
     /// In the order of trials and, in what can be repeated, without attempts that others followed.
     fn kept(&self, extent: Extent) -> Vec<&Reported> {
-        let mut last: HashMap<TrialId, u32> = HashMap::new();
-        for report in &self.reports {
-            let attempt = last.entry(report.trial).or_default();
-            *attempt = report.attempt.max(*attempt);
-        }
-        let is_kept =
-            |report: &&Reported| extent == Extent::All || last.get(&report.trial) == Some(&report.attempt);
-        let mut kept: Vec<&Reported> = self.reports.iter().filter(is_kept).collect();
+        let is_last = |report: &Reported| {
+            self.last_attempts.get(&report.trial).is_none_or(|attempt| report.attempt == *attempt)
+        };
+        let mut kept: Vec<&Reported> =
+            self.reports.iter().filter(|report| extent == Extent::All || is_last(report)).collect();
         kept.sort_by_key(|report| report.trial);
         kept
     }
@@ -134,9 +141,8 @@ impl Curves {
 
 impl Reported {
     fn json(&self, extent: Extent, with_trial: bool) -> Value {
-        let metrics = self.measurement.readings().iter();
-        let metrics = metrics.map(|reading| (reading.metric.clone(), reading.value.into()));
-        let mut object = json!({ "step": self.step, "metrics": Value::Object(metrics.collect()) });
+        let mut object = json!({ "step": self.step });
+        json::measured(&mut object, &self.measurement);
         if with_trial {
             object["trial"] = self.trial.0.into();
         }

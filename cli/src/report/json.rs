@@ -26,7 +26,8 @@ pub fn trial(study: &Study, trial: &Trial) -> Value {
         object["last_step"] = step.into();
     }
     if let Some((step, measurement)) = &trial.last_report {
-        object["last_report"] = json!({ "step": step, "metrics": metrics(measurement) });
+        object["last_report"] = json!({ "step": step });
+        measured(&mut object["last_report"], measurement);
     }
     if let Some(stop) = &trial.early_stop {
         object["stopped_at"] = stop.step.into();
@@ -52,15 +53,20 @@ pub fn trial(study: &Study, trial: &Trial) -> Value {
         _ => None,
     };
     if let Some(measurement) = measurement {
-        object["metrics"] = metrics(measurement);
-        let errors: serde_json::Map<String, Value> = (measurement.readings().iter())
-            .filter_map(|reading| Some((reading.metric.clone(), reading.standard_error?.into())))
-            .collect();
-        if !errors.is_empty() {
-            object["standard_errors"] = Value::Object(errors);
-        }
+        measured(&mut object, measurement);
     }
     object
+}
+
+/// Adds what was measured: `metrics`, and `standard_errors` where there are any.
+pub(super) fn measured(object: &mut Value, measurement: &Measurement) {
+    object["metrics"] = metrics(measurement);
+    let errors: serde_json::Map<String, Value> = (measurement.readings().iter())
+        .filter_map(|reading| Some((reading.metric.clone(), reading.standard_error?.into())))
+        .collect();
+    if !errors.is_empty() {
+        object["standard_errors"] = Value::Object(errors);
+    }
 }
 
 fn metrics(measurement: &Measurement) -> Value {

@@ -204,6 +204,9 @@ fn reporting() -> (Study, super::curves::Curves, super::curves::Curves) {
         "another attempt has reported nothing yet"
     );
     apply(&mut study, report(0, 1, accuracy(0.125).with("rate", 0.5)));
+    // the attempt that follows has reported nothing
+    let (failure, reason) = (Failure::Lost, "its host is gone".to_owned());
+    apply(&mut study, Record::Retried { trial: TrialId(1), attempt: 2, failure, reason });
     let finished = study.conclude(TrialId(1), completed(0.4), Default::default());
     apply(&mut study, finished);
     (study, first, all)
@@ -251,10 +254,13 @@ fn learning_curves_can_be_read_back() {
     // what an attempt said that another followed differs from run to run
     assert_eq!(
         written(Extent::Repeatable, false),
-        "trial,step,metrics.accuracy,metrics.rate\r\n0,1,0.125,0.5\r\n1,1,0.3,\r\n"
+        "trial,step,metrics.accuracy,metrics.rate\r\n0,1,0.125,0.5\r\n"
     );
     let list: serde_json::Value = serde_json::from_str(&written(Extent::Repeatable, true)).unwrap();
-    assert_eq!(list[1], serde_json::json!({"trial": 1, "step": 1, "metrics": {"accuracy": 0.3}}));
+    assert_eq!(
+        list,
+        serde_json::json!([{"trial": 0, "step": 1, "metrics": {"accuracy": 0.125, "rate": 0.5}}])
+    );
 }
 
 #[test]
@@ -283,7 +289,7 @@ fn why_trials_failed_is_said_once_for_all_that_failed_alike() {
         (0.5, None, Outcome::Failed { failure, reason })
     };
     let reasons =
-        ["alone", "exit 1; see out/trial-1", "exit 1; see out/trial-12", "other", "another", "exit 3"];
+        ["a\nlone", "exit 1; see out/trial-1", "exit 1; see out/trial-12", "other", "another", "exit 3"];
     let trials: Vec<Scripted> = reasons.into_iter().map(failed).collect();
     let text = super::text::study_in_full("s", &study_of(Goal::Minimise, &trials), Default::default());
     let said: Vec<&str> = text.lines().filter(|line| line.starts_with("failed: ")).collect();
@@ -291,7 +297,7 @@ fn why_trials_failed_is_said_once_for_all_that_failed_alike() {
         said,
         [
             "failed: 2 trials, the first of them trial 1: exit 1; see out/trial-1",
-            "failed: trial 0: alone",
+            "failed: trial 0: a lone",
             "failed: trial 3: other",
             "failed: and for 2 other reasons (ansatz export has all)",
         ]
@@ -302,4 +308,22 @@ fn why_trials_failed_is_said_once_for_all_that_failed_alike() {
         Default::default(),
     );
     assert!(!sound.contains("failed: "), "{sound}");
+}
+
+#[test]
+fn the_standard_errors_of_reports_are_not_lost() {
+    let mut study = empty(Goal::Minimise);
+    let trials = study.admit(1, vec![Point::new([Some(0.5)]).into()]).unwrap();
+    study.apply(&Record::Asked { member: 0, count: 1, trials, is_exhausted: false }).unwrap();
+    let mut curve = super::curves::Curves::of(TrialId(0));
+    let measurement = Measurement::new().with_error("accuracy", 0.5, 0.125).with("rate", 2.0);
+    let report = Record::Reported { trial: TrialId(0), step: 3, measurement, stop: None };
+    study.apply(&report).unwrap();
+    curve.see(&study, &report);
+    assert_eq!(curve.json()[0]["standard_errors"], serde_json::json!({"accuracy": 0.125}));
+    let mut written = Vec::new();
+    curve.write_csv(super::export::Extent::All, &mut written).unwrap();
+    let expected =
+        "trial,attempt,step,metrics.accuracy,metrics.rate,standard_errors.accuracy\r\n0,1,3,0.5,2,0.125\r\n";
+    assert_eq!(String::from_utf8(written).unwrap(), expected);
 }

@@ -7,6 +7,7 @@ use super::savings::{self, Savings};
 use crate::run::SessionEnd;
 use ansatz_core::study::{ENQUEUED, Mix, Study, Trial};
 use ansatz_core::{Goal, Measurement, Outcome, Reading, TrialId};
+use std::collections::HashMap;
 use std::fmt::Write;
 use std::time::Duration;
 
@@ -209,29 +210,39 @@ pub fn counts(study: &Study) -> String {
 }
 
 /// Why trials failed, the most frequent reasons first, each with its first trial; empty where none did. Reasons that differ in
-/// numbers only are one.
+/// numbers only, hexadecimal ones too, are one.
 fn failures(study: &Study) -> String {
-    let mut reasons: Vec<(String, usize, TrialId, &str)> = Vec::new();
+    let mut reasons: Vec<(usize, TrialId, &str)> = Vec::new();
+    let mut places: HashMap<String, usize> = HashMap::new();
     for trial in study.trials() {
         let Some(Outcome::Failed { reason, .. }) = &trial.outcome else { continue };
-        let kind: String =
-            reason.split(|letter: char| letter.is_ascii_digit()).filter(|part| !part.is_empty()).collect();
-        match reasons.iter_mut().find(|(known, ..)| *known == kind) {
-            Some((_, count, ..)) => *count += 1,
-            None => reasons.push((kind, 1, trial.id, reason)),
-        }
+        let kind = reason.replace(|letter: char| letter.is_ascii_hexdigit(), "");
+        let place = *places.entry(kind).or_insert_with(|| {
+            reasons.push((0, trial.id, reason));
+            reasons.len() - 1
+        });
+        reasons[place].0 += 1;
     }
     // sorting keeps the order of equals
-    reasons.sort_by_key(|(_, count, ..)| std::cmp::Reverse(*count));
+    reasons.sort_by_key(|(count, ..)| std::cmp::Reverse(*count));
     let mut text = String::new();
-    for (_, count, first, reason) in reasons.iter().take(SHOWN_REASONS_MAX) {
+    for (count, first, reason) in reasons.iter().take(SHOWN_REASONS_MAX) {
         let many = if *count == 1 { String::new() } else { format!("{count} trials, the first of them ") };
-        let _ = writeln!(text, "failed: {many}trial {first}: {reason}");
+        let _ = writeln!(text, "failed: {many}trial {first}: {}", in_one_line(reason));
     }
-    if let Some(more) = reasons.len().checked_sub(SHOWN_REASONS_MAX).filter(|more| *more > 0) {
-        let _ = writeln!(text, "failed: and for {more} other reasons (ansatz export has all)");
+    match reasons.len().saturating_sub(SHOWN_REASONS_MAX) {
+        0 => {}
+        1 => text.push_str("failed: and for another reason (ansatz export has all)\n"),
+        more => {
+            let _ = writeln!(text, "failed: and for {more} other reasons (ansatz export has all)");
+        }
     }
     text
+}
+
+/// What somebody said in several lines.
+pub fn in_one_line(said: &str) -> String {
+    said.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// The best trial, or the Pareto front, a line for each of its trials.
@@ -362,7 +373,7 @@ pub fn contributions(study: &Study) -> String {
         };
         if !state.last_fault.is_empty() {
             let last = if count == 1 { "it was" } else { "the last was" };
-            let _ = writeln!(text, "    {last}: {}", state.last_fault);
+            let _ = writeln!(text, "    {last}: {}", in_one_line(&state.last_fault));
         }
     }
     text

@@ -1,6 +1,6 @@
 //! Programs that outlived the host that started them: a host that is killed ends nothing. Each program is noted in the folder
-//! of its attempt as long as it runs, and what an earlier attempt left running is ended before the next one begins,
-//! so that no point is evaluated twice at a time.
+//! of its attempt as long as it runs, and what runs there although its host is gone is ended before the next attempt begins,
+//! so that the two do not run beside each other.
 //!
 //! Linux only, by `proc(5)`: elsewhere nothing is noted.
 
@@ -9,45 +9,80 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, getpgid, kill_process_group};
+use rustix::process::{Pid, Signal, kill_process_group};
 use serde::{Deserialize, Serialize};
 
 /// The file in the folder of an attempt.
-pub const NOTE: &str = "process.json";
-/// How often a process that was told to end is looked at.
+pub const NOTE: &str = ".ansatz-process.json";
+/// How often processes that were told to end are looked at.
 const TICK: Duration = Duration::from_millis(20);
-/// How long a process may take to end after SIGKILL.
+/// How long they may take to end after SIGKILL.
 const DEATH_TIME_MAX: Duration = Duration::from_secs(2);
 
-/// The leader of a process group. Its number alone would not do: it may be another's by now, after another start of
-/// the machine, or in another container.
-#[derive(Debug, PartialEq, Serialize, Deserialize)]
+/// What became of what an earlier attempt left running.
+#[derive(Debug, PartialEq, Eq)]
+pub enum LeftOver {
+    /// Nothing was left, or somebody else looks after it.
+    Nothing,
+    /// It was ended.
+    Ended,
+    /// It could not be ended: the process group with this number is still there.
+    StillRuns(i32),
+}
+
+/// A process. Its number alone would not do: it may be another's by now, after another start of the machine, or in
+/// another container.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Identity {
     process: i32,
     /// In clock ticks since the machine started.
-    started: u64,
+    started_ticks: u64,
     /// Of the machine's start.
     boot: String,
     /// In which process numbers are counted.
     namespace: String,
 }
 
+/// What `/proc/PROCESS/stat` says of a process that runs.
+struct Stat {
+    group: i32,
+    started_ticks: u64,
+}
+
+impl Stat {
+    fn of(process: i32) -> Option<Stat> {
+        // the name may hold anything, cut anywhere
+        let bytes = fs::read(format!("/proc/{process}/stat")).ok()?;
+        let text = String::from_utf8_lossy(&bytes);
+        // what follows its bracket is state, parent, group and, 22nd of all, the start
+        let fields: Vec<&str> = text.rsplit_once(')')?.1.split_ascii_whitespace().collect();
+        // dead, and at most not yet waited for
+        if matches!(*fields.first()?, "Z" | "X") {
+            return None;
+        }
+        Some(Stat { group: fields.get(2)?.parse().ok()?, started_ticks: fields.get(19)?.parse().ok()? })
+    }
+}
+
 impl Identity {
     /// Of a process that runs.
     fn of(process: i32) -> Option<Identity> {
-        let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
-        // the name may hold anything; what follows its bracket is state, parent, ... and, 22nd of all, the start
-        let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace();
-        let state = fields.next()?;
-        let started = fields.nth(18)?.parse().ok()?;
+        let started_ticks = Stat::of(process)?.started_ticks;
         let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?.trim().to_owned();
         let namespace = fs::read_link("/proc/self/ns/pid").ok()?.to_string_lossy().into_owned();
-        (!matches!(state, "Z" | "X")).then_some(Identity { process, started, boot, namespace })
+        Some(Identity { process, started_ticks, boot, namespace })
     }
 
     fn is_running(&self) -> bool {
         Identity::of(self.process).is_some_and(|now| now == *self)
     }
+}
+
+/// The leader of a process group, and the process that looks after it.
+#[derive(Debug, Serialize, Deserialize)]
+struct Content {
+    leader: Identity,
+    host: Identity,
 }
 
 /// The note on a program that runs; taken back with it.
@@ -56,9 +91,11 @@ pub struct Note(Option<PathBuf>);
 
 impl Note {
     /// Notes which process it is. A note that cannot be written is no reason to stop.
-    pub fn write(path: Option<&Path>, process: Pid) -> Note {
+    pub fn write(path: Option<&Path>, leader: Pid) -> Note {
         let noted = path.and_then(|path| {
-            let text = serde_json::to_string(&Identity::of(process.as_raw_nonzero().get())?).ok()?;
+            let leader = Identity::of(leader.as_raw_nonzero().get())?;
+            let host = Identity::of(i32::try_from(std::process::id()).ok()?)?;
+            let text = serde_json::to_string(&Content { leader, host }).ok()?;
             fs::write(path, text).ok()?;
             Some(path.to_owned())
         });
@@ -74,32 +111,69 @@ impl Drop for Note {
     }
 }
 
-/// Ends what an earlier attempt left running: SIGTERM to its process group, and SIGKILL after the grace time. Whether
-/// there was anything.
-pub fn end(folder: &Path, grace: Duration) -> bool {
+/// The processes of a noted group that still run.
+struct Members<'a> {
+    leader: &'a Identity,
+    /// What the environment of each has.
+    mark: Vec<u8>,
+}
+
+impl Members<'_> {
+    /// Whether there is one. Where the leader is gone, its number may be that of another group; what was started for
+    /// this attempt has its folder in the environment.
+    fn any(&self) -> bool {
+        let Ok(entries) = fs::read_dir("/proc") else { return false };
+        let numbers = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+        let is_member = |process: i32| {
+            let Some(stat) = Stat::of(process).filter(|stat| stat.group == self.leader.process) else {
+                return false;
+            };
+            if process == self.leader.process && stat.started_ticks == self.leader.started_ticks {
+                return true;
+            }
+            let environment = fs::read(format!("/proc/{process}/environ")).unwrap_or_default();
+            environment.split(|byte| *byte == 0).any(|variable| variable == self.mark)
+        };
+        numbers.into_iter().any(is_member)
+    }
+}
+
+/// Ends what runs for the attempt of this folder although its host is gone: SIGTERM to its process group, and SIGKILL
+/// to what is left after the grace time, or as soon as there is no time for that.
+pub fn end(folder: &Path, grace: Duration, mut is_urgent: impl FnMut() -> bool) -> LeftOver {
     let path = folder.join(NOTE);
-    let noted = fs::read_to_string(&path).ok().and_then(|text| serde_json::from_str::<Identity>(&text).ok());
-    let Some(left) = noted.filter(Identity::is_running) else { return false };
-    // signals go to a group: it has to be one that it leads
-    let leads = |process: &Pid| getpgid(Some(*process)).is_ok_and(|group| group == *process);
-    let Some(group) = Pid::from_raw(left.process).filter(leads) else { return false };
-    let ends_within = |time| {
+    let noted = fs::read_to_string(&path).ok().and_then(|text| serde_json::from_str::<Content>(&text).ok());
+    let Some(Content { leader, host }) = noted else { return LeftOver::Nothing };
+    let is_here = Identity::of(i32::try_from(std::process::id()).unwrap_or_default())
+        .is_some_and(|own| own.boot == leader.boot && own.namespace == leader.namespace);
+    if !is_here || host.is_running() {
+        return LeftOver::Nothing;
+    }
+    let mark = format!("ANSATZ_OUTPUT={}", folder.display()).into_bytes();
+    let members = Members { leader: &leader, mark };
+    // 1 would be everybody's, and what is below no group at all
+    let number = Some(leader.process).filter(|number| *number > 1 && members.any());
+    let Some(group) = number.and_then(Pid::from_raw) else { return LeftOver::Nothing };
+    let mut ends_within = |time, may_hurry: bool| {
         let since = Instant::now();
-        while left.is_running() && since.elapsed() < time {
+        while members.any() {
+            if since.elapsed() >= time || (may_hurry && is_urgent()) {
+                return false;
+            }
             thread::sleep(TICK);
         }
-        !left.is_running()
+        true
     };
     let _ = kill_process_group(group, Signal::TERM);
     let _ = kill_process_group(group, Signal::CONT);
-    let has_ended = ends_within(grace);
-    // its children too, which may have ignored the first signal
-    let _ = kill_process_group(group, Signal::KILL);
-    if !has_ended {
-        ends_within(DEATH_TIME_MAX);
+    if !ends_within(grace, true) {
+        let _ = kill_process_group(group, Signal::KILL);
+        if !ends_within(DEATH_TIME_MAX, false) {
+            return LeftOver::StillRuns(leader.process);
+        }
     }
     drop(fs::remove_file(path));
-    true
+    LeftOver::Ended
 }
 
 #[cfg(all(test, target_os = "linux"))]
@@ -109,6 +183,9 @@ mod tests {
     use std::os::unix::process::CommandExt;
     use std::process::{Child, Command};
 
+    const LONG: Duration = Duration::from_secs(60);
+
+    /// A folder of an attempt that is gone after the test.
     struct Folder(PathBuf);
 
     impl Folder {
@@ -116,6 +193,28 @@ mod tests {
             let path = std::env::temp_dir().join(format!("ansatz-left-over-{name}-{}", std::process::id()));
             fs::create_dir_all(&path).unwrap();
             Folder(path)
+        }
+
+        /// Starts a line of shell as a program of this attempt, and waits until it has written `ready`.
+        fn start(&self, line: &str) -> Child {
+            let mut command = Command::new("sh");
+            command.args(["-c", line]).process_group(0).current_dir(&self.0).env("ANSATZ_OUTPUT", &self.0);
+            let child = command.spawn().unwrap();
+            wait_until(|| self.0.join("ready").exists());
+            child
+        }
+
+        fn leave(&self, leader: Identity, host: Identity) {
+            let text = serde_json::to_string(&Content { leader, host }).unwrap();
+            fs::write(self.0.join(NOTE), text).unwrap();
+        }
+
+        fn number(&self, file: &str) -> i32 {
+            fs::read_to_string(self.0.join(file)).unwrap().trim().parse().unwrap()
+        }
+
+        fn end(&self, grace: Duration) -> LeftOver {
+            end(&self.0, grace, || false)
         }
     }
 
@@ -125,66 +224,109 @@ mod tests {
         }
     }
 
-    fn start(line: &str) -> Child {
-        Command::new("sh").args(["-c", line]).process_group(0).spawn().unwrap()
+    fn wait_until(mut is_so: impl FnMut() -> bool) {
+        let since = Instant::now();
+        while !is_so() {
+            assert!(since.elapsed() < LONG);
+            thread::sleep(TICK);
+        }
     }
 
     fn identity(child: &Child) -> Identity {
         Identity::of(i32::try_from(child.id()).unwrap()).unwrap()
     }
 
-    fn leave(folder: &Folder, identity: &Identity) {
-        fs::write(folder.0.join(NOTE), serde_json::to_string(identity).unwrap()).unwrap();
+    fn kill(mut child: Child) {
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    /// A host that ran once.
+    fn gone() -> Identity {
+        let child = Command::new("sleep").arg("60").spawn().unwrap();
+        let identity = identity(&child);
+        kill(child);
+        identity
     }
 
     #[test]
-    fn what_was_left_running_ends_with_its_children() {
+    fn what_was_left_running_has_its_grace_time_and_then_ends_with_its_children() {
         let folder = Folder::new("ends");
-        // the child ignores SIGTERM, and so does its parent until the child has ended
-        let mut left = start("trap '' TERM; sleep 60 & wait");
-        leave(&folder, &identity(&left));
-        let begun = Instant::now();
-        assert!(end(&folder.0, Duration::from_millis(100)));
-        assert!(begun.elapsed() < Duration::from_secs(30));
-        assert!(!left.wait().unwrap().success());
+        // the leader ends at once; one child saves something first, the other will not end
+        let child = folder.start(
+            "(trap 'sleep 0.2; touch saved; exit' TERM; touch saves; while :; do sleep 0.01; done) &\n\
+             (trap '' TERM; touch stubborn; exec sleep 60) &\n\
+             echo $! > last; while ! [ -e saves -a -e stubborn ]; do sleep 0.01; done; touch ready; wait",
+        );
+        folder.leave(identity(&child), gone());
+        assert_eq!(folder.end(Duration::from_secs(2)), LeftOver::Ended);
+        assert!(folder.0.join("saved").exists(), "it had the time that it needed");
+        assert!(Stat::of(folder.number("last")).is_none());
         assert!(!folder.0.join(NOTE).exists());
-        assert!(!end(&folder.0, Duration::from_secs(9)), "nothing is left");
+        assert_eq!(folder.end(LONG), LeftOver::Nothing);
+        kill(child);
     }
 
     #[test]
-    fn a_stranger_with_the_same_number_is_left_alone() {
+    fn children_of_a_leader_that_is_gone_are_found_and_nobody_waits_who_has_no_time() {
+        let folder = Folder::new("orphans");
+        let mut leader = folder.start("(trap '' TERM; touch ready; exec sleep 60) & echo $! > child; exit 0");
+        let noted = Identity { process: i32::try_from(leader.id()).unwrap(), ..gone() };
+        leader.wait().unwrap();
+        folder.leave(noted, gone());
+        let since = Instant::now();
+        assert_eq!(end(&folder.0, LONG, || true), LeftOver::Ended);
+        assert!(since.elapsed() < LONG && Stat::of(folder.number("child")).is_none());
+    }
+
+    #[test]
+    fn a_stranger_with_the_same_number_is_left_alone_and_so_is_what_has_a_host() {
         let folder = Folder::new("stranger");
-        let mut stranger = start("sleep 60");
-        let (same, other) = (|| identity(&stranger), "elsewhere".to_owned());
-        let strangers = [
-            Identity { started: same().started - 1, ..same() },
-            Identity { boot: other.clone(), ..same() },
-            Identity { namespace: other, ..same() },
+        fs::write(folder.0.join("ready"), "").unwrap();
+        let own = Identity::of(i32::try_from(std::process::id()).unwrap()).unwrap();
+        let running = folder.start("exec sleep 60");
+        folder.leave(identity(&running), own);
+        assert_eq!(folder.end(LONG), LeftOver::Nothing, "its host is there");
+
+        // a group of the same number, of another attempt
+        let elsewhere = Folder::new("elsewhere");
+        fs::write(elsewhere.0.join("ready"), "").unwrap();
+        let mut stranger = elsewhere.start("exec sleep 60");
+        // the leader of no group: signals to its number would reach nobody, or others
+        let mut member = Command::new("sleep").arg("60").spawn().unwrap();
+        let same = || identity(&stranger);
+        let other = || "elsewhere".to_owned();
+        for noted in [
+            Identity { started_ticks: same().started_ticks - 1, ..same() },
+            Identity { boot: other(), ..same() },
+            Identity { namespace: other(), ..same() },
             Identity { process: -1, ..same() },
             Identity { process: 0, ..same() },
-        ];
-        for noted in strangers {
-            leave(&folder, &noted);
-            assert!(!end(&folder.0, Duration::from_secs(9)), "{noted:?}");
+            Identity { process: 1, ..Identity::of(1).unwrap_or_else(same) },
+            identity(&member),
+        ] {
+            folder.leave(noted.clone(), gone());
+            assert_eq!(folder.end(LONG), LeftOver::Nothing, "{noted:?}");
         }
         for damaged in ["", "{}", "null"] {
             fs::write(folder.0.join(NOTE), damaged).unwrap();
-            assert!(!end(&folder.0, Duration::from_secs(9)));
+            assert_eq!(folder.end(LONG), LeftOver::Nothing);
         }
-        // one that leads no group: signals would reach others
-        let mut member = Command::new("sleep").arg("60").spawn().unwrap();
-        leave(&folder, &identity(&member));
-        assert!(!end(&folder.0, Duration::from_secs(9)));
         for child in [&mut stranger, &mut member] {
             assert!(child.try_wait().unwrap().is_none(), "it runs");
         }
-        member.kill().unwrap();
-        member.wait().unwrap();
-        stranger.kill().unwrap();
-        // dead and not yet reaped is not running
-        while Identity::of(i32::try_from(stranger.id()).unwrap()).is_some() {
-            thread::sleep(TICK);
-        }
-        stranger.wait().unwrap();
+        [running, stranger, member].into_iter().for_each(kill);
+    }
+
+    #[test]
+    fn a_process_is_known_whatever_it_is_called() {
+        let folder = Folder::new("name");
+        // cut after fifteen bytes, in the middle of a letter
+        let program = folder.0.join("оптимизация) Z 1");
+        fs::copy("/bin/sleep", &program).unwrap();
+        let child = Command::new(&program).arg("60").spawn().unwrap();
+        wait_until(|| fs::read(format!("/proc/{}/comm", child.id())).is_ok_and(|name| name[0] == 0xd0));
+        assert!(identity(&child).is_running());
+        kill(child);
     }
 }

@@ -22,6 +22,7 @@ use ansatz_core::{
 };
 
 use input::Files;
+use left_over::LeftOver;
 pub use options::{Input, Options};
 use options::{Launch, Plan};
 use process::{Cause, Ended, Flow, Invocation, Lines};
@@ -66,11 +67,16 @@ impl Objective for Command {
         let started = Instant::now();
         let attempt = context.assignment.attempt;
         let folder = context.output_folder().map(|folder| input::attempt_folder(folder, attempt));
+        let deadline = context.assignment.time_limit.and_then(|limit| started.checked_add(limit));
         if let Some(output) = context.output_folder() {
-            end_left_over(output, attempt, self.plan.grace);
+            let is_urgent =
+                || context.is_stopped() || deadline.is_some_and(|deadline| Instant::now() >= deadline);
+            end_left_over(output, attempt, self.plan.grace, is_urgent).map_err(EvaluationError::Failed)?;
+        }
+        if context.is_stopped() {
+            return Err(EvaluationError::Stopped);
         }
         let prepared = self.prepare(point, context, folder.as_deref()).map_err(EvaluationError::Failed)?;
-        let deadline = context.assignment.time_limit.and_then(|limit| started.checked_add(limit));
         let invocation = Invocation { deadline, ..prepared.invocation };
 
         let mut listener =
@@ -173,17 +179,35 @@ impl Command {
     }
 }
 
-/// Ends programs of earlier attempts that outlived their host, and says so where their output is.
-fn end_left_over(output: &Path, attempt: u32, grace: Duration) {
-    for earlier in 1..attempt {
+/// Ends programs of this and earlier attempts that outlived their host, and says so where their output is. The error says
+/// which one could not be ended: nothing is started beside it.
+fn end_left_over(
+    output: &Path,
+    attempt: u32,
+    grace: Duration,
+    mut is_urgent: impl FnMut() -> bool,
+) -> Result<(), String> {
+    for earlier in 1..=attempt {
         let folder = input::attempt_folder(output, earlier);
-        if left_over::end(&folder, grace) {
-            let log = fs::OpenOptions::new().append(true).open(folder.join("stderr.log"));
-            let said = format!("\n[ended before attempt {attempt}: the host that had started it is gone]\n");
-            // a line for people; that it cannot be written changes nothing
-            drop(log.and_then(|mut log| log.write_all(said.as_bytes())));
+        match left_over::end(&folder, grace, &mut is_urgent) {
+            LeftOver::Nothing => {}
+            LeftOver::Ended => {
+                let log = fs::OpenOptions::new().append(true).open(folder.join("stderr.log"));
+                let said = format!(
+                    "\n[ended before attempt {attempt} began: the host that had started it is gone]\n"
+                );
+                // a line for people; that it cannot be written changes nothing
+                drop(log.and_then(|mut log| log.write_all(said.as_bytes())));
+            }
+            LeftOver::StillRuns(group) => {
+                return Err(format!(
+                    "a program that a host left running for this trial does not end, and another one beside it could spoil \
+                     what both write: end process group {group} first"
+                ));
+            }
         }
     }
+    Ok(())
 }
 
 /// Removes what an earlier program left at `path` and makes the folders above it.

@@ -10,6 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::input::{FACTS, variable_name};
+use crate::left_over;
 use crate::protocol::RESERVED;
 use crate::template::Template;
 
@@ -132,9 +133,9 @@ impl Options {
         } else {
             let file = PathBuf::from(&self.metrics);
             let is_inside = file.components().all(|component| matches!(component, Component::Normal(_)));
-            if !is_inside || self.metrics.is_empty() {
+            if !is_inside || self.metrics.is_empty() || self.metrics == left_over::NOTE {
                 return Err(format!(
-                    "option metrics: {:?} is neither \"stdout\" nor a file name relative to the trial's \
+                    "option metrics: {:?} is neither \"stdout\" nor a free file name relative to the trial's \
                      output folder; the program finds the path in $ANSATZ_METRICS and {{metrics}}",
                     self.metrics
                 ));
