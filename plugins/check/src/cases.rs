@@ -45,7 +45,7 @@ const OBJECTIVE: Scope = Scope::Only(Role::Objective);
 use Capability::{Categorical, Conditional, Constraints, Fidelity, Float, Int, Ordinal, Snapshot};
 use Capability::{MultiObjective, OutcomeConstraints};
 
-static ALL: [Case; 68] = [
+static ALL: [Case; 69] = [
     // that it was loaded is all there is to it
     case(Scope::Plugin, LOADS, "It loads and describes itself within five seconds.", |_| passed()),
     case(
@@ -330,6 +330,12 @@ static ALL: [Case; 68] = [
         "rule-evidence",
         "It lets the first report of a study pass, or has stopped trials go on: there is nothing yet to compare it with.",
         ruling::evidence,
+    ),
+    case(
+        RULE,
+        "rule-completes",
+        "Of sixty trials it lets some run to their end, or has some go on: only what completed can be the best of a study.",
+        ruling::completes,
     ),
     case(
         RULE,

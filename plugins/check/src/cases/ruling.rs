@@ -1,7 +1,7 @@
 //! What an early-stopping rule makes of reports.
 
 use crate::bench::{Bench, refusal_kind};
-use crate::case::{Ending, Finding, Passed, failed, passed, passed_with, skipped};
+use crate::case::{Ending, Finding, Passed, failed, passed, passed_with, skipped, warning};
 use crate::problems;
 use ansatz_core::rng::Rng;
 use ansatz_core::space::Scale;
@@ -362,6 +362,22 @@ pub(super) fn evidence(bench: &Bench<'_>) -> Finding {
         Ruling::Stop(reason) => {
             failed(format!("it stops the first trial of a study at its first report: {reason}"))
         }
+    }
+}
+
+pub(super) fn completes(bench: &Bench<'_>) -> Finding {
+    let problem = problem(1)?;
+    let verdicts = study(&mut bench.rule(&problem)?, &problem, &mut bench.rng("curves"))?;
+    let completed = verdicts.iter().filter(|(_, step, is_stop)| *step == STEP_COUNT && !is_stop).count();
+    let went_on = promotion_count(&promoting_study(bench, &problem, false)?);
+    match (completed, went_on) {
+        (0, 0) => warning(format!(
+            "it stops all of {TRIAL_COUNT} trials, the best of them too, and has none go on: a study would end without a best trial"
+        )),
+        (0, went_on) => {
+            passed_with(format!("none of {TRIAL_COUNT} trials runs through, and {went_on} go on"))
+        }
+        (completed, _) => passed_with(format!("{completed} of {TRIAL_COUNT} trials run to their end")),
     }
 }
 

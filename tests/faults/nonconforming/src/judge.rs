@@ -45,6 +45,8 @@ misdeeds! {
     NumbersOnlyPlease "needs-numbers";
     /// Needs no evidence.
     Prejudiced "prejudiced";
+    /// Lets nobody come to the end.
+    Merciless "merciless";
     /// Takes every trial that ends for one that completed.
     Optimistic "optimistic";
     /// Claims several metrics, and compares with one that it heard before.
@@ -113,6 +115,7 @@ impl<F: Fault> EarlyStopping for Judge<F> {
         self.reports += 1;
         match F::MISDEED {
             Misdeed::Prejudiced if self.reports == 1 => return Ruling::Stop("it does not like it".into()),
+            Misdeed::Merciless if report.step > 20 => return Ruling::Stop("that is enough".into()),
             Misdeed::LittleRoom if self.reports > 10_000 => panic!("no room"),
             Misdeed::ByChance if (self.chance >> (report.trial.0 % 60)) & 1 == 1 && report.step > 1 => {
                 return Ruling::Stop("the coin says so".into());
