@@ -54,7 +54,7 @@ def shares(sampler, function, parameter_count, whole):
 
 def main():
     seed_counts = [int(text) for text in sys.argv[1:]]
-    gp_seeds, other_seeds = seed_counts + [2, 5][len(seed_counts) :]
+    gp_seeds, other_seeds = seed_counts + [5, 5][len(seed_counts) :]
     warnings.simplefilter("ignore")
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     samplers = {
