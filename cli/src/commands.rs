@@ -334,7 +334,9 @@ fn show(
     let trial = trial_of(&read, TrialId(number))?;
     if as_json {
         let mut object = json::trial(&read.study, trial);
-        object["reports"] = curves.json();
+        if let Some(reports) = curves.json() {
+            object["reports"] = reports;
+        }
         return print_json(&object);
     }
     let seed = format!("  seed  {}\n", read.study.trial_seed(trial.id));

@@ -92,8 +92,10 @@ impl Curves {
     }
 
     /// A list with one object for each report: the attempt, the step, the metrics and their standard errors.
-    pub fn json(&self) -> Value {
-        self.reports.iter().map(|report| report.json(Extent::All, false)).collect()
+    /// `None` where there are none.
+    pub fn json(&self) -> Option<Value> {
+        let list = || self.reports.iter().map(|report| report.json(Extent::All, false)).collect();
+        (!self.reports.is_empty()).then(list)
     }
 
     /// One line for each report: trial, attempt, step, metrics with the prefix `metrics.`, and standard errors of those that

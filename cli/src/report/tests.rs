@@ -236,7 +236,7 @@ fn learning_curves_can_be_read_back() {
                 1           2       0.2     -\n    2           1     0.125   0.5\n";
     assert_eq!(first.text(), rows);
     let steps: Vec<_> =
-        first.json().as_array().unwrap().iter().map(|report| report["step"].clone()).collect();
+        first.json().unwrap().as_array().unwrap().iter().map(|report| report["step"].clone()).collect();
     assert_eq!(steps, [1, 2, 1]);
     let written = |extent, is_json| {
         let mut out = Vec::new();
@@ -320,7 +320,7 @@ fn the_standard_errors_of_reports_are_not_lost() {
     let report = Record::Reported { trial: TrialId(0), step: 3, measurement, stop: None };
     study.apply(&report).unwrap();
     curve.see(&study, &report);
-    assert_eq!(curve.json()[0]["standard_errors"], serde_json::json!({"accuracy": 0.125}));
+    assert_eq!(curve.json().unwrap()[0]["standard_errors"], serde_json::json!({"accuracy": 0.125}));
     let mut written = Vec::new();
     curve.write_csv(super::export::Extent::All, &mut written).unwrap();
     let expected =

@@ -4,6 +4,7 @@
 //!
 //! Linux only, by `proc(5)`: elsewhere nothing is noted.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -81,7 +82,8 @@ impl Identity {
 /// The leader of a process group, and the process that looks after it.
 #[derive(Debug, Serialize, Deserialize)]
 struct Content {
-    leader: Identity,
+    /// `None`: it was about to be started.
+    leader: Option<Identity>,
     host: Identity,
 }
 
@@ -90,16 +92,28 @@ struct Content {
 pub struct Note(Option<PathBuf>);
 
 impl Note {
-    /// Notes which process it is. A note that cannot be written is no reason to stop.
-    pub fn write(path: Option<&Path>, leader: Pid) -> Note {
-        let noted = path.and_then(|path| {
-            let leader = Identity::of(leader.as_raw_nonzero().get())?;
-            let host = Identity::of(i32::try_from(std::process::id()).ok()?)?;
-            let text = serde_json::to_string(&Content { leader, host }).ok()?;
-            fs::write(path, text).ok()?;
-            Some(path.to_owned())
-        });
-        Note(noted)
+    /// Notes that a program is about to be started: a host may be killed at any moment. A note that cannot be written is no
+    /// reason to stop.
+    pub fn announce(path: Option<&Path>) -> Note {
+        let note = Note(path.map(Path::to_owned));
+        note.write(None);
+        note
+    }
+
+    /// Notes which process it is.
+    pub fn complete(&self, leader: Pid) {
+        if let Some(leader) = Identity::of(leader.as_raw_nonzero().get()) {
+            self.write(Some(leader));
+        }
+    }
+
+    fn write(&self, leader: Option<Identity>) {
+        let own = i32::try_from(std::process::id()).ok().and_then(Identity::of);
+        let (Some(path), Some(host)) = (&self.0, own) else { return };
+        let Ok(text) = serde_json::to_string(&Content { leader, host }) else { return };
+        // in one step: half a note is none
+        let new = path.with_extension("new");
+        drop(fs::write(&new, text).and_then(|()| fs::rename(&new, path)));
     }
 }
 
@@ -111,30 +125,44 @@ impl Drop for Note {
     }
 }
 
-/// The processes of a noted group that still run.
+/// The processes of an attempt that still run.
 struct Members<'a> {
-    leader: &'a Identity,
+    leader: Option<&'a Identity>,
     /// What the environment of each has.
     mark: Vec<u8>,
 }
 
 impl Members<'_> {
-    /// Whether there is one. Where the leader is gone, its number may be that of another group; what was started for
-    /// this attempt has its folder in the environment.
-    fn any(&self) -> bool {
-        let Ok(entries) = fs::read_dir("/proc") else { return false };
+    /// The groups that they are in: that of the leader, where one is known. Where it is gone, its number may be that of another
+    /// group; what was started for this attempt has its folder in the environment.
+    fn groups(&self) -> BTreeSet<i32> {
+        let Ok(entries) = fs::read_dir("/proc") else { return BTreeSet::new() };
         let numbers = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
-        let is_member = |process: i32| {
-            let Some(stat) = Stat::of(process).filter(|stat| stat.group == self.leader.process) else {
-                return false;
+        let group_of = |process: i32| {
+            let stat = Stat::of(process)?;
+            let is_marked = || {
+                let environment = fs::read(format!("/proc/{process}/environ")).unwrap_or_default();
+                environment.split(|byte| *byte == 0).any(|variable| variable == self.mark)
             };
-            if process == self.leader.process && stat.started_ticks == self.leader.started_ticks {
-                return true;
-            }
-            let environment = fs::read(format!("/proc/{process}/environ")).unwrap_or_default();
-            environment.split(|byte| *byte == 0).any(|variable| variable == self.mark)
+            let is_member = match self.leader {
+                Some(leader) if stat.group != leader.process => false,
+                Some(leader) if (process, stat.started_ticks) == (leader.process, leader.started_ticks) => {
+                    true
+                }
+                _ => is_marked(),
+            };
+            // 1 would be everybody's, and what is below no group at all
+            (is_member && stat.group > 1).then_some(stat.group)
         };
-        numbers.into_iter().any(is_member)
+        numbers.filter_map(group_of).collect()
+    }
+
+    fn signal(&self, signal: Signal) {
+        for group in self.groups() {
+            if let Some(group) = Pid::from_raw(group) {
+                let _ = kill_process_group(group, signal);
+            }
+        }
     }
 }
 
@@ -144,19 +172,21 @@ pub fn end(folder: &Path, grace: Duration, mut is_urgent: impl FnMut() -> bool) 
     let path = folder.join(NOTE);
     let noted = fs::read_to_string(&path).ok().and_then(|text| serde_json::from_str::<Content>(&text).ok());
     let Some(Content { leader, host }) = noted else { return LeftOver::Nothing };
-    let is_here = Identity::of(i32::try_from(std::process::id()).unwrap_or_default())
-        .is_some_and(|own| own.boot == leader.boot && own.namespace == leader.namespace);
+    let is_here = i32::try_from(std::process::id()).ok().and_then(Identity::of).is_some_and(|own| {
+        let is_same = |noted: &Identity| (&own.boot, &own.namespace) == (&noted.boot, &noted.namespace);
+        is_same(&host) && leader.as_ref().is_none_or(is_same)
+    });
     if !is_here || host.is_running() {
         return LeftOver::Nothing;
     }
     let mark = format!("ANSATZ_OUTPUT={}", folder.display()).into_bytes();
-    let members = Members { leader: &leader, mark };
-    // 1 would be everybody's, and what is below no group at all
-    let number = Some(leader.process).filter(|number| *number > 1 && members.any());
-    let Some(group) = number.and_then(Pid::from_raw) else { return LeftOver::Nothing };
+    let members = Members { leader: leader.as_ref(), mark };
+    if members.groups().is_empty() {
+        return LeftOver::Nothing;
+    }
     let mut ends_within = |time, may_hurry: bool| {
         let since = Instant::now();
-        while members.any() {
+        while !members.groups().is_empty() {
             if since.elapsed() >= time || (may_hurry && is_urgent()) {
                 return false;
             }
@@ -164,12 +194,12 @@ pub fn end(folder: &Path, grace: Duration, mut is_urgent: impl FnMut() -> bool) 
         }
         true
     };
-    let _ = kill_process_group(group, Signal::TERM);
-    let _ = kill_process_group(group, Signal::CONT);
+    members.signal(Signal::TERM);
+    members.signal(Signal::CONT);
     if !ends_within(grace, true) {
-        let _ = kill_process_group(group, Signal::KILL);
+        members.signal(Signal::KILL);
         if !ends_within(DEATH_TIME_MAX, false) {
-            return LeftOver::StillRuns(leader.process);
+            return members.groups().first().map_or(LeftOver::Ended, |group| LeftOver::StillRuns(*group));
         }
     }
     drop(fs::remove_file(path));
@@ -204,7 +234,8 @@ mod tests {
             child
         }
 
-        fn leave(&self, leader: Identity, host: Identity) {
+        fn leave(&self, leader: impl Into<Option<Identity>>, host: Identity) {
+            let leader = leader.into();
             let text = serde_json::to_string(&Content { leader, host }).unwrap();
             fs::write(self.0.join(NOTE), text).unwrap();
         }
@@ -265,6 +296,23 @@ mod tests {
         assert!(!folder.0.join(NOTE).exists());
         assert_eq!(folder.end(LONG), LeftOver::Nothing);
         kill(child);
+    }
+
+    /// A host that was killed between the start of a program and the note on it.
+    #[test]
+    fn a_program_that_was_only_announced_is_found_by_its_folder() {
+        let folder = Folder::new("announced");
+        let mut child = folder.start("touch ready; exec sleep 60");
+        folder.leave(None, gone());
+        assert_eq!(folder.end(LONG), LeftOver::Ended);
+        assert!(!child.wait().unwrap().success() && !folder.0.join(NOTE).exists());
+        // and the note itself: who announces is running
+        let path = folder.0.join(NOTE);
+        let note = Note::announce(Some(&path));
+        assert!(path.exists());
+        assert_eq!(folder.end(LONG), LeftOver::Nothing);
+        drop(note);
+        assert_eq!(fs::read_dir(&folder.0).unwrap().count(), 1, "ready");
     }
 
     #[test]

@@ -105,8 +105,9 @@ pub fn run(invocation: Invocation, mut watch: impl FnMut(Option<&str>) -> Flow) 
     let stdout_log = Log { file: create_log(&invocation.stdout_log)?, bytes_left: log_bytes_max };
     let stderr_log = Log { file: create_log(&invocation.stderr_log)?, bytes_left: log_bytes_max };
 
+    let note = Note::announce(invocation.note.as_deref());
     let mut group = Group::spawn(&invocation)?;
-    let _note = Note::write(invocation.note.as_deref(), group.id);
+    note.complete(group.id);
     let (sender, receiver) = sync_channel(LINES_AHEAD_MAX);
     let tail = Arc::new(Mutex::new(VecDeque::new()));
     group.start_threads(&sender, invocation.stdin, stdout_log, stderr_log, Arc::clone(&tail))?;
