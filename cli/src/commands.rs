@@ -339,9 +339,7 @@ fn show(
         }
         return print_json(&object);
     }
-    let seed = format!("  seed  {}\n", read.study.trial_seed(trial.id));
-    let shown = [text::trial_in_full(&read.study, trial), text::prediction(&read.study, trial)];
-    print(&(shown.concat() + &seed + &curves.text()))
+    print(&(text::trial_with_seed(&read.study, trial) + &curves.text()))
 }
 
 fn trial_of(read: &ReadStudy, trial: TrialId) -> Result<&Trial, Error> {

@@ -167,8 +167,10 @@ pub fn clear(location: &Location, study: &str) -> Result<u64, JournalError> {
     let Some(mut driver) = existing(location)? else { return Ok(0) };
     let mut present = 0;
     driver.transact(Durability::Firm, &mut |board| {
-        let sql = "SELECT count(*) FROM board_worker WHERE study = $1 AND lease_until >= NOW()";
-        present = board.rows(sql, &[study.into()])?.pop().map_or(0, |row| row[0].int() as u64);
+        let lease = board.rows("SELECT lease FROM board WHERE study = $1", &[study.into()])?.pop();
+        let lease = lease.map_or(Cell::Real(super::LEASE.as_secs_f64()), |mut row| row.remove(0));
+        let sql = format!("SELECT count(*) FROM board_worker WHERE study = $1 AND NOT {}", super::IS_EXPIRED);
+        present = board.rows(&sql, &[study.into(), lease])?.pop().map_or(0, |row| row[0].int() as u64);
         if present == 0 {
             for table in ["board_report", "board_assignment", "board_worker", "board"] {
                 board.change(&format!("DELETE FROM {table} WHERE study = $1"), &[study.into()])?;

@@ -596,14 +596,15 @@ fn workers_that_were_too_many_are_wanted_again() {
 fn of_a_study_that_is_deleted_nothing_stays_on_the_board_once_its_workers_are_gone() {
     on_each_board(2, |setting| {
         assert_eq!(clear(&setting.location, "another").unwrap(), 0);
-        let slots = setting.asking(Duration::from_millis(300), false);
+        let slots = setting.asking(LEASE, false);
         let mut worker = setting.worker();
         assert_eq!(worker.claim(1).unwrap().unwrap().len(), 1);
         assert!(worker.finish(TrialId(0), &done(1.0), Duration::ZERO).unwrap());
         drop(slots);
         assert_eq!(clear(&setting.location, NAME).unwrap(), 1, "it may bring something still");
         assert!(standing(&setting.location, NAME).unwrap().is_some());
-        std::thread::sleep(Duration::from_millis(600));
+        let sql = "UPDATE board_worker SET lease_until = NOW() - 1 WHERE study = $1";
+        assert_eq!(setting.sql(sql, &[NAME.into()]), 1);
         assert_eq!(clear(&setting.location, NAME).unwrap(), 0);
         assert_eq!(standing(&setting.location, NAME).unwrap(), None);
         for table in ["board", "board_worker", "board_assignment", "board_report"] {

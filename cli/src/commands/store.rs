@@ -45,8 +45,9 @@ pub fn delete(location: &Location, name: &str, is_meant: bool) -> Result<Exit, E
         0 => {}
         present => {
             return Err(Error::Usage(format!(
-                "{present} workers still have study {name}: ansatz cancel {name} ends them, or wait until they have noticed \
-                 that nobody asks any more"
+                "study {name} still has {}: ansatz cancel {name} ends them, or wait until they have noticed that nobody asks \
+                 any more",
+                count(present as usize, "worker", "workers")
             )));
         }
     }

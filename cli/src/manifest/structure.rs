@@ -174,22 +174,18 @@ fn unknown(keys: &Keys, written: &str, at: &At, who: &str, is_root: bool) -> Dia
         Some(key) => finding.label(format!("did you mean {:?}?", key.name)).help(allowed),
         // what is deeper has names of its own
         None => match elsewhere(written).filter(|_| !who.contains('.')) {
-            Some((section, key)) => {
-                finding.label(format!("{} belongs to [{section}]", key.name)).help(allowed)
-            }
+            Some(section) => finding.label(format!("{written} belongs to [{section}]")).help(allowed),
             None => finding.label(format!("unknown {what}")).help(allowed),
         },
     }
 }
 
 /// The section that has a key of this name, where it is only one.
-fn elsewhere(written: &str) -> Option<(&'static str, &'static Key)> {
-    let mut found = MANIFEST.keys.iter().filter_map(|section| match &section.form {
-        Form::Table(keys) => Some((section.name, keys.get(written)?)),
-        _ => None,
-    });
-    let only = found.next();
-    only.filter(|_| found.next().is_none())
+fn elsewhere(written: &str) -> Option<&'static str> {
+    let has = |section: &&Key| matches!(&section.form, Form::Table(keys) if keys.get(written).is_some());
+    let mut found = MANIFEST.keys.iter().filter(has);
+    let only = found.next()?;
+    found.next().is_none().then_some(only.name)
 }
 
 fn example(key: &Key) -> String {

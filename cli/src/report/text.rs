@@ -164,6 +164,12 @@ pub fn trial_in_full(study: &Study, trial: &Trial) -> String {
     text
 }
 
+/// The same with what was predicted and the seed that its objective got.
+pub fn trial_with_seed(study: &Study, trial: &Trial) -> String {
+    let (full, predicted) = (trial_in_full(study, trial), prediction(study, trial));
+    format!("{full}{predicted}  seed  {}\n", study.trial_seed(trial.id))
+}
+
 /// Every line moved to the right.
 pub fn indented(text: &str, indent: &str) -> String {
     text.lines().map(|line| format!("{indent}{line}\n")).collect()
@@ -401,7 +407,7 @@ pub fn calibrations(study: &Study) -> String {
 }
 
 /// What was predicted of a trial, in a line; empty where nothing was.
-pub fn prediction(study: &Study, trial: &Trial) -> String {
+fn prediction(study: &Study, trial: &Trial) -> String {
     let (Some(prediction), Some(metric)) =
         (in_own_units(study, trial), study.rules().problem.metrics.first())
     else {
