@@ -12,7 +12,7 @@ use std::borrow::Cow;
 use ansatz_core::Point;
 use ansatz_surrogate::acquisition::{Acquisition, log_expected_improvement, log_probability_below};
 use ansatz_surrogate::{
-    Column, ExpectedHypervolume, ExpectedHypervolume2, Posterior, SurrogateError, non_dominated,
+    Column, ExpectedHypervolume, Posterior, SurrogateError, non_dominated, outer_reference_point,
     reference_point,
 };
 
@@ -107,6 +107,15 @@ impl Inside {
     }
 }
 
+/// Where the hypervolume of several losses is measured from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reference {
+    /// Just beyond the front: what counts are the gaps between its points, and its ends.
+    Near,
+    /// Beyond all that is known: what counts most is what lies past the ends of the front.
+    Outer,
+}
+
 /// Over what a point has to improve.
 #[derive(Clone, Debug)]
 enum Improvement {
@@ -115,15 +124,13 @@ enum Improvement {
     /// For each model of the loss the least posterior mean of a point that may be the best, and what its deviations are
     /// multiplied with ([`LossModel::widening`]).
     Loss { best: Vec<f64>, widening: Vec<f64> },
-    /// A front of two losses.
-    Front2(Box<ExpectedHypervolume2>),
-    /// A front of more.
+    /// A front of several losses.
     Front(Box<ExpectedHypervolume>),
 }
 
 impl<'a> AllowedImprovement<'a> {
-    /// Of the models as they are, believed points included.
-    pub(crate) fn new(models: &'a Models) -> Result<Self, SurrogateError> {
+    /// Of the models as they are, believed points included. `reference` is for several losses.
+    pub(crate) fn new(models: &'a Models, reference: Reference) -> Result<Self, SurrogateError> {
         let eligible = models.eligible();
         let rows: Vec<usize> = (0..eligible.len()).filter(|row| eligible[*row]).collect();
         if models.metric_count() == 1 || rows.is_empty() {
@@ -157,13 +164,12 @@ impl<'a> AllowedImprovement<'a> {
         let means: Vec<Vec<f64>> = rows.iter().map(|row| all[*row].clone()).collect();
         let on_front = non_dominated(&means);
         let front: Vec<&[f64]> = on_front.iter().map(|place| &means[*place][..]).collect();
-        let reference = reference_point(&means, &all).ok_or(SurrogateError::Empty)?;
-        let improvement = match reference[..] {
-            [first, second] => {
-                Improvement::Front2(Box::new(ExpectedHypervolume2::new(&front, [first, second])?))
-            }
-            _ => Improvement::Front(Box::new(ExpectedHypervolume::new(&front, &reference)?)),
+        let reference = match reference {
+            Reference::Near => reference_point(&means, &all),
+            Reference::Outer => outer_reference_point(&all),
         };
+        let reference = reference.ok_or(SurrogateError::Empty)?;
+        let improvement = Improvement::Front(Box::new(ExpectedHypervolume::new(&front, &reference)?));
         // All of the front: it can grow at every place.
         let centres = by_crowding(&front).into_iter().map(|place| rows[on_front[place]]).collect();
         Ok(Self { models: Cow::Borrowed(models), improvement, centres, inside: None, rough: None })
@@ -211,14 +217,9 @@ impl<'a> AllowedImprovement<'a> {
                     .collect();
                 (terms.iter().fold(0.0, |value, term| value + weight * term.value), weight, terms)
             }
-            Improvement::Front2(front) => {
-                let [first, second] = [posteriors[0], posteriors[1]];
-                let terms =
-                    front.evaluate([first.mean, second.mean], [first.deviation(), second.deviation()]);
-                (terms[0].value, 1.0, terms.to_vec())
-            }
             Improvement::Front(front) => {
-                let terms = front.evaluate(&means().collect::<Vec<_>>(), &deviations().collect::<Vec<_>>());
+                let (means, deviations) = means_and_deviations(posteriors);
+                let terms = front.evaluate(&means, &deviations);
                 (terms[0].value, 1.0, terms)
             }
         }
@@ -232,7 +233,13 @@ impl AcquisitionFunction for AllowedImprovement<'_> {
         let mut values: Vec<f64> = (0..rows.len())
             .map(|row| {
                 let posteriors: Vec<Posterior> = losses.iter().map(|column| column[row]).collect();
-                self.improvement(&posteriors).0
+                match &self.improvement {
+                    Improvement::Front(front) => {
+                        let (means, deviations) = means_and_deviations(&posteriors);
+                        front.log_value(&means, &deviations)
+                    }
+                    _ => self.improvement(&posteriors).0,
+                }
             })
             .collect();
         for bound in self.models.bounds() {
@@ -368,6 +375,10 @@ impl AllowedImprovement<'_> {
     }
 }
 
+fn means_and_deviations(posteriors: &[Posterior]) -> (Vec<f64>, Vec<f64>) {
+    posteriors.iter().map(|posterior| (posterior.mean, posterior.deviation())).unzip()
+}
+
 /// Rows with their values, the best first.
 fn best_first(mut rows: Vec<(usize, f64)>) -> Vec<(usize, f64)> {
     rows.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
@@ -426,8 +437,8 @@ fn by_crowding(front: &[&[f64]]) -> Vec<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fits::{Fits, Refit, Shape};
     use crate::models::tests::{fit, space, told};
-    use crate::models::{Fits, Refit, Shape};
     use crate::options::Options;
     use crate::representation::Representation;
     use ansatz_core::rng::Rng;
@@ -455,7 +466,7 @@ mod tests {
             }
             let mut fits = Fits::none(shape, &Options::default(), false);
             let models = fit(&representation, &told, shape, &mut fits, true).unwrap();
-            let function = AllowedImprovement::new(&models).unwrap().inside(0.1);
+            let function = AllowedImprovement::new(&models, Reference::Near).unwrap().inside(0.1);
             assert_eq!(matches!(function.improvement, Improvement::Anything), raise > 0.0);
             let mut rng = Rng::new(2);
             let rows: Vec<Vec<f64>> =
@@ -510,7 +521,7 @@ mod tests {
             let mut models = fit(&representation, &history, one, &mut fits, true).unwrap();
             // what is believed teaches no hyperparameter
             models.believe(&representation, &told(&space, count + 1, one)[count].point).unwrap();
-            let function = AllowedImprovement::new(&models).unwrap();
+            let function = AllowedImprovement::new(&models, Reference::Near).unwrap();
             let eligible = models.eligible();
             let factor = (1.0 + (scale_count + 2) as f64 / observations_of_a_fit).sqrt();
             let of_model = |model: &LossModel| model.widening(models.evaluated_count());
@@ -568,7 +579,7 @@ mod tests {
             let history = told(&space, count, shape);
             let mut fits = Fits::none(shape, &Options::default(), false);
             let models = fit(&representation, &history, shape, &mut fits, true).unwrap();
-            let plain = AllowedImprovement::new(&models).unwrap();
+            let plain = AllowedImprovement::new(&models, Reference::Near).unwrap();
             let inside = plain.clone().inside(0.2);
             let mut rng = Rng::new(5);
             let rows: Vec<Vec<f64>> =
@@ -623,8 +634,8 @@ mod tests {
             for count in [411, 413, 440, 520] {
                 let new = continued(None, count, false).unwrap().unwrap();
                 former = continued(former, count, false).unwrap();
-                let new = AllowedImprovement::new(&new).unwrap();
-                let gone_on = AllowedImprovement::new(former.as_ref().unwrap()).unwrap();
+                let new = AllowedImprovement::new(&new, Reference::Near).unwrap();
+                let gone_on = AllowedImprovement::new(former.as_ref().unwrap(), Reference::Near).unwrap();
                 assert_eq!(new.acquisition_batch(&rows), gone_on.acquisition_batch(&rows));
                 let rough = |function: &AllowedImprovement<'_>| {
                     function.rough().map(|rough| rough.acquisition_batch(&rows))
@@ -648,7 +659,7 @@ mod tests {
         assert!(few.near(&rows).is_none());
         let models = fit(&representation, &history, one, &mut fits, false).unwrap();
         let near = models.near(&rows).unwrap();
-        let function = AllowedImprovement::new(&models).unwrap();
+        let function = AllowedImprovement::new(&models, Reference::Near).unwrap();
         assert!(function.near(&rows).is_some());
         for (all, some) in models.losses().iter().zip(near.losses()) {
             let (all, some) = (&all.process, &some.process);
@@ -675,7 +686,7 @@ mod tests {
             let told = told(&space, 40, shape);
             let mut fits = Fits::none(shape, &Options::default(), false);
             let models = fit(&representation, &told, shape, &mut fits, true).unwrap();
-            let function = AllowedImprovement::new(&models).unwrap().inside(0.1);
+            let function = AllowedImprovement::new(&models, Reference::Near).unwrap().inside(0.1);
             let mut rng = Rng::new(3);
             let rows: Vec<Vec<f64>> =
                 (0..500).map(|_| representation.features(&space.sample(&mut rng).unwrap())).collect();
@@ -710,8 +721,10 @@ mod tests {
             let models = fit(&representation, &straight, shape, &mut fits, true).unwrap();
             let mut fits = Fits::none(shape, &Options::default(), false);
             let turned_models = fit(&representation, &turned, shape, &mut fits, true).unwrap();
-            let (a, b) =
-                (AllowedImprovement::new(&models).unwrap(), AllowedImprovement::new(&turned_models).unwrap());
+            let (a, b) = (
+                AllowedImprovement::new(&models, Reference::Near).unwrap(),
+                AllowedImprovement::new(&turned_models, Reference::Near).unwrap(),
+            );
             let mut rng = Rng::new(4);
             for _ in 0..30 {
                 let row = representation.features(&space.sample(&mut rng).unwrap());

@@ -7,6 +7,8 @@
 #![forbid(unsafe_code)]
 
 mod acquisition;
+mod aim;
+mod fits;
 mod history;
 mod maximise;
 mod models;
@@ -31,19 +33,17 @@ use ansatz_surrogate::simplex_weights;
 use rand::RngExt;
 use serde::{Deserialize, Serialize};
 
-use acquisition::{AcquisitionFunction, AllowedImprovement};
+use acquisition::{AcquisitionFunction, AllowedImprovement, Reference};
+use aim::{Aim, FRONT_COUNT_MAX, WEIGHTED_COUNT_MIN};
+use fits::{Fits, Refit, Shape};
 use history::Told;
 use maximise::{Maximiser, Seen};
-use models::{Fits, Models, Refit, SCALARISED_COUNT_MIN, Shape};
+use models::Models;
 use representation::Representation;
 
 /// Losses needed for a model, measured or projected, however many trials are pending. One must be measured.
 const LOSS_COUNT_MIN: usize = 3;
-/// Up to this many observations the hyperparameters of all models are fitted after each; beyond, those of each model when a
-/// fiftieth has come in, one model after the other, lest all of the work be in the same ask. After many results at once several
-/// are.
-const REFIT_ALWAYS_COUNT_MAX: usize = 100;
-const REFIT_SHARE: usize = 50;
+
 /// The strategy `bayesian`.
 #[derive(Debug)]
 pub struct Bayesian {
@@ -57,6 +57,8 @@ pub struct Bayesian {
     models: Option<Models>,
     /// Models of less than what was told: the next ones need not begin anew.
     former: Option<Models>,
+    /// Models of one loss made of all metrics, with the weights of their last ask.
+    weighted_models: Option<Models>,
 }
 
 /// What a snapshot holds.
@@ -68,16 +70,12 @@ struct State {
     /// Its next row.
     design_next: u64,
     told: Vec<Told>,
-    /// Latest fit of each model.
+    /// Latest fit of each model of a metric, of each warp of a single one, and of each outcome constraint.
     fits: Fits,
-    /// How much was told when it was last seen which of them are to be fitted.
-    fitted_count: usize,
-    /// The number of the next fit; 0 before the first.
+    /// Latest fit of each model of one loss made of all metrics, and of its outcome constraints; empty with fewer than three
+    /// metrics.
     #[serde(default)]
-    fit_turn: usize,
-    /// How many fits of one model what was told since is worth.
-    #[serde(default)]
-    fits_due: f64,
+    weighted_fits: Fits,
 }
 
 impl Bayesian {
@@ -93,60 +91,42 @@ impl Bayesian {
         found.or_else(|| encoding.space().sample_unseen(|point| seen.contains(point), &mut self.state.rng))
     }
 
-    /// Brings the models up to date with what was told. A fit that fails leaves none, and the design goes on.
+    /// Brings the models of the metrics up to date with what was told. A fit that fails leaves none, and the design goes on.
     fn update_models(&mut self) {
-        let weights = self.is_scalarised().then(|| {
-            let uniforms: Vec<f64> = (1..self.shape.metric_count).map(|_| self.state.rng.random()).collect();
-            simplex_weights(&uniforms)
-        });
-        if self.models.is_some() && weights.is_none() {
+        if self.models.is_some() {
             return;
         }
-        let count = self.state.told.len();
-        let refit = self.next_refit(count, weights.is_some());
-        let former = self.models.take().or(self.former.take());
-        let fitted = Models::continued(
-            former,
+        let refit = self.state.fits.next_refit(self.state.told.len(), false);
+        self.models = Models::continued(
+            self.former.take(),
             &self.representation,
             &self.state.told,
             self.shape,
-            weights.as_deref(),
+            None,
             &self.options,
             &mut self.state.fits,
             refit,
-        );
-        self.models = fitted.ok().flatten();
+        )
+        .ok()
+        .flatten();
     }
 
-    /// Which models are fitted anew now that so much was told, and what is due is paid. `has_weights`: other weights are another
-    /// loss.
-    fn next_refit(&mut self, count: usize, has_weights: bool) -> Refit {
-        let state = &mut self.state;
-        let news = count - state.fitted_count.min(count);
-        state.fitted_count = count;
-        let turn = if state.fit_turn == 0 { count } else { state.fit_turn };
-        if count <= REFIT_ALWAYS_COUNT_MAX {
-            if news == 0 && !has_weights {
-                return Refit::None;
-            }
-            state.fit_turn = turn + 1;
-            return Refit::All { turn };
-        }
-        let total = state.fits.count();
-        state.fits_due += (news * REFIT_SHARE * total) as f64 / count as f64;
-        let due = (state.fits_due as usize).min(total);
-        if due == 0 {
-            return Refit::None;
-        }
-        // what is more than all of them is done with that
-        state.fits_due = if due == total { 0.0 } else { state.fits_due - due as f64 };
-        state.fit_turn = turn + due;
-        Refit::Some { turn, count: due }
-    }
-
-    /// Whether the metrics are made one loss, with other weights for each suggestion.
-    fn is_scalarised(&self) -> bool {
-        self.shape.metric_count >= SCALARISED_COUNT_MIN
+    /// The same for models of one loss made of all metrics, with new weights.
+    fn update_weighted_models(&mut self) {
+        let uniforms: Vec<f64> = (1..self.shape.metric_count).map(|_| self.state.rng.random()).collect();
+        let refit = self.state.weighted_fits.next_refit(self.state.told.len(), true);
+        self.weighted_models = Models::continued(
+            self.weighted_models.take(),
+            &self.representation,
+            &self.state.told,
+            self.shape,
+            Some(&simplex_weights(&uniforms)),
+            &self.options,
+            &mut self.state.weighted_fits,
+            refit,
+        )
+        .ok()
+        .flatten();
     }
 
     /// One new point, given those that have no result yet, with what the models expect there.
@@ -164,8 +144,19 @@ impl Bayesian {
         {
             return Ok(self.design_point(seen).map(Suggestion::new));
         }
-        self.update_models();
-        let Some(told_only) = &self.models else {
+        let count = self.state.told.len() + unfinished.len();
+        let aim = Aim::of_turn(self.shape.metric_count, count);
+        if self.shape.metric_count <= FRONT_COUNT_MAX {
+            self.update_models();
+        }
+        if aim == Aim::Weighted {
+            self.update_weighted_models();
+        }
+        let (told_only, reference) = match aim {
+            Aim::Front(reference) => (&self.models, reference),
+            Aim::Weighted => (&self.weighted_models, Reference::Near),
+        };
+        let Some(told_only) = told_only else {
             return Ok(self.design_point(seen).map(Suggestion::new));
         };
         let mut models = Cow::Borrowed(told_only);
@@ -174,7 +165,7 @@ impl Bayesian {
                 StrategyError::Other(format!("a pending point does not fit the models: {error}"))
             })?;
         }
-        let Ok(acquisition) = AllowedImprovement::new(&models) else {
+        let Ok(acquisition) = AllowedImprovement::new(&models, reference) else {
             return Ok(self.design_point(seen).map(Suggestion::new));
         };
         // the points of a front run to its ends, which often lie at bounds; also where the metrics are made one loss
@@ -200,7 +191,9 @@ impl Bayesian {
         let Some((point, value)) = found.or_else(unseen) else { return Ok(None) };
         let features = self.representation.features(&point);
         let suggestion = Suggestion::new(point);
-        Ok(Some(match models.forecast(&features) {
+        // what is made of all metrics is no metric: its models forecast none
+        let of_metrics = if aim == Aim::Weighted { self.models.as_ref() } else { Some(models.as_ref()) };
+        Ok(Some(match of_metrics.and_then(|models| models.forecast(&features)) {
             Some(forecast) => suggestion.with_prediction(
                 Prediction::new(forecast.mean, forecast.noisy_deviation).with_acquisition(value),
             ),
@@ -240,10 +233,11 @@ impl Strategy for Bayesian {
             design_seed: rng.random(),
             design_next: 0,
             told: Vec::new(),
-            fits: Fits::none(shape, &options, shape.metric_count >= SCALARISED_COUNT_MIN),
-            fitted_count: 0,
-            fit_turn: 0,
-            fits_due: 0.0,
+            fits: Fits::none(shape, &options, false),
+            weighted_fits: match shape.metric_count {
+                WEIGHTED_COUNT_MIN.. => Fits::none(shape, &options, true),
+                _ => Fits::default(),
+            },
             rng,
         };
         Ok(Self {
@@ -254,6 +248,7 @@ impl Strategy for Bayesian {
             state,
             models: None,
             former: None,
+            weighted_models: None,
         })
     }
 
@@ -297,10 +292,7 @@ impl Strategy for Bayesian {
     /// all outcome constraints.
     fn recommend(&mut self) -> Result<Vec<Recommendation>, StrategyError> {
         // Of a copy: a fit moves where the next one begins, and whoever only looks must change nothing.
-        let mut fits = match self.is_scalarised() {
-            true => Fits::none(self.shape, &self.options, false),
-            false => self.state.fits.clone(),
-        };
+        let mut fits = self.state.fits.clone();
         let fitted = Models::fit(
             &self.representation,
             &self.state.told,
@@ -323,7 +315,8 @@ impl Strategy for Bayesian {
 
     fn restore(&mut self, state: &[u8]) -> Result<(), StrategyError> {
         let state: State = decode_state(state)?;
-        if !state.fits.matches(&self.state.fits) {
+        let matches = |fits: fn(&State) -> &Fits| fits(&state).matches(fits(&self.state));
+        if !matches(|state| &state.fits) || !matches(|state| &state.weighted_fits) {
             return Err(StrategyError::Invalid(
                 "the state was saved with other warps in the options, or of another problem".into(),
             ));
@@ -331,6 +324,7 @@ impl Strategy for Bayesian {
         self.state = state;
         self.models = None;
         self.former = None;
+        self.weighted_models = None;
         Ok(())
     }
 }

@@ -10,8 +10,8 @@ use ansatz_surrogate::{
     Design, FitOptions, GaussianProcess, Hyperparameters, Start, SurrogateError, Targets, Warp,
     augmented_chebyshev, non_dominated,
 };
-use serde::{Deserialize, Serialize};
 
+use crate::fits::{Fits, Place, Refit, Shape};
 use crate::history::{Divergence, Lesson, Told, select};
 use crate::options::{LossWarp, Options};
 use crate::projection::projected;
@@ -39,108 +39,8 @@ const WIDENING_NOISE_SHARE_MAX: f64 = 0.05;
 /// more, where its posterior mean says so.
 const EXACT_NOISE_MAX: f64 = 1e-4;
 
-/// From this many metrics on they are made one loss, with other weights for each ask. The expected improvement of the
-/// hypervolume of three or more is there and not taken: with DTLZ2 some seeds stay at an edge of the front for long, and it
-/// makes an ask take twenty times as long.
-pub(crate) const SCALARISED_COUNT_MIN: usize = 3;
-
 /// Known noise of a target at most, in its variance: more teaches nothing either.
 const VARIANCE_MAX: f64 = 100.0;
-
-/// How many metrics and outcome constraints a problem has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Shape {
-    pub(crate) metric_count: usize,
-    pub(crate) constraint_count: usize,
-}
-
-/// Hyperparameters of the last fits, where the next ones begin.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Fits {
-    /// In the order of the models of losses.
-    losses: Vec<Option<Hyperparameters>>,
-    /// In the order of the outcome constraints.
-    constraints: Vec<Option<Hyperparameters>>,
-}
-
-impl Fits {
-    /// Of how many models.
-    pub(crate) fn count(&self) -> usize {
-        self.losses.len() + self.constraints.len()
-    }
-
-    /// None yet. `is_scalarised`: the metrics are made one loss.
-    pub(crate) fn none(shape: Shape, options: &Options, is_scalarised: bool) -> Self {
-        let one_loss = is_scalarised || shape.metric_count == 1;
-        let loss_count = if one_loss { options.warps.len() } else { shape.metric_count };
-        Self { losses: vec![None; loss_count], constraints: vec![None; shape.constraint_count] }
-    }
-
-    /// All of them, losses before constraints.
-    #[cfg(test)]
-    pub(crate) fn all(&self) -> Vec<Option<Hyperparameters>> {
-        self.losses.iter().chain(&self.constraints).cloned().collect()
-    }
-
-    /// Whether they are of the same number of models.
-    pub(crate) fn matches(&self, other: &Self) -> bool {
-        self.losses.len() == other.losses.len() && self.constraints.len() == other.constraints.len()
-    }
-}
-
-/// Which models are fitted anew; the others use the hyperparameters of their last fit. One that has never been fitted is.
-///
-/// A fit begins where the last one ended. Now and then it begins elsewhere as well, lest a model stay in a bad mode, but by
-/// turns: where one model is stuck the others are not. The usual start and the noisy one alternate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Refit {
-    None,
-    /// All of them. `turn`: says which one begins elsewhere as well, of the losses and of the constraints.
-    All {
-        turn: usize,
-    },
-    /// So many of them, from the one whose turn it is on, losses before constraints; in some turns from elsewhere as well.
-    Some {
-        turn: usize,
-        count: usize,
-    },
-}
-
-impl Refit {
-    /// Where the fit of a model begins besides its last one; `None` if it is not fitted. `index` of `count` models of its
-    /// kind, `offset` of them all before those of its kind, `total` in all.
-    fn starts(self, place: Place) -> Option<&'static [Start]> {
-        let Place { index, count, offset, total } = place;
-        let (count, total) = (count.max(1), total.max(1));
-        // how often it was this model's turn to begin elsewhere
-        let (is_turn, turns) = match self {
-            Self::None => return None,
-            Self::All { turn } => (index == turn % count, turn / count),
-            Self::Some { turn, count: due } => {
-                let of_it = (turn..turn + due).find(|turn| offset + index == turn % total)?;
-                let round = of_it / total + index;
-                (round.is_multiple_of(count), round / count)
-            }
-        };
-        Some(match (is_turn, turns % 2) {
-            (false, _) => &[],
-            (true, 0) => &[Start::Usual],
-            (true, _) => &[Start::Noisy],
-        })
-    }
-}
-
-/// Where a model stands among the others.
-#[derive(Clone, Copy, Debug)]
-struct Place {
-    /// Among the `count` models of losses, or of constraints.
-    index: usize,
-    count: usize,
-    /// How many models of another kind come before.
-    offset: usize,
-    /// How many there are of all kinds.
-    total: usize,
-}
 
 /// A model of a loss.
 #[derive(Clone, Debug)]
@@ -861,40 +761,6 @@ pub(crate) mod tests {
             assert!(may_be.contains(&true));
             models.believe(&representation, &allowed[0].point).unwrap();
             assert_eq!(models.eligible().last(), Some(&true));
-        }
-    }
-
-    #[test]
-    fn fitted_one_by_one_every_model_has_its_turn_and_its_other_starts() {
-        let places = |index, count, offset| Place { index, count, offset, total: 5 };
-        let places: Vec<Place> =
-            (0..3).map(|i| places(i, 3, 0)).chain((0..2).map(|i| places(i, 2, 3))).collect();
-        let mut fits = [0; 5];
-        let mut starts: [Vec<Start>; 5] = Default::default();
-        for turn in 0..60 {
-            let refit = Refit::Some { turn, count: 1 };
-            let begun: Vec<Option<&[Start]>> = places.iter().map(|place| refit.starts(*place)).collect();
-            assert_eq!(begun.iter().flatten().count(), 1, "{begun:?}");
-            for (model, begun) in begun.into_iter().enumerate() {
-                fits[model] += usize::from(begun.is_some());
-                starts[model].extend(begun.unwrap_or(&[]));
-            }
-        }
-        assert_eq!(fits, [12; 5]);
-        let (usual, noisy) = (Start::Usual, Start::Noisy);
-        assert_eq!(starts[0], [usual, noisy, usual, noisy]);
-        assert_eq!(starts[1], [noisy, usual, noisy, usual]);
-        assert_eq!(starts[3], [usual, noisy, usual, noisy, usual, noisy]);
-        let fitted = |turn, count| -> Vec<bool> {
-            let refit = Refit::Some { turn, count };
-            places.iter().map(|place| refit.starts(*place).is_some()).collect()
-        };
-        assert_eq!(fitted(3, 3), [true, false, false, true, true]);
-        assert_eq!(fitted(7, 5), [true; 5]);
-        // and all at once one begins elsewhere
-        for turn in 0..6 {
-            let begun = places[..3].iter().flat_map(|place| Refit::All { turn }.starts(*place).unwrap());
-            assert_eq!(begun.collect::<Vec<_>>(), [if turn < 3 { &usual } else { &noisy }]);
         }
     }
 

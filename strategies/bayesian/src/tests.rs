@@ -600,7 +600,7 @@ fn with_many_results_a_suggestion_is_worth_what_all_of_them_say() {
     for suggestion in suggestions {
         let prediction = suggestion.prediction.unwrap();
         let features = strategy.representation.features(&suggestion.point);
-        let all = AllowedImprovement::new(&models)
+        let all = AllowedImprovement::new(&models, Reference::Near)
             .unwrap()
             .inside(Options::default().inside_weight / told.len() as f64)
             .acquisition(&features);

@@ -35,7 +35,7 @@ pub use acquisition::{Acquisition, log_expected_improvement, log_normal_cdf, log
 pub use error::SurrogateError;
 pub use gaussian_process::{FitOptions, GaussianProcess, Hyperparameters, Posterior, Start, Targets};
 pub use hypervolume::{
-    ExpectedHypervolume, ExpectedHypervolume2, augmented_chebyshev, hypervolume, non_dominated,
+    ExpectedHypervolume, augmented_chebyshev, hypervolume, non_dominated, outer_reference_point,
     reference_point, simplex_weights,
 };
 pub use kernel::{Column, Design, Kernel};

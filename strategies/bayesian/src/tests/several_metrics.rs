@@ -24,6 +24,35 @@ fn dtlz2(x: &[f64], metric_count: usize) -> Vec<f64> {
         .collect()
 }
 
+/// DTLZ7 on the unit cube: a front in 2^(metrics - 1) pieces, of which the one where the first losses are small is found first.
+fn dtlz7(x: &[f64], metric_count: usize) -> Vec<f64> {
+    let (first, rest) = x.split_at(metric_count - 1);
+    let g = 1.0 + 9.0 * rest.iter().sum::<f64>() / rest.len() as f64;
+    let saved: f64 = first.iter().map(|f| f / (1.0 + g) * (1.0 + (3.0 * PI * f).sin())).sum();
+    first.iter().copied().chain([(1.0 + g) * (metric_count as f64 - saved)]).collect()
+}
+
+/// Three aims of a car's front (Liao et al. 2008; RE34 of Tanabe and Ishibuchi 2020) on the unit cube: mass, acceleration and
+/// intrusion.
+fn crash(x: &[f64], _: usize) -> Vec<f64> {
+    let [a, b, c, d, e] = [0, 1, 2, 3, 4].map(|i| 1.0 + 2.0 * x[i]);
+    vec![
+        1640.2823 + 2.3573285 * a + 2.3220035 * b + 4.5688768 * c + 7.7213633 * d + 4.4559504 * e,
+        6.5856 + 1.15 * a - 1.0427 * b + 0.9738 * c + 0.8364 * d - 0.3695 * a * d
+            + 0.0861 * a * e
+            + 0.3628 * b * d
+            - 0.1106 * a * a
+            - 0.3437 * c * c
+            + 0.1764 * d * d,
+        -0.0551 + 0.0181 * a + 0.1024 * b + 0.0421 * c - 0.0073 * a * b + 0.024 * b * c
+            - 0.0118 * b * d
+            - 0.0204 * c * d
+            - 0.008 * c * e
+            - 0.0241 * b * b
+            + 0.0109 * d * d,
+    ]
+}
+
 fn problem_of(space: &Space, metric_count: usize) -> Problem {
     let metric = |index: usize| Metric { name: format!("f{index}"), goal: Goal::Minimise };
     Problem::new(space.clone(), (1..=metric_count).map(metric).collect())
@@ -37,15 +66,15 @@ fn several(losses: Vec<f64>) -> ObservedResult {
     ObservedResult::Completed(Losses { values: losses, standard_errors: vec![], excesses: vec![] })
 }
 
-/// Share of the whole hypervolume below `reference` after each of the counts, median over seeds from 0.
+/// Share of `whole`, a hypervolume below `reference`, after each of the counts, median over seeds from 0.
 fn shares(
     function: fn(&[f64], usize) -> Vec<f64>,
-    (dimension_count, metric_count): (usize, usize),
-    whole: f64,
+    dimension_count: usize,
+    (reference, whole): (&[f64], f64),
     counts: &[usize],
     seed_count: u64,
 ) -> Vec<f64> {
-    let space = cube(dimension_count);
+    let (space, metric_count) = (cube(dimension_count), reference.len());
     let runs: Vec<Vec<Vec<f64>>> = (0..seed_count)
         .map(|seed| {
             let value = |point: &Point| function(&coordinates(point), metric_count);
@@ -54,8 +83,7 @@ fn shares(
             run(&mut strategy, count, |point| several(value(point))).iter().map(value).collect()
         })
         .collect();
-    let share =
-        |run: &Vec<Vec<f64>>, count: usize| hypervolume(&run[..count], &vec![1.1; metric_count]) / whole;
+    let share = |run: &Vec<Vec<f64>>, count: usize| hypervolume(&run[..count], reference) / whole;
     counts
         .iter()
         .map(|&count| {
@@ -73,29 +101,65 @@ fn shares(
 fn the_front_of_two_metrics_is_found() {
     let is_slow = std::env::var_os("ANSATZ_SLOW_TESTS").is_some();
     let (counts, seed_count): (&[usize], u64) = if is_slow { (&[50, 100], 5) } else { (&[30], 1) };
-    let found = shares(zdt1, (5, 2), 1.21 - 1.0 / 3.0, counts, seed_count);
+    let found = shares(zdt1, 5, (&[1.1; 2], 1.21 - 1.0 / 3.0), counts, seed_count);
     let targets = if is_slow { [0.96, 0.97] } else { [0.8, 0.0] };
     assert!(found.iter().zip(targets).all(|(found, target)| *found >= target), "{found:?}");
     if is_slow {
-        let found = shares(dtlz2, (6, 2), 1.21 - PI / 4.0, counts, seed_count);
+        let found = shares(dtlz2, 6, (&[1.1; 2], 1.21 - PI / 4.0), counts, seed_count);
         assert!(found.iter().zip([0.54, 0.88]).all(|(found, target)| *found >= target), "{found:?}");
     }
 }
 
-/// Random search finds a third of the hypervolume of three metrics and a fifth of that of five.
+/// Measured from near the front alone, no seed ever left the piece that it found first: 0.69 of two metrics after 100 trials.
+#[test]
+fn all_pieces_of_a_front_are_found() {
+    let is_slow = std::env::var_os("ANSATZ_SLOW_TESTS").is_some();
+    let (counts, seed_count): (&[usize], u64) = if is_slow { (&[60, 100], 5) } else { (&[45], 1) };
+    // the best that was found in many trials
+    let found = shares(dtlz7, 5, (&[1.1, 4.6], 1.554), counts, seed_count);
+    assert!(found.iter().all(|found| *found >= 0.95), "{found:?}");
+    if is_slow {
+        let found = shares(dtlz7, 6, (&[1.1, 1.1, 7.0], 3.1), counts, seed_count);
+        assert!(found.iter().zip([0.85, 0.94]).all(|(found, target)| *found >= target), "{found:?}");
+    }
+}
+
+/// Random search finds a third of the hypervolume of DTLZ2 with three metrics, a fifth of that with five, and half of that of a crash. As
+/// one loss with random weights alone 0.70 of DTLZ2 with three metrics, and 36.1 of the crash.
 #[test]
 fn the_fronts_of_more_metrics_are_found() {
     if std::env::var_os("ANSATZ_SLOW_TESTS").is_none() {
         return;
     }
     // A cube without the part of the unit ball where no coordinate is negative.
-    let balls = [(3, PI / 6.0, 0.4), (4, PI * PI / 32.0, 0.3), (5, PI * PI / 60.0, 0.5)];
+    let balls = [(3, PI / 6.0, 0.75), (4, PI * PI / 32.0, 0.5), (5, PI * PI / 60.0, 0.5)];
     for (metric_count, ball, target) in balls {
         let whole = 1.1_f64.powi(metric_count) - ball;
         let start = std::time::Instant::now();
-        let found = shares(dtlz2, (6, metric_count as usize), whole, &[60], 3)[0];
-        println!("{:?}", start.elapsed() / 180);
+        let found = shares(dtlz2, 6, (&vec![1.1; metric_count as usize], whole), &[60, 100], 3)[1];
+        println!("{:?} an ask", start.elapsed() / 300);
         assert!(found >= target, "{metric_count}: {found}");
+    }
+    let found = shares(crash, 5, (&[1698.55, 11.21, 0.29], 1.0), &[60, 100], 5);
+    assert!(found[1] >= 36.5, "{found:?}");
+}
+
+#[test]
+fn with_up_to_four_metrics_the_first_is_predicted_at_every_turn() {
+    for metric_count in [2, 3, 4, 5] {
+        let space = cube(4);
+        let mut strategy = strategy_of(&space, metric_count, 2);
+        for trial in 0..17 {
+            let suggestion = strategy.ask(1, &Pending::NONE).unwrap().remove(0);
+            let losses = dtlz7(&coordinates(&suggestion.point), metric_count);
+            assert_eq!(suggestion.prediction.is_some(), trial >= 8 && metric_count < 5, "{trial}");
+            if let Some(prediction) = suggestion.prediction {
+                // the first metric of this function is a coordinate
+                let off = (prediction.mean - losses[0]).abs();
+                assert!(off < 3.0 * prediction.deviation && off < 0.2, "{prediction:?} {losses:?}");
+            }
+            strategy.tell(&[observation(trial, &suggestion.point, several(losses))]).unwrap();
+        }
     }
 }
 
