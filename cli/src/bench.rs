@@ -1,7 +1,7 @@
 //! `ansatz bench`: strategies against each other, on many problems, with many seeds.
 //!
 //! An arena is read (`manifest`), its plugins are found and its cells listed (`arena`), each cell is run by the engine
-//! that runs studies (`cell`) and kept as a line (`results`); what the lines say is `statistics`, and how it is shown
+//! that runs studies (`cell`), read after each trial (`reading`) and kept as a line (`results`); what the lines say is `statistics`, and how it is shown
 //! `report`. docs/bench.md defines every number.
 
 mod arena;
@@ -10,6 +10,7 @@ mod comparison;
 mod cpu;
 mod manifest;
 mod page;
+mod reading;
 mod results;
 pub mod statistics;
 mod table;
@@ -17,6 +18,7 @@ mod table;
 pub use arena::{CellPlan, Ready, Selection, Tally};
 pub use comparison::{Comparison, Entrant, Ground, compare};
 pub use manifest::{Arena, ArenaProblem, Contender, json_schema};
+pub use reading::Reading;
 pub use results::{AskCpuMean, Cell, CellResult, FILE_NAME, FORMAT, Failing, Key, Results, Seconds};
 
 use crate::args::BenchArgs;

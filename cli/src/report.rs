@@ -4,7 +4,7 @@ pub mod calibration;
 pub mod curves;
 pub mod explain;
 pub mod export;
-mod front;
+pub(crate) mod front;
 pub mod json;
 pub mod plot;
 pub mod recommend;

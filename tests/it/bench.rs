@@ -206,7 +206,16 @@ fn a_bad_arena_is_told_where_and_what_is_allowed() {
         3,
         &["parameter x2", "arena.toml:33:"],
     );
-    check(&good.replace("regret = {", "regret = \"minimise\" #"), 3, &["several metrics", "arena.toml:"]);
+    check(
+        &good.replace("regret = {", "regret = \"minimise\" #"),
+        3,
+        &["several metrics", "arena.toml:", "add reference = { value = 1.0, regret = 1.0 }"],
+    );
+    check(
+        &good.replace("[problems.bounded]", "[problems.bounded]\nreference = { value = 9 }"),
+        3,
+        &["problems.bounded.reference has no effect: the study improves value alone"],
+    );
     let file = "seeds = 1\n[problems.branin]\nstudy = \"nowhere.toml\"\n";
     check(file, 3, &["there is no file", "nowhere.toml", "arena.toml:3:9"]);
     scenario
@@ -223,6 +232,65 @@ fn the_arena_that_ships_is_right_and_may_be_narrowed() {
     assert_eq!(json["failures"], Value::Array(Vec::new()));
     assert_eq!(json["budgets"], serde_json::json!([3]));
     assert!(json["problems"].as_array().unwrap().len() >= 30);
+}
+
+/// Two metrics, with the front f2 = 1 - sqrt(f1).
+const SEVERAL: &str = r#"
+budgets = [12]
+seeds = 2
+[strategies.random]
+[strategies.tpe]
+[strategies.cmaes]
+[strategies.auto]
+[problems.front]
+reference = { f1 = 1.1, f2 = 2 }
+optimum = 1.8666667
+[problems.front.study.objective]
+plugin = "synthetic"
+options = { function = "zdt1" }
+[problems.front.study.metrics]
+f1 = "minimise"
+f2 = "minimise"
+[problems.front.study.space]
+x1 = { float = [0.0, 1.0] }
+x2 = { float = [0.0, 0.2] }
+"#;
+
+#[test]
+fn several_metrics_are_compared_by_the_hypervolume_of_their_front() {
+    let scenario = scenario();
+    scenario.write("arena.toml", SEVERAL);
+    let json = scenario.ansatz(&["bench", "arena.toml", "--output", "out", "--json"]).expect(0).json();
+    let lines = results(&scenario, "out");
+    assert_eq!(lines.len(), 4 * 2);
+    for line in &lines {
+        let trace: Vec<f64> = line["trace"].as_array().unwrap().iter().filter_map(Value::as_f64).collect();
+        assert_eq!(line["metric"], "hypervolume");
+        if line["strategy"] == "cmaes" {
+            assert_eq!((&line["failing"], trace.len()), (&"unsupported".into(), 0));
+            continue;
+        }
+        // never less than before, and never more than there is: 2.2 below (1.1, 2) but for what lies under the front
+        assert_eq!(trace.len(), 12);
+        assert!(trace.is_sorted() && trace[0] >= 0.0 && trace[11] > 0.8, "{trace:?}");
+        assert!(trace[11] <= 2.2 - 1.0 / 3.0, "{trace:?}");
+    }
+    let of = |strategy: &str| lines.iter().find(|line| line["strategy"] == strategy).unwrap();
+    assert_eq!(of("auto")["plugin"], "bayesian+tpe", "who is automatic depends on the metrics");
+    let problem = &json["problems"][0];
+    let best = problem["strategies"].as_array().unwrap().iter();
+    let regrets: Vec<f64> = best.filter_map(|line| line["by_budget"][0]["median"].as_f64()).collect();
+    assert!(regrets.iter().all(|regret| *regret < 1.1 && *regret > 0.0), "{regrets:?}");
+
+    let check = |from: &str, to: &str, expected: &[&str]| {
+        assert!(SEVERAL.contains(from));
+        scenario.write("wrong.toml", &SEVERAL.replace(from, to));
+        scenario.ansatz(&["bench", "wrong.toml"]).expect(3).expect_message(expected);
+    };
+    check("f2 = 2", "g2 = 2", &["reference has g2", "did you mean \"f2\"?", "it improves f1, f2"]);
+    check("optimum = 1.8666667", "metric = \"f1\"", &["problems.front.metric does not go with .reference"]);
+    check(", f2 = 2", "", &["problems.front.reference lacks f2", "add reference = { f1 = 1.0, f2 = 1.0 }"]);
+    check("f2 = 2", "f2 = inf", &["infinity is not allowed"]);
 }
 
 #[test]

@@ -3,7 +3,9 @@
 use super::cell::{self, Task};
 use super::comparison::{Comparison, Entrant, Ground, compare};
 use super::manifest::{Arena, ArenaProblem, Contender};
+use super::reading::Reading;
 use super::results::{Cell, CellResult, FORMAT, Failing, Key, Results, digest};
+use crate::automatic::Mixture;
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::executor::Evaluate;
@@ -50,8 +52,16 @@ pub struct Ready {
 pub struct ReadyStrategy {
     /// As the arena has it.
     pub contender: Contender,
-    /// The versions of the plugins.
-    pub version: String,
+    /// On problems of one metric.
+    of_one: Lineup,
+    /// On problems of several metrics, where others compete under this name.
+    of_several: Option<Lineup>,
+}
+
+/// The plugins that compete as one.
+struct Lineup {
+    mixture: Mixture,
+    /// Of each member of the mixture.
     found: Vec<Found>,
     options_digest: String,
 }
@@ -157,29 +167,29 @@ impl Arena {
         let mut ready: Vec<ReadyStrategy> = Vec::new();
         let (mut wrong, mut missing) = (Diagnostics::default(), Diagnostics::default());
         let trial_count = self.budgets.last().copied().unwrap_or(1);
-        for contender in contenders.into_iter().map(|contender| contender.for_trials(trial_count)) {
+        let has_several = self.problems.iter().any(|problem| problem.metric_count() > 1);
+        let mut lineup = |name: &str, mixture: Mixture| {
             let mut plugins = Vec::new();
-            for (index, choice) in contender.mixture.choices.iter().enumerate() {
+            for (index, choice) in mixture.choices.iter().enumerate() {
                 match search.find(Role::Strategy, &choice.plugin) {
                     Ok(found) => {
                         let component = found.plugin.metadata.component(Role::Strategy, &choice.plugin);
                         if let Some(component) = component {
-                            let schema = &component.options_schema;
-                            wrong.extend(self.check_options(&contender.name, index, schema));
+                            wrong.extend(self.check_options(name, index, &component.options_schema));
                         }
                         plugins.push(found);
                     }
-                    Err(error) => {
-                        missing.extend(self.plugin_error(&contender.name, index, &error.to_string()));
-                    }
+                    Err(error) => missing.extend(self.plugin_error(name, index, &error.to_string())),
                 }
             }
-            ready.push(ReadyStrategy {
-                version: joined(plugins.iter().map(|found| found.plugin.metadata.version.as_str())),
-                options_digest: options_digest(&contender),
-                found: plugins,
-                contender,
-            });
+            Lineup { options_digest: options_digest(&mixture), found: plugins, mixture }
+        };
+        for contender in contenders {
+            let trial_count = contender.budget_max.map_or(trial_count, |max| max.min(trial_count));
+            let of_one = lineup(&contender.name, contender.mixture(1, trial_count));
+            let of_several = (contender.is_automatic() && has_several)
+                .then(|| lineup(&contender.name, contender.mixture(2, trial_count)));
+            ready.push(ReadyStrategy { contender, of_one, of_several });
         }
         if !missing.is_empty() {
             return Err(Error::MissingPlugin(missing));
@@ -202,12 +212,12 @@ fn joined<'a>(parts: impl Iterator<Item = &'a str>) -> String {
 }
 
 /// Of everything that a contender may choose besides its plugins.
-fn options_digest(contender: &Contender) -> String {
-    match &contender.mixture.choices[..] {
+fn options_digest(mixture: &Mixture) -> String {
+    match &mixture.choices[..] {
         [one] => digest(&one.options),
         several => digest(&json!({
-            "mix": contender.mixture.mix,
-            "members": contender.mixture.members,
+            "mix": mixture.mix,
+            "members": mixture.members,
             "options": several.iter().map(|choice| &choice.options).collect::<Vec<_>>(),
         })),
     }
@@ -246,16 +256,19 @@ fn ready_problem(problem: &ArenaProblem, arena: &Arena) -> Result<ReadyProblem, 
     }
     let mut plan = problem.plan.clone();
     plan.rules.problem.trial_count = None;
-    let content = json!({
+    let mut content = json!({
         "problem": plan.rules.problem,
         "objective": choice.plugin,
         "version": found.plugin.metadata.version,
         "options": choice.options,
-        "metric": problem.metric,
+        "metric": problem.reading.name(),
         "instances": problem.has_instances,
         "attempts": plan.rules.attempts_max,
         "duplicates": plan.rules.duplicates,
     });
+    if let (Reading::Hypervolume(reference), Some(content)) = (&problem.reading, content.as_object_mut()) {
+        content.insert("reference".to_owned(), json!(reference));
+    }
     let first = problem.has_instances.then_some(arena.first_seed);
     let made = make_objective(&found, choice, &plan, first).map_err(|error| match &error {
         HostError::Unfit(fault) if matches!(fault.kind, FaultClass::Invalid | FaultClass::Unsupported) => {
@@ -286,6 +299,21 @@ fn make_objective(
 }
 
 impl ReadyStrategy {
+    /// Who competes on a problem.
+    fn lineup(&self, problem: &ArenaProblem) -> &Lineup {
+        self.of_several.as_ref().filter(|_| problem.metric_count() > 1).unwrap_or(&self.of_one)
+    }
+}
+
+impl Lineup {
+    fn plugin(&self) -> String {
+        joined(self.mixture.choices.iter().map(|choice| choice.plugin.as_str()))
+    }
+
+    fn version(&self) -> String {
+        joined(self.found.iter().map(|found| found.plugin.metadata.version.as_str()))
+    }
+
     fn sha256(&self) -> String {
         joined(self.found.iter().map(|found| found.plugin.metadata.sha256.as_str()))
     }
@@ -305,11 +333,12 @@ impl Ready {
                     if number >= least(seed_limits, self.arena.seed_count) {
                         continue;
                     }
+                    let lineup = strategy.lineup(problem);
                     let key = Key {
                         strategy: contender.name.clone(),
-                        plugin: contender.plugin(),
-                        plugin_version: strategy.version.clone(),
-                        options_digest: strategy.options_digest.clone(),
+                        plugin: lineup.plugin(),
+                        plugin_version: lineup.version(),
+                        options_digest: lineup.options_digest.clone(),
                         problem: problem.name.clone(),
                         problem_digest: digest.clone(),
                         seed: self.arena.first_seed + number,
@@ -322,17 +351,22 @@ impl Ready {
         cells
     }
 
+    /// Who competes in a cell.
+    fn lineup(&self, cell: &CellPlan) -> &Lineup {
+        self.strategies[cell.strategy].lineup(&self.problems[cell.problem].problem)
+    }
+
     /// Whether a result is of another build of the plugin than the one that is here.
     pub fn is_of_another_build(&self, cell: &CellPlan, result: &CellResult) -> bool {
-        self.strategies[cell.strategy].sha256() != result.plugin_sha256
+        self.lineup(cell).sha256() != result.plugin_sha256
     }
 
     /// What the results say of the cells that are done.
     pub fn compare(&self, results: &Results) -> Comparison {
         let entrant = |strategy: &ReadyStrategy| Entrant {
             name: strategy.contender.name.clone(),
-            plugin: strategy.contender.plugin(),
-            version: strategy.version.clone(),
+            plugin: strategy.of_one.plugin(),
+            version: strategy.of_one.version(),
         };
         let entrants: Vec<Entrant> = self.strategies.iter().map(entrant).collect();
         let grounds: Vec<Ground> = self.problems.iter().map(|ready| Ground::from(&ready.problem)).collect();
@@ -391,7 +425,7 @@ impl Ready {
 
     /// One cell; `None` if it was interrupted.
     fn run_cell(&self, cell: &CellPlan, interrupt: &Interrupt) -> Option<CellResult> {
-        let strategy = &self.strategies[cell.strategy];
+        let lineup = self.lineup(cell);
         let ready = &self.problems[cell.problem];
         let plan = self.plan_of(cell);
         let objective = match (&ready.shared, &plan.objective) {
@@ -401,9 +435,8 @@ impl Ready {
         };
         let outcome = match objective {
             Ok(objective) => {
-                let contender = &strategy.contender;
-                let parts =
-                    strategy.found.iter().zip(&contender.mixture.choices).zip(&contender.mixture.members);
+                let Lineup { mixture, found, .. } = lineup;
+                let parts = found.iter().zip(&mixture.choices).zip(&mixture.members);
                 let problem = &plan.rules.problem;
                 let task = Task {
                     objective,
@@ -413,7 +446,7 @@ impl Ready {
                         })
                         .collect(),
                     plan,
-                    metric: &ready.problem.metric,
+                    reading: &ready.problem.reading,
                     budgets: &self.arena.budgets,
                 };
                 cell::run(task, interrupt)?
@@ -427,8 +460,8 @@ impl Ready {
         Some(CellResult {
             format: FORMAT,
             key: cell.key.clone(),
-            plugin_sha256: strategy.sha256(),
-            metric: ready.problem.metric.clone(),
+            plugin_sha256: lineup.sha256(),
+            metric: ready.problem.reading.name().to_owned(),
             cell: outcome,
             date: Clock::start(Duration::ZERO).unix_seconds(),
             host_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -437,11 +470,11 @@ impl Ready {
 
     /// The study of a cell.
     fn plan_of(&self, cell: &CellPlan) -> StudyPlan {
-        let contender = &self.strategies[cell.strategy].contender;
+        let mixture = &self.lineup(cell).mixture;
         let mut plan = self.problems[cell.problem].problem.plan.clone();
-        plan.strategies = contender.mixture.choices.clone();
-        plan.rules.members = contender.mixture.members.clone();
-        plan.rules.mix = contender.mixture.mix;
+        plan.strategies = mixture.choices.clone();
+        plan.rules.members = mixture.members.clone();
+        plan.rules.mix = mixture.mix;
         // all contenders see whole trials
         (plan.early_stopping, plan.rules.early_stopping) = (None, None);
         plan.rules.seed = cell.key.seed;

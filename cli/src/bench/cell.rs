@@ -4,6 +4,7 @@
 //! restarts and no fallback, because what a strategy does wrong is its own result.
 
 use super::cpu::{Moment, Span};
+use super::reading::{Reader, Reading};
 use super::results::{AskCpuMean, Cell, Failing, Seconds};
 use crate::clock::Clock;
 use crate::engine::{Ending, Engine};
@@ -15,7 +16,6 @@ use crate::plan::StudyPlan;
 use crate::plugins::LoadedStrategy;
 use crate::run::assignment;
 use ansatz_core::TrialId;
-use ansatz_core::metric::Goal;
 use ansatz_core::study::{Step, StopReason, Study};
 use ansatz_plugin_host::{FaultClass, HostError};
 use std::sync::Arc;
@@ -30,8 +30,8 @@ pub(super) struct Task<'a> {
     pub plan: StudyPlan,
     pub objective: Arc<dyn Evaluate>,
     pub strategies: Vec<LoadedStrategy>,
-    /// Read at the trial that was observed to be best.
-    pub metric: &'a str,
+    /// After each trial.
+    pub reading: &'a Reading,
     /// Counts of trials at which the cost of asking is noted.
     pub budgets: &'a [u64],
 }
@@ -50,7 +50,8 @@ pub(super) fn run(task: Task<'_>, interrupt: &Interrupt) -> Option<Cell> {
 
 /// Trial after trial. False if it was interrupted.
 fn trials(task: Task<'_>, interrupt: &Interrupt, cell: &mut Cell) -> Result<bool, Error> {
-    let Task { plan, objective, strategies, metric, budgets } = task;
+    let Task { plan, objective, strategies, reading, budgets } = task;
+    let mut reader = Reader::new(reading);
     let member_count = strategies.len();
     let processes = |engine: &Engine| {
         (0..member_count).filter_map(|member| engine.process_id(member)).collect::<Vec<_>>()
@@ -109,7 +110,7 @@ fn trials(task: Task<'_>, interrupt: &Interrupt, cell: &mut Cell) -> Result<bool
                         if ending == Ending::Retry {
                             again = Some(trial);
                         } else {
-                            match at_the_best(engine.study(), metric) {
+                            match reader.read(engine.study()) {
                                 Ok(value) => cell.trace.push(value),
                                 Err(error) => {
                                     cell.fail(Failing::Objective, error);
@@ -129,22 +130,6 @@ fn trials(task: Task<'_>, interrupt: &Interrupt, cell: &mut Cell) -> Result<bool
     cell.ask_seconds = asks.seconds();
     cell.tell_seconds = tells.seconds();
     Ok(true)
-}
-
-/// The metric at the trial that the study holds for its best, if there is one by now.
-fn at_the_best(study: &Study, metric: &str) -> Result<Option<f64>, String> {
-    let best = study.incumbent().first().and_then(|best| study.trial(best)?.outcome.as_ref()?.completed());
-    let Some(measurement) = best else { return Ok(None) };
-    if let Some(value) = measurement.value(metric) {
-        return Ok(Some(value).filter(|value| value.is_finite()));
-    }
-    let names = measurement.readings().iter().map(|reading| reading.metric.as_str());
-    let hint = ansatz_core::nearest::did_you_mean(metric, names.clone());
-    let reported: Vec<&str> = names.collect();
-    Err(format!(
-        "metric {metric} is to be read, and the objective does not report it{hint}; it reports {}",
-        reported.join(", ")
-    ))
 }
 
 /// Notes why a cell ended, where that is worth a word.
@@ -205,10 +190,4 @@ impl Costs {
         let is_known = !self.is_cpu_unknown && self.count > 0;
         is_known.then(|| self.cpu.as_secs_f64() / f64::from(self.count))
     }
-}
-
-/// Which direction of the metric that is read is better.
-pub(super) fn goal_of(plan: &StudyPlan, metric: &str) -> Goal {
-    let metrics = &plan.rules.problem.metrics;
-    metrics.iter().find(|known| known.name == metric).map_or(Goal::Minimise, |known| known.goal)
 }

@@ -48,7 +48,7 @@ impl From<&ArenaProblem> for Ground {
         Self {
             name: problem.name.clone(),
             family: problem.family.clone(),
-            metric: problem.metric.clone(),
+            metric: problem.reading.name().to_owned(),
             goal: problem.goal,
             optimum: problem.optimum,
             has_instances: problem.has_instances,

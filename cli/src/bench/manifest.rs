@@ -3,6 +3,7 @@
 //! It is read by the machinery of study manifests, so that what is wrong is said in the same way: everything at once,
 //! where it stands, with what is allowed. A problem is a study manifest, in a file of its own or in a table of this one.
 
+use super::reading::{HYPERVOLUME, HYPERVOLUME_METRIC_COUNT_MAX, Reading};
 use crate::automatic::{self, AUTOMATIC, Mixture};
 use crate::error::Error;
 use crate::manifest::check::{members, plugin_choice, word};
@@ -150,6 +151,7 @@ static PROBLEM: Keys = Keys {
     keys: &[
         key("study", Form::OneOf(&[Form::Text, Form::Options]), Required, "A study manifest: a file, relative to the folder of this one, or the manifest itself as a table. Its strategies, budget, slots and seed are replaced.", "study = \"problems/branin.toml\"").also(&["manifest", "file", "path"]),
         key("metric", Form::Text, Optional, "What is read at the best trial. Default: the metric that the study improves.", "metric = \"regret\""),
+        key("reference", Form::Named(&Form::Number), Optional, "Of a problem that improves several metrics, a value for each: the hypervolume of the observed front up to this point is what is read.", "reference = { f1 = 1.1, f2 = 1.1 }").also(&["reference_point", "ref_point", "nadir"]),
         key("goal", Form::Choice(GOAL), Optional, "Which direction of that metric is better. Default: as the study has it, else minimise.", "goal = \"minimise\""),
         key("optimum", Form::Number, Optional, "The best possible value of what is read.", "optimum = 0.0").also(&["best", "minimum"]),
         key("instances", Form::Truth, Optional, "Each seed has an instance of its own: the objective's option `instance` is set to the seed.", "instances = true").also(&["instance"]),
@@ -204,10 +206,8 @@ pub struct Arena {
 pub struct Contender {
     /// As it is shown.
     pub name: String,
-    /// Who it consists of.
-    pub mixture: Mixture,
-    /// Whether that is what a study has that names no strategy.
-    pub is_automatic: bool,
+    /// Who it consists of; `None`: what a study has that names no strategy.
+    pub mixture: Option<Mixture>,
     /// At most so many seeds.
     pub seed_count_max: Option<u64>,
     /// At most so many trials.
@@ -221,11 +221,11 @@ pub struct ArenaProblem {
     pub name: String,
     /// What it is summed up with.
     pub family: Option<String>,
-    /// Read at the best trial.
-    pub metric: String,
-    /// Of that metric.
+    /// What is compared.
+    pub reading: Reading,
+    /// Which direction of it is better.
     pub goal: Goal,
-    /// Of that metric.
+    /// Its best possible value.
     pub optimum: Option<f64>,
     /// Whether each seed has an instance of its own.
     pub has_instances: bool,
@@ -365,33 +365,28 @@ impl Contender {
         };
         Self {
             name: plugin.to_owned(),
-            mixture: if plugin == AUTOMATIC { automatic_mixture(None) } else { alone() },
-            is_automatic: plugin == AUTOMATIC,
+            mixture: (plugin != AUTOMATIC).then(alone),
             seed_count_max: None,
             budget_max: None,
         }
     }
 
-    /// With the mixture that a study of so many trials has without strategies, if that is what competes.
-    #[must_use]
-    pub fn for_trials(self, trial_count: u64) -> Self {
-        let trial_count = self.budget_max.map_or(trial_count, |max| max.min(trial_count));
-        match self.is_automatic {
-            true => Self { mixture: automatic_mixture(Some(trial_count)), ..self },
-            false => self,
-        }
+    /// Whether it is what a study has that names no strategy.
+    pub fn is_automatic(&self) -> bool {
+        self.mixture.is_none()
     }
 
-    /// The names of its plugins.
-    pub fn plugin(&self) -> String {
-        let names: Vec<&str> = self.mixture.choices.iter().map(|choice| choice.plugin.as_str()).collect();
-        names.join("+")
+    /// Who competes on a problem of so many metrics for so many trials.
+    pub fn mixture(&self, metric_count: usize, trial_count: u64) -> Mixture {
+        self.mixture.clone().unwrap_or_else(|| automatic::mixture(metric_count, Some(trial_count)))
     }
 }
 
-/// An arena compares by one metric.
-fn automatic_mixture(trial_count: Option<u64>) -> Mixture {
-    automatic::mixture(1, trial_count)
+impl ArenaProblem {
+    /// How many metrics its study improves.
+    pub fn metric_count(&self) -> usize {
+        self.plan.rules.problem.metrics.len()
+    }
 }
 
 fn contender(entry: &Entry, found: &mut Vec<Diagnostic>) -> Option<Contender> {
@@ -415,8 +410,7 @@ fn contender(entry: &Entry, found: &mut Vec<Diagnostic>) -> Option<Contender> {
             return None;
         }
         return Some(limits(Contender {
-            mixture: Mixture { mix, members, choices },
-            is_automatic: false,
+            mixture: Some(Mixture { mix, members, choices }),
             ..Contender::new(&entry.key)
         }));
     }
@@ -435,8 +429,8 @@ fn contender(entry: &Entry, found: &mut Vec<Diagnostic>) -> Option<Contender> {
     let choice = plugin_choice(&section)?;
     // By the plugin, not by the name that is shown: variants of a plugin have the same random numbers.
     let mut alone = Contender::new(&choice.plugin);
-    if choice.plugin != AUTOMATIC {
-        alone.mixture.choices = vec![choice];
+    if let Some(mixture) = &mut alone.mixture {
+        mixture.choices = vec![choice];
     } else {
         let of_one = ["options", "isolation", "call_timeout", "memory"];
         for other in entry.value.entries().iter().filter(|other| of_one.contains(&other.key.as_str())) {
@@ -493,20 +487,12 @@ fn problem(
     if plan.objective.is_none() {
         return wrong(found, &study.at, "has no objective", "add [objective] to its study");
     }
-    let [metric] = &plan.rules.problem.metrics[..] else {
-        let help = "an arena compares by one number: leave the goal of the other metrics out";
-        return wrong(found, &study.at, "improves several metrics at once", help);
-    };
-    let read = section.get("metric").and_then(Node::text).unwrap_or(&metric.name).to_owned();
-    let goal = section
-        .get("goal")
-        .and_then(Node::text)
-        .and_then(|word| serde_json::from_value(serde_json::Value::String(word.to_owned())).ok());
+    let Some((reading, goal)) = reading(entry, study, &plan, found) else { return Ok(None) };
     Ok(Some(ArenaProblem {
         name: entry.key.clone(),
         family: section.get("family").and_then(Node::text).map(str::to_owned),
-        goal: goal.unwrap_or_else(|| super::cell::goal_of(&plan, &read)),
-        metric: read,
+        reading,
+        goal,
         optimum: section.get("optimum").and_then(Node::number),
         has_instances: section.get("instances").and_then(Node::truth).unwrap_or(false),
         seed_count_max: count(section, "seeds"),
@@ -514,6 +500,81 @@ fn problem(
         plan,
         manifest,
     }))
+}
+
+/// What is read of a problem, and which direction of it is better; `None` where something is wrong with that.
+fn reading(
+    entry: &Entry,
+    study: &Node,
+    plan: &StudyPlan,
+    found: &mut Vec<Diagnostic>,
+) -> Option<(Reading, Goal)> {
+    let section = &entry.value;
+    let metrics = &plan.rules.problem.metrics[..];
+    let before = found.len();
+    let mut wrong = |at: &At, message: String, help: &str| {
+        found.push(Diagnostic::at(at, format!("problems.{}{message}", entry.key)).help(help));
+    };
+    let reference = section.get("reference");
+    if let [metric] = metrics {
+        if let Some(reference) = reference {
+            let help = "it is for problems that improve several metrics; take it out";
+            wrong(
+                &reference.at,
+                format!(".reference has no effect: the study improves {} alone", metric.name),
+                help,
+            );
+            return None;
+        }
+        let read = section.get("metric").and_then(Node::text).unwrap_or(&metric.name).to_owned();
+        let goal = section
+            .get("goal")
+            .and_then(Node::text)
+            .and_then(|word| serde_json::from_value(serde_json::Value::String(word.to_owned())).ok());
+        let known =
+            metrics.iter().find(|known| known.name == read).map_or(Goal::Minimise, |known| known.goal);
+        return Some((Reading::Metric(read), goal.unwrap_or(known)));
+    }
+    let values: Vec<String> = metrics.iter().map(|metric| format!("{} = 1.0", metric.name)).collect();
+    let example = format!(
+        "add reference = {{ {} }}, with a value of each that is worse than all that counts",
+        values.join(", ")
+    );
+    let Some(reference) = reference else {
+        let help = format!("an arena compares by one number, here the hypervolume up to a point: {example}");
+        wrong(&study.at, " improves several metrics at once, and has no reference".to_owned(), &help);
+        return None;
+    };
+    if metrics.len() > HYPERVOLUME_METRIC_COUNT_MAX {
+        let help = format!("its hypervolume is computed for up to {HYPERVOLUME_METRIC_COUNT_MAX}");
+        wrong(&study.at, format!(" improves {} metrics", metrics.len()), &help);
+    }
+    for key in ["metric", "goal"] {
+        if let Some(other) = section.get(key) {
+            let message = format!(".{key} does not go with .reference: what is read is the {HYPERVOLUME}");
+            wrong(&other.at, message, "take one of the two out");
+        }
+    }
+    let mut are_known = true;
+    for other in reference.entries() {
+        if !metrics.iter().any(|metric| metric.name == other.key) {
+            are_known = false;
+            let names: Vec<&str> = metrics.iter().map(|metric| metric.name.as_str()).collect();
+            let hint = ansatz_core::nearest::did_you_mean(&other.key, names.iter().copied());
+            let message = format!(".reference has {}, which the study does not improve{hint}", other.key);
+            wrong(&other.key_at, message, &format!("it improves {}", names.join(", ")));
+        }
+    }
+    let mut losses = Vec::new();
+    for metric in metrics.iter().filter(|_| are_known) {
+        match reference.get(&metric.name).and_then(Node::number) {
+            Some(value) => losses.push(metric.goal.loss(value)),
+            // what is there and no number has been told
+            None if reference.entries().iter().any(|other| other.key == metric.name) => {}
+            None => wrong(&reference.at, format!(".reference lacks {}", metric.name), &example),
+        }
+    }
+    (found.len() == before).then_some((Reading::Hypervolume(losses), Goal::Maximise))
 }
 
 fn count(section: &Node, key: &str) -> Option<u64> {
@@ -547,7 +608,7 @@ space = { x = { float = [0.0, 1.0] } }
         let arena = Arena::parse(text.to_owned(), Path::new("some/small.toml")).unwrap();
         let [problem] = &arena.problems[..] else { panic!("one problem") };
         assert_eq!((arena.name.as_str(), arena.seed_count, arena.first_seed), ("small", 10, 1));
-        assert_eq!((problem.metric.as_str(), problem.goal), ("accuracy", Goal::Maximise));
+        assert_eq!((problem.reading.name(), problem.goal), ("accuracy", Goal::Maximise));
         assert_eq!(problem.plan.rules.members.len(), 1);
     }
 
@@ -569,18 +630,21 @@ space = { x = { float = [0.0, 1.0] } }
 "#;
         let arena = Arena::parse(text.to_owned(), Path::new("some/small.toml")).unwrap();
         let [pair, hot, auto] = &arena.strategies.as_ref().unwrap()[..] else { panic!("three") };
-        assert_eq!((&auto.mixture, auto.seed_count_max), (&automatic_mixture(None), Some(2)));
-        assert_eq!(auto.clone().for_trials(5000).mixture, automatic_mixture(Some(5000)));
-        assert_ne!(automatic_mixture(Some(5000)), automatic_mixture(None));
-        assert_eq!(hot.clone().for_trials(5000).mixture, hot.mixture);
-        assert_eq!((pair.name.as_str(), pair.plugin().as_str()), ("pair", "sobol+random+random"));
-        assert_eq!((pair.mixture.mix, pair.seed_count_max), (Mix::Weighted, Some(3)));
-        let members: Vec<(&str, f64, Option<u64>)> = (pair.mixture.members.iter())
+        assert!(auto.is_automatic() && !hot.is_automatic() && auto.seed_count_max == Some(2));
+        assert_eq!(auto.mixture(1, 5000), automatic::mixture(1, Some(5000)));
+        assert_ne!(auto.mixture(1, 5000), auto.mixture(1, 100));
+        assert_ne!(auto.mixture(1, 100), auto.mixture(2, 100));
+        assert_eq!(hot.mixture(1, 5000), hot.mixture(2, 100));
+        let mixture = pair.mixture(1, 100);
+        let plugins: Vec<&str> = mixture.choices.iter().map(|choice| choice.plugin.as_str()).collect();
+        assert_eq!((pair.name.as_str(), &plugins[..]), ("pair", &["sobol", "random", "random"][..]));
+        assert_eq!((mixture.mix, pair.seed_count_max), (Mix::Weighted, Some(3)));
+        let members: Vec<(&str, f64, Option<u64>)> = (mixture.members.iter())
             .map(|member| (member.label.as_str(), member.weight, member.trial_count_max))
             .collect();
         assert_eq!(members, [("sobol", 1.0, Some(8)), ("random", 2.0, None), ("random-2", 1.0, None)]);
         // By the plugin: variants of one have the same random numbers.
-        assert_eq!((hot.name.as_str(), hot.mixture.members[0].label.as_str()), ("hot", "annealing"));
+        assert_eq!((hot.name.as_str(), hot.mixture(1, 9).members[0].label.as_str()), ("hot", "annealing"));
     }
 
     #[test]

@@ -37,7 +37,7 @@ pub fn coverage(study: &Study) -> Vec<f64> {
         if let Some(losses) = losses
             && front.consider(trial.id, &span.scaled(losses))
         {
-            covered = volume(&front.losses().collect::<Vec<_>>());
+            covered = hypervolume(&front.losses().collect::<Vec<_>>(), &vec![1.0; metric_count]);
         }
         covered
     };
@@ -77,30 +77,36 @@ impl Extent {
     }
 }
 
-/// What points dominate of the unit cube, from the corner of all ones: slice by slice along the last coordinate.
-fn volume(points: &[&[f64]]) -> f64 {
-    let Some(last) = points.first().and_then(|point| point.len().checked_sub(1)) else { return 0.0 };
+/// The volume that points dominate up to a reference point, slice by slice along the last coordinate. A point that is not
+/// below the reference in each coordinate adds nothing.
+pub fn hypervolume(points: &[&[f64]], reference: &[f64]) -> f64 {
+    let is_inside = |point: &&[f64]| point.iter().zip(reference).all(|(loss, limit)| loss < limit);
+    let inside: Vec<&[f64]> = points.iter().copied().filter(is_inside).collect();
+    volume(inside, reference)
+}
+
+/// Of points below the reference, of which further coordinates are not looked at.
+fn volume(mut points: Vec<&[f64]>, reference: &[f64]) -> f64 {
+    let Some((&limit, rest)) = reference.split_last() else { return 0.0 };
+    let last = rest.len();
     if last == 0 {
-        return points.iter().map(|point| 1.0 - point[0]).fold(0.0, f64::max);
+        return points.iter().map(|point| limit - point[0]).fold(0.0, f64::max);
     }
-    let mut sorted = points.to_vec();
-    sorted.sort_by(|a, b| a[last].total_cmp(&b[last]));
+    points.sort_by(|a, b| a[last].total_cmp(&b[last]));
+    let end = |index: usize| points.get(index + 1).map_or(limit, |next| next[last]);
     let mut total = 0.0;
     if last == 1 {
         // the staircase
-        let mut best = 1.0_f64;
-        for (index, point) in sorted.iter().enumerate() {
+        let mut best = rest[0];
+        for (index, point) in points.iter().enumerate() {
             best = best.min(point[0]);
-            let end = sorted.get(index + 1).map_or(1.0, |next| next[1]);
-            total += (end - point[1]) * (1.0 - best);
+            total += (end(index) - point[1]) * (rest[0] - best);
         }
         return total;
     }
-    for (index, point) in sorted.iter().enumerate() {
-        let end = sorted.get(index + 1).map_or(1.0, |next| next[last]);
-        if end > point[last] {
-            let below: Vec<&[f64]> = sorted[..=index].iter().map(|point| &point[..last]).collect();
-            total += (end - point[last]) * volume(&below);
+    for (index, point) in points.iter().enumerate() {
+        if end(index) > point[last] {
+            total += (end(index) - point[last]) * volume(points[..=index].to_vec(), rest);
         }
     }
     total
@@ -130,9 +136,18 @@ mod tests {
                 };
                 let expected = (0..cells).filter(|cell| is_covered(*cell)).count() as f64 / cells as f64;
                 let rows: Vec<&[f64]> = points.iter().map(Vec::as_slice).collect();
-                assert!((volume(&rows) - expected).abs() < 1e-12, "{points:?}");
+                assert!(
+                    (hypervolume(&rows, &vec![1.0; metric_count]) - expected).abs() < 1e-12,
+                    "{points:?}"
+                );
             }
         }
+    }
+
+    #[test]
+    fn what_is_not_below_the_reference_adds_nothing() {
+        let points = [&[-3.0, 5.0][..], &[-1.0, 4.0], &[2.0, -9.0], &[1.0, 7.0]];
+        assert_eq!(hypervolume(&points, &[2.0, 6.0]), 5.0 + 3.0);
     }
 
     #[test]
