@@ -2,8 +2,8 @@
 //!
 //! One loss: the product over its models of their expected improvements. Several: the expected improvement of the
 //! hypervolume. Either is multiplied by the probability that every outcome constraint holds, and while no point is known
-//! where they hold that probability is all there is. That of one loss is multiplied by a power of a prior of where the best
-//! point lies as well. All of it is in logarithms.
+//! where they hold that probability is all there is. That of a loss, and of a front, may be multiplied by a power of a prior of
+//! where the best points lie as well. All of it is in logarithms.
 //!
 //! The maximiser sees the trait only, and the models know nothing of either: each of the three can be replaced alone.
 
@@ -175,12 +175,12 @@ impl<'a> AllowedImprovement<'a> {
         Ok(Self { models: Cow::Borrowed(models), improvement, centres, inside: None, rough: None })
     }
 
-    /// The same for one loss whose best point is more likely inside the ranges than at their bounds. `power`: of the prior, from
-    /// 0, for no prior.
+    /// The same where the best point, or the front, is more likely inside the ranges than at their bounds. `power`: of the prior,
+    /// from 0, for no prior.
     pub(crate) fn inside(mut self, power: f64) -> Self {
-        let is_of_loss = matches!(self.improvement, Improvement::Loss { .. });
+        let is_of_losses = !matches!(self.improvement, Improvement::Anything);
         let process = self.models.losses().first().map(|model| &model.process);
-        if let Some(process) = process.filter(|_| is_of_loss && power > 0.0) {
+        if let Some(process) = process.filter(|_| is_of_losses && power > 0.0) {
             let columns = process.design().columns().iter();
             let inside = Inside {
                 factor: power / (2.0 * INSIDE_DEVIATION * INSIDE_DEVIATION),
@@ -569,13 +569,13 @@ mod tests {
     }
 
     #[test]
-    fn the_best_point_of_one_loss_is_expected_inside_the_ranges() {
+    fn the_best_points_are_expected_inside_the_ranges() {
         let space = space();
         let representation = Representation::new(&space);
         let columns = representation.columns();
         assert!([Column::Categorical, Column::Activity].iter().all(|kind| columns.contains(kind)));
         // of enough points for models of fewer, and for models of the nearest
-        for (shape, count) in [(shape(1, 0), 1100), (shape(1, 1), 30), (shape(2, 0), 30)] {
+        for (shape, count) in [(shape(1, 0), 1100), (shape(1, 1), 30), (shape(2, 0), 30), (shape(3, 1), 30)] {
             let history = told(&space, count, shape);
             let mut fits = Fits::none(shape, &Options::default(), false);
             let models = fit(&representation, &history, shape, &mut fits, true).unwrap();
@@ -590,8 +590,7 @@ mod tests {
                     let is_number = |(_, column): &(&f64, &Column)| **column == Column::Continuous;
                     let numbers = row.iter().zip(columns).filter(is_number);
                     let squared: f64 = numbers.map(|(x, _)| ((x - 0.5) / 0.25).powi(2)).sum();
-                    let has_prior = shape.metric_count == 1;
-                    if has_prior { -0.5 * squared * 0.2 } else { 0.0 }
+                    -0.5 * squared * 0.2
                 })
                 .collect();
             let differ = |with: &dyn AcquisitionFunction, without: &dyn AcquisitionFunction| {

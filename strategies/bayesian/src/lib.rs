@@ -168,10 +168,12 @@ impl Bayesian {
         let Ok(acquisition) = AllowedImprovement::new(&models, reference) else {
             return Ok(self.design_point(seen).map(Suggestion::new));
         };
-        // the points of a front run to its ends, which often lie at bounds; also where the metrics are made one loss
-        let acquisition = match self.shape.metric_count {
-            1 => acquisition.inside(self.options.inside_weight / self.state.told.len().max(1) as f64),
-            _ => acquisition,
+        // the ends of a front often lie at bounds, so that not all turns expect it inside
+        let acquisition = match aim {
+            Aim::Front(Reference::Near) => {
+                acquisition.inside(self.options.inside_weight / self.state.told.len().max(1) as f64)
+            }
+            Aim::Front(Reference::Outer) | Aim::Weighted => acquisition,
         };
         let maximiser = Maximiser {
             representation: &self.representation,

@@ -120,7 +120,7 @@ fn all_pieces_of_a_front_are_found() {
     assert!(found.iter().all(|found| *found >= 0.95), "{found:?}");
     if is_slow {
         let found = shares(dtlz7, 6, (&[1.1, 1.1, 7.0], 3.1), counts, seed_count);
-        assert!(found.iter().zip([0.85, 0.94]).all(|(found, target)| *found >= target), "{found:?}");
+        assert!(found.iter().zip([0.8, 0.94]).all(|(found, target)| *found >= target), "{found:?}");
     }
 }
 
@@ -132,7 +132,7 @@ fn the_fronts_of_more_metrics_are_found() {
         return;
     }
     // A cube without the part of the unit ball where no coordinate is negative.
-    let balls = [(3, PI / 6.0, 0.75), (4, PI * PI / 32.0, 0.5), (5, PI * PI / 60.0, 0.5)];
+    let balls = [(3, PI / 6.0, 0.75), (4, PI * PI / 32.0, 0.65), (5, PI * PI / 60.0, 0.5)];
     for (metric_count, ball, target) in balls {
         let whole = 1.1_f64.powi(metric_count) - ball;
         let start = std::time::Instant::now();
@@ -275,15 +275,24 @@ fn batches_of_several_metrics_spread() {
 }
 
 #[test]
-fn where_the_ends_of_a_front_lie_nothing_is_expected_inside() {
+fn a_front_is_expected_inside_when_its_gaps_are_filled_and_not_beyond_its_ends() {
     let space = cube(4);
-    for metric_count in [2, 3] {
-        let points = |inside_weight: f64| {
+    for (metric_count, near, outer) in [(2, 12, 13), (3, 13, 14)] {
+        let proposed = |inside_weight: f64, count: u64| {
             let options = Options { inside_weight, ..Options::default() };
-            let problem = problem_of(&space, metric_count);
-            let mut strategy = Bayesian::new(&problem, options, Rng::new(3)).unwrap();
-            run(&mut strategy, 16, |point| several(dtlz2(&coordinates(point), metric_count)))
+            let mut strategy =
+                Bayesian::new(&problem_of(&space, metric_count), options, Rng::new(3)).unwrap();
+            let mut rng = Rng::new(7);
+            for trial in 0..count {
+                let point = space.sample(&mut rng).unwrap();
+                let losses = several(dtlz2(&coordinates(&point), metric_count));
+                strategy.tell(&[observation(trial, &point, losses)]).unwrap();
+            }
+            coordinates(&strategy.ask(1, &Pending::NONE).unwrap()[0].point)
         };
-        assert_eq!(points(0.0), points(100.0), "{metric_count} metrics");
+        assert_eq!(proposed(0.0, outer), proposed(1000.0, outer), "{metric_count} metrics");
+        let inside = proposed(1000.0, near);
+        assert!(inside.iter().all(|x| (x - 0.5).abs() < 0.2), "{metric_count} metrics: {inside:?}");
+        assert_ne!(proposed(0.0, near), inside);
     }
 }
