@@ -191,6 +191,7 @@ fn check(path: &Path, set: &[String], locking: Locking, as_json: bool) -> Result
         let mut plugins = PluginSet::load(&plan, Some(&manifest), locking, PluginUse::Check)?;
         let (transferred, _) = transfer::of_plan(&plan)?;
         plugins.notices.extend(transferred.into_iter().map(|transferred| transferred.notice));
+        plugins.notices.extend(plan.warnings());
         Ok((plan, plugins))
     });
     match checked {

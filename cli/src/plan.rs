@@ -1,6 +1,7 @@
 //! A manifest that was checked: nothing left to guess. What a study is run from, and what its journal keeps.
 
 use crate::journal::{Location, ServerUrl};
+use ansatz_core::space::{Domain, Parameter};
 use ansatz_core::{StudyRules, Value};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -68,10 +69,35 @@ impl StudyPlan {
         self.manifest_folder = folder.to_owned();
     }
 
+    /// What is allowed and hardly meant.
+    pub fn warnings(&self) -> Vec<String> {
+        self.rules.problem.space.parameters().iter().filter_map(unreached_end).collect()
+    }
+
     /// Whether the folder of the manifest is gone.
     pub(crate) fn is_homeless(&self) -> bool {
         !self.manifest_folder.is_dir()
     }
+}
+
+/// A range whose steps pass over its upper end.
+fn unreached_end(parameter: &Parameter) -> Option<String> {
+    let (lower, upper, step) = match &parameter.domain {
+        Domain::Int { lower, upper, step, .. } if *step > 1 => {
+            (lower.to_string(), *upper as f64, step.to_string())
+        }
+        Domain::Float { lower, upper, step: Some(step), .. } => (lower.to_string(), *upper, step.to_string()),
+        _ => return None,
+    };
+    let last = parameter.domain.nth(u64::MAX);
+    // sums of steps are rounded
+    let is_reached = upper - last <= 1e-9 * upper.abs().max(last.abs());
+    (!is_reached).then(|| {
+        format!(
+            "parameter {}: by steps of {step} from {lower} the last value is {last}; {upper} is never tried",
+            parameter.name
+        )
+    })
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]

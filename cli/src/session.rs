@@ -122,7 +122,7 @@ pub fn create(manifest: &Manifest, mut plan: StudyPlan, locking: Locking) -> Res
     let restarts = plan.faults.restart_count_max;
     let mut engine =
         Engine::new(study, plugins.strategies, plugins.early_stopping, restarts, journal, clock)?;
-    for notice in plugins.notices {
+    for notice in plugins.notices.into_iter().chain(plan.warnings()) {
         engine.warn(notice);
     }
     engine.note(Entry::Opened(opened(plugins.stamps, Duration::ZERO)));

@@ -143,6 +143,32 @@ fn an_empty_range() {
     assert!([Some(0), Some(3)].contains(&ended.code()), "{ended}");
 }
 
+/// Allowed, and hardly meant.
+#[test]
+fn a_range_whose_steps_pass_over_its_end_is_warned_of() {
+    let scenario = scenario();
+    let ranges = "x1 = { int = [1, 10], step = 4 }\nx2 = { float = [0.0, 15.0], step = 4.0 }\n\
+                  x3 = { float = [0.0, 0.3], step = 0.1 }\nx4 = { int = [1, 9], step = 4 }\nx5 = { int = [1, 9] }";
+    scenario.write(
+        "steps.toml",
+        &format!(
+            "metrics = {{ value = \"minimise\" }}\nbudget = {{ trials = 2 }}\nstrategy = [{{ plugin = \"random\" }}]\n\
+             objective = {{ plugin = \"synthetic\", options = {{ function = \"griewank\" }} }}\n[space]\n{ranges}\n"
+        ),
+    );
+    for command in ["check", "run"] {
+        let ended = scenario.ansatz(&[command, "steps.toml"]).expect(0);
+        let warnings: Vec<&str> =
+            ended.stderr.lines().filter(|line| line.contains("is never tried")).collect();
+        let expected = [
+            "parameter x1: by steps of 4 from 1 the last value is 9; 10 is never tried",
+            "parameter x2: by steps of 4 from 0 the last value is 12; 15 is never tried",
+        ];
+        assert_eq!(warnings.len(), 2, "{ended}");
+        assert!(warnings.iter().zip(expected).all(|(warning, text)| warning.ends_with(text)), "{ended}");
+    }
+}
+
 #[test]
 fn conditions_that_go_in_a_circle() {
     let space = "x1 = { float = [-5.0, 10.0] }\nx2 = { float = [0.0, 15.0] }";

@@ -22,8 +22,9 @@ pub struct Options {
     /// At least one, without repetition. With two to four metrics each metric has one model, of the first of these that
     /// is not `power`.
     pub warps: Vec<LossWarp>,
-    /// How much more likely the best point of one metric lies inside the ranges than at their bounds, from 0: after n trials the search
-    /// goes by the power `inside_weight`/n of a normal density about the middle of each range. 0 where much of it may lie at bounds.
+    /// How much more likely the best point, or the front of several metrics at some asks, lies inside the ranges than at their bounds,
+    /// from 0: after n trials the search goes by the power `inside_weight`/n of a normal density about the middle of each range. 0
+    /// where much of it may lie at bounds.
     pub inside_weight: f64,
     /// Whether the same point always gives the same loss. Then the models have no noise.
     pub deterministic: bool,
