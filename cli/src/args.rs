@@ -314,7 +314,7 @@ pub struct Overrides {
 /// An arena, and what of it is meant.
 #[derive(Debug, clap::Args)]
 pub struct BenchArgs {
-    /// The arena, a TOML file; without it the one that comes with Ansatz.
+    /// The arena, a TOML file, or `several`, which comes with Ansatz; without it the one of one metric that does.
     #[arg(value_name = "FILE")]
     pub arena: Option<PathBuf>,
     /// Only these strategies, with commas between; a plugin that the arena does not name competes as it is.

@@ -38,7 +38,7 @@ pub const PAGE: &str = "report.html";
 /// Carries the command out.
 pub fn execute(arguments: &BenchArgs) -> Result<Exit, Error> {
     let arena = match &arguments.arena {
-        Some(path) => Arena::read(path)?,
+        Some(path) => Arena::named(path)?,
         None => Arena::standard()?,
     };
     let selection = Selection {

@@ -232,6 +232,10 @@ fn the_arena_that_ships_is_right_and_may_be_narrowed() {
     assert_eq!(json["failures"], Value::Array(Vec::new()));
     assert_eq!(json["budgets"], serde_json::json!([3]));
     assert!(json["problems"].as_array().unwrap().len() >= 30);
+    let arguments =
+        ["bench", "several", "--strategies", "random,sobol", "--seeds", "1", "--budget", "3", "--json"];
+    let several = scenario.ansatz(&arguments).expect(0).json();
+    assert_eq!((&several["name"], &several["run_count"]), (&"several".into(), &10.into()));
 }
 
 /// Two metrics, with the front f2 = 1 - sqrt(f1).
@@ -277,6 +281,13 @@ fn several_metrics_are_compared_by_the_hypervolume_of_their_front() {
     }
     let of = |strategy: &str| lines.iter().find(|line| line["strategy"] == strategy).unwrap();
     assert_eq!(of("auto")["plugin"], "bayesian+tpe", "who is automatic depends on the metrics");
+    let shown = json["strategies"].as_array().unwrap().iter().find(|line| line["name"] == "auto").unwrap();
+    assert_eq!(shown["plugin"], "bayesian+tpe");
+    let both = SEVERAL.to_owned() + PROBLEMS;
+    scenario.write("both.toml", &both);
+    let arguments = ["bench", "both.toml", "--strategies", "auto", "--seeds", "1", "--json"];
+    let both = scenario.ansatz(&arguments).expect(0).json();
+    assert_eq!(both["strategies"][0]["plugin"], "bayesian+local+cmaes+tpe or bayesian+tpe");
     let problem = &json["problems"][0];
     let best = problem["strategies"].as_array().unwrap().iter();
     let regrets: Vec<f64> = best.filter_map(|line| line["by_budget"][0]["median"].as_f64()).collect();
@@ -290,6 +301,11 @@ fn several_metrics_are_compared_by_the_hypervolume_of_their_front() {
     check("f2 = 2", "g2 = 2", &["reference has g2", "did you mean \"f2\"?", "it improves f1, f2"]);
     check("optimum = 1.8666667", "metric = \"f1\"", &["problems.front.metric does not go with .reference"]);
     check(", f2 = 2", "", &["problems.front.reference lacks f2", "add reference = { f1 = 1.0, f2 = 1.0 }"]);
+    check(
+        "f2 = \"minimise\"",
+        "f2 = \"minimise\"\nf3 = \"minimise\"\nf4 = \"minimise\"\nf5 = \"minimise\"",
+        &["problems.front improves 5 metrics", "up to 4"],
+    );
     check("f2 = 2", "f2 = inf", &["infinity is not allowed"]);
 }
 

@@ -52,9 +52,9 @@ pub struct Ready {
 pub struct ReadyStrategy {
     /// As the arena has it.
     pub contender: Contender,
-    /// On problems of one metric.
-    of_one: Lineup,
-    /// On problems of several metrics, where others compete under this name.
+    /// Who competes under its name.
+    lineup: Lineup,
+    /// On problems of several metrics, where that is somebody else.
     of_several: Option<Lineup>,
 }
 
@@ -167,7 +167,7 @@ impl Arena {
         let mut ready: Vec<ReadyStrategy> = Vec::new();
         let (mut wrong, mut missing) = (Diagnostics::default(), Diagnostics::default());
         let trial_count = self.budgets.last().copied().unwrap_or(1);
-        let has_several = self.problems.iter().any(|problem| problem.metric_count() > 1);
+        let of_several = self.problems.iter().filter(|problem| problem.metric_count() > 1).count();
         let mut lineup = |name: &str, mixture: Mixture| {
             let mut plugins = Vec::new();
             for (index, choice) in mixture.choices.iter().enumerate() {
@@ -186,10 +186,13 @@ impl Arena {
         };
         for contender in contenders {
             let trial_count = contender.budget_max.map_or(trial_count, |max| max.min(trial_count));
-            let of_one = lineup(&contender.name, contender.mixture(1, trial_count));
-            let of_several = (contender.is_automatic() && has_several)
-                .then(|| lineup(&contender.name, contender.mixture(2, trial_count)));
-            ready.push(ReadyStrategy { contender, of_one, of_several });
+            let least = if of_several == self.problems.len() { 2 } else { 1 };
+            let is_different = contender.is_automatic() && least == 1 && of_several > 0;
+            ready.push(ReadyStrategy {
+                lineup: lineup(&contender.name, contender.mixture(least, trial_count)),
+                of_several: is_different.then(|| lineup(&contender.name, contender.mixture(2, trial_count))),
+                contender,
+            });
         }
         if !missing.is_empty() {
             return Err(Error::MissingPlugin(missing));
@@ -301,7 +304,13 @@ fn make_objective(
 impl ReadyStrategy {
     /// Who competes on a problem.
     fn lineup(&self, problem: &ArenaProblem) -> &Lineup {
-        self.of_several.as_ref().filter(|_| problem.metric_count() > 1).unwrap_or(&self.of_one)
+        self.of_several.as_ref().filter(|_| problem.metric_count() > 1).unwrap_or(&self.lineup)
+    }
+
+    /// Of all who compete under its name, in words.
+    fn shown(&self, said: fn(&Lineup) -> String) -> String {
+        let all = std::iter::once(&self.lineup).chain(&self.of_several);
+        all.map(said).collect::<Vec<_>>().join(" or ")
     }
 }
 
@@ -365,8 +374,8 @@ impl Ready {
     pub fn compare(&self, results: &Results) -> Comparison {
         let entrant = |strategy: &ReadyStrategy| Entrant {
             name: strategy.contender.name.clone(),
-            plugin: strategy.of_one.plugin(),
-            version: strategy.of_one.version(),
+            plugin: strategy.shown(Lineup::plugin),
+            version: strategy.shown(Lineup::version),
         };
         let entrants: Vec<Entrant> = self.strategies.iter().map(entrant).collect();
         let grounds: Vec<Ground> = self.problems.iter().map(|ready| Ground::from(&ready.problem)).collect();

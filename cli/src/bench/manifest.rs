@@ -19,8 +19,10 @@ use ansatz_core::metric::Goal;
 use ansatz_core::study::{Member, Mix};
 use std::path::{Path, PathBuf};
 
-/// The arena that comes with Ansatz.
-const STANDARD: &str = include_str!("standard.toml");
+/// The arenas that come with Ansatz, by name. Strategies that take one metric alone would lead the standings of one arena
+/// with all problems, by means over fewer of them.
+const SHIPPED: [(&str, &str); 2] =
+    [("standard", include_str!("standard.toml")), ("several", include_str!("several.toml"))];
 
 /// What a problem's manifest is read with: who proposes and for how long is for the arena to say.
 const OVERRIDES: [&str; 3] = ["strategy=[{ plugin = \"random\" }]", "budget={ trials = 1 }", "run.slots=1"];
@@ -240,12 +242,24 @@ pub struct ArenaProblem {
 }
 
 impl Arena {
-    /// The arena that comes with Ansatz.
+    /// The arena of one metric that comes with Ansatz.
     ///
     /// # Errors
     /// None in a released host: a test reads it.
     pub fn standard() -> Result<Self, Error> {
-        Self::parse(STANDARD.to_owned(), Path::new("standard.toml"))
+        Self::named(Path::new("standard"))
+    }
+
+    /// What a command line names: a file, or where there is none an arena that comes with Ansatz.
+    ///
+    /// # Errors
+    /// As for [`Arena::read`].
+    pub fn named(path: &Path) -> Result<Self, Error> {
+        let shipped = SHIPPED.iter().find(|(name, _)| Path::new(name) == path);
+        match shipped.filter(|_| !path.exists()) {
+            Some((name, text)) => Self::parse((*text).to_owned(), Path::new(&format!("{name}.toml"))),
+            None => Self::read(path),
+        }
     }
 
     /// Reads a file.
@@ -535,6 +549,13 @@ fn reading(
             metrics.iter().find(|known| known.name == read).map_or(Goal::Minimise, |known| known.goal);
         return Some((Reading::Metric(read), goal.unwrap_or(known)));
     }
+    if metrics.len() > HYPERVOLUME_METRIC_COUNT_MAX {
+        let help = format!(
+            "fronts of up to {HYPERVOLUME_METRIC_COUNT_MAX} are compared: leave the goal of others out"
+        );
+        wrong(&study.at, format!(" improves {} metrics", metrics.len()), &help);
+        return None;
+    }
     let values: Vec<String> = metrics.iter().map(|metric| format!("{} = 1.0", metric.name)).collect();
     let example = format!(
         "add reference = {{ {} }}, with a value of each that is worse than all that counts",
@@ -545,14 +566,10 @@ fn reading(
         wrong(&study.at, " improves several metrics at once, and has no reference".to_owned(), &help);
         return None;
     };
-    if metrics.len() > HYPERVOLUME_METRIC_COUNT_MAX {
-        let help = format!("its hypervolume is computed for up to {HYPERVOLUME_METRIC_COUNT_MAX}");
-        wrong(&study.at, format!(" improves {} metrics", metrics.len()), &help);
-    }
     for key in ["metric", "goal"] {
         if let Some(other) = section.get(key) {
             let message = format!(".{key} does not go with .reference: what is read is the {HYPERVOLUME}");
-            wrong(&other.at, message, "take one of the two out");
+            wrong(&other.at, message, "take it out");
         }
     }
     let mut are_known = true;
@@ -586,13 +603,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_arena_that_ships_is_right() {
+    fn the_arenas_that_ship_are_right() {
         let arena = Arena::standard().unwrap();
         assert_eq!((arena.name.as_str(), &arena.budgets[..]), ("standard", &[30, 60, 100][..]));
         assert!(arena.strategies.is_none(), "whatever ships competes");
         let known = arena.problems.iter().filter(|problem| problem.optimum.is_some()).count();
         assert_eq!(known + 1, arena.problems.len(), "all but digits");
         assert!(arena.problems.iter().all(|problem| problem.plan.objective.is_some()));
+        let several = Arena::named(Path::new("several")).unwrap();
+        assert_eq!((several.name.as_str(), several.problems.len()), ("several", 5));
+        assert!(
+            several.problems.iter().all(|problem| problem.optimum.is_some() && problem.metric_count() > 1)
+        );
+        assert!(arena.problems.iter().all(|problem| problem.metric_count() == 1));
     }
 
     #[test]

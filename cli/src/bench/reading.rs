@@ -56,7 +56,7 @@ impl<'a> Reader<'a> {
                     let losses: Vec<&[f64]> = incumbent.losses().collect();
                     self.hypervolume = front::hypervolume(&losses, reference);
                 }
-                Ok((!self.front.is_empty()).then_some(self.hypervolume))
+                Ok(Some(self.hypervolume).filter(|volume| !self.front.is_empty() && volume.is_finite()))
             }
         }
     }

@@ -67,7 +67,7 @@ pub struct CellResult {
 pub struct Cell {
     /// How many trials ended.
     pub trial_count: u64,
-    /// After each trial the metric at the one observed to be best; null while there is none.
+    /// After each trial the metric at the one observed to be best, or the hypervolume; null while there is none.
     pub trace: Vec<Option<f64>>,
     /// Time in the strategy's ask.
     pub ask_seconds: Seconds,

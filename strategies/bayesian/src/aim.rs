@@ -23,19 +23,18 @@ pub(crate) enum Aim {
 }
 
 impl Aim {
-    /// The aim of the ask after `count` trials, pending ones included.
-    pub(crate) fn of_turn(metric_count: usize, count: usize) -> Self {
-        if metric_count > FRONT_COUNT_MAX {
-            return Self::Weighted;
-        }
+    /// The aim after so many points of its own. Those of other strategies do not count: where two take turns, every second
+    /// trial would always be the same turn.
+    pub(crate) fn of_turn(metric_count: usize, turn: u64) -> Self {
         const NEAR: Aim = Aim::Front(Reference::Near);
         const OUTER: Aim = Aim::Front(Reference::Outer);
         let turns: &[Aim] = match metric_count {
             1 => &[NEAR],
             ..WEIGHTED_COUNT_MIN => &[NEAR, OUTER],
-            _ => &[NEAR, NEAR, OUTER, Aim::Weighted],
+            WEIGHTED_COUNT_MIN..=FRONT_COUNT_MAX => &[NEAR, NEAR, OUTER, Aim::Weighted],
+            _ => &[Aim::Weighted],
         };
-        turns[count % turns.len()]
+        turns[(turn % turns.len() as u64) as usize]
     }
 }
 
@@ -45,7 +44,7 @@ mod tests {
 
     #[test]
     fn aims_come_by_turns_as_many_as_the_metrics_need() {
-        let turns = |metric_count: usize| [0, 1, 2, 3, 4, 5].map(|count| Aim::of_turn(metric_count, count));
+        let turns = |metric_count: usize| [0, 1, 2, 3, 4, 5].map(|turn| Aim::of_turn(metric_count, turn));
         let (near, outer) = (Aim::Front(Reference::Near), Aim::Front(Reference::Outer));
         assert_eq!(turns(1), [near; 6]);
         assert_eq!(turns(2), [near, outer, near, outer, near, outer]);

@@ -26,13 +26,10 @@ pub(crate) struct Fits {
     /// In the order of the outcome constraints.
     pub(crate) constraints: Vec<Option<Hyperparameters>>,
     /// How much was told when it was last seen which of them are to be fitted.
-    #[serde(default)]
     seen_count: usize,
     /// The number of the next fit; 0 before the first.
-    #[serde(default)]
     turn: usize,
     /// How many fits of one model what was told since is worth.
-    #[serde(default)]
     due: f64,
 }
 

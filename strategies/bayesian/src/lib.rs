@@ -74,8 +74,9 @@ struct State {
     fits: Fits,
     /// Latest fit of each model of one loss made of all metrics, and of its outcome constraints; empty with fewer than three
     /// metrics.
-    #[serde(default)]
     weighted_fits: Fits,
+    /// How many points models have proposed: with several metrics they look for something else each time.
+    turn: u64,
 }
 
 impl Bayesian {
@@ -144,8 +145,7 @@ impl Bayesian {
         {
             return Ok(self.design_point(seen).map(Suggestion::new));
         }
-        let count = self.state.told.len() + unfinished.len();
-        let aim = Aim::of_turn(self.shape.metric_count, count);
+        let aim = Aim::of_turn(self.shape.metric_count, self.state.turn);
         if self.shape.metric_count <= FRONT_COUNT_MAX {
             self.update_models();
         }
@@ -154,6 +154,7 @@ impl Bayesian {
         }
         let (told_only, reference) = match aim {
             Aim::Front(reference) => (&self.models, reference),
+            // of one loss, which has none
             Aim::Weighted => (&self.weighted_models, Reference::Near),
         };
         let Some(told_only) = told_only else {
@@ -191,16 +192,19 @@ impl Bayesian {
             Some((point, value))
         };
         let Some((point, value)) = found.or_else(unseen) else { return Ok(None) };
+        self.state.turn += 1;
         let features = self.representation.features(&point);
         let suggestion = Suggestion::new(point);
         // what is made of all metrics is no metric: its models forecast none
         let of_metrics = if aim == Aim::Weighted { self.models.as_ref() } else { Some(models.as_ref()) };
-        Ok(Some(match of_metrics.and_then(|models| models.forecast(&features)) {
-            Some(forecast) => suggestion.with_prediction(
-                Prediction::new(forecast.mean, forecast.noisy_deviation).with_acquisition(value),
-            ),
-            None => suggestion,
-        }))
+        let Some(forecast) = of_metrics.and_then(|models| models.forecast(&features)) else {
+            return Ok(Some(suggestion));
+        };
+        let prediction = Prediction::new(forecast.mean, forecast.noisy_deviation);
+        // and what is expected of it is in a unit of its own
+        let is_comparable = aim != Aim::Weighted;
+        let prediction = if is_comparable { prediction.with_acquisition(value) } else { prediction };
+        Ok(Some(suggestion.with_prediction(prediction)))
     }
 }
 
@@ -240,6 +244,7 @@ impl Strategy for Bayesian {
                 WEIGHTED_COUNT_MIN.. => Fits::none(shape, &options, true),
                 _ => Fits::default(),
             },
+            turn: 0,
             rng,
         };
         Ok(Self {

@@ -6,7 +6,7 @@
 //! where the plain value underflows.
 //!
 //! The number of boxes is `front + 1` for two objectives, two to three times that for three and, at 50 points, about
-//! twelve times for four; for more than four objectives there is [`augmented_chebyshev`]. Left out on purpose:
+//! 17 times for four; for more than four objectives there is [`augmented_chebyshev`]. Left out on purpose:
 //! correlated objectives, several points at a time, noise in the front itself (callers pass posterior means).
 //!
 //! Losses are always minimised. Points are rows of one loss per objective.

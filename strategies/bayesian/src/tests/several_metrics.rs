@@ -95,8 +95,8 @@ fn shares(
         .collect()
 }
 
-/// Optuna 5.0.0 with its defaults, 50 and 100 evaluations: GPSampler 0.96 and 0.97 on ZDT1, 0.54 and 0.88 on DTLZ2;
-/// NSGA-II 0.07 and 0.38 at 100.
+/// Optuna 5.0.0 with its defaults, 50 and 100 evaluations: GPSampler 0.96 and 0.97 on ZDT1, 0.59 and 0.84 on DTLZ2 (of two
+/// seeds that the targets are from, 0.54 and 0.88); NSGA-II 0 and 0.38 at 100.
 #[test]
 fn the_front_of_two_metrics_is_found() {
     let is_slow = std::env::var_os("ANSATZ_SLOW_TESTS").is_some();
@@ -124,8 +124,8 @@ fn all_pieces_of_a_front_are_found() {
     }
 }
 
-/// Random search finds a third of the hypervolume of DTLZ2 with three metrics, a fifth of that with five, and half of that of a crash. As
-/// one loss with random weights alone 0.70 of DTLZ2 with three metrics, and 36.1 of the crash.
+/// Random search finds 0.43 of the hypervolume of DTLZ2 with three metrics, and 20 of that of a crash. As one loss with random weights
+/// alone 0.70 of DTLZ2 with three metrics, and 36.1 of the crash.
 #[test]
 fn the_fronts_of_more_metrics_are_found() {
     if std::env::var_os("ANSATZ_SLOW_TESTS").is_none() {
@@ -167,12 +167,17 @@ fn with_up_to_four_metrics_the_first_is_predicted_at_every_turn() {
 #[test]
 fn odd_metrics_stop_nothing() {
     let space = mixed_space(&["a < b"]);
-    let oddities: [fn(f64) -> Vec<f64>; 6] = [
+    let oddities: [fn(f64) -> Vec<f64>; 11] = [
         |x| vec![x, -x],
         |x| vec![x, x],
         |x| vec![1.0, x],
         |_| vec![0.0, 0.0],
         |x| vec![1e300 * x, -1e-300 * x],
+        |x| vec![1e300 * x, -1e-300 * x, x],
+        |x| vec![1.0, x, -x],
+        |_| vec![0.0; 3],
+        |x| vec![x, -x, x * x, 1.0 / (0.1 + x)],
+        |x| vec![x, x, 1.0, 1e-300 * x],
         |x| vec![x, -x, x * x, 1.0 / (0.1 + x), x.sin(), 7.0],
     ];
     for (index, oddity) in oddities.into_iter().enumerate() {
@@ -191,7 +196,7 @@ fn odd_metrics_stop_nothing() {
 #[test]
 fn several_metrics_repeat_by_their_seed_across_a_snapshot() {
     let space = mixed_space(&["a + b <= 1.2"]);
-    for metric_count in [2, 3, 6] {
+    for metric_count in [2, 3, 4, 6] {
         let losses = |point: &Point| {
             let loss = mixed_loss(point);
             several((0..metric_count).map(|metric| loss * (1.0 - 0.4 * metric as f64) + loss.sin()).collect())
@@ -258,7 +263,7 @@ fn constraints_and_several_metrics_go_together() {
 #[test]
 fn batches_of_several_metrics_spread() {
     let space = cube(3);
-    for metric_count in [2, 5] {
+    for metric_count in [2, 3, 4, 5] {
         let mut strategy = strategy_of(&space, metric_count, 1);
         run(&mut strategy, 15, |point| {
             several(dtlz2(&[coordinates(point), vec![0.5; 3]].concat(), metric_count))
@@ -277,22 +282,86 @@ fn batches_of_several_metrics_spread() {
 #[test]
 fn a_front_is_expected_inside_when_its_gaps_are_filled_and_not_beyond_its_ends() {
     let space = cube(4);
-    for (metric_count, near, outer) in [(2, 12, 13), (3, 13, 14)] {
-        let proposed = |inside_weight: f64, count: u64| {
+    for (metric_count, near, outer) in [(2, 0, 1), (3, 1, 2)] {
+        let proposed = |inside_weight: f64, turn: u64| {
             let options = Options { inside_weight, ..Options::default() };
             let mut strategy =
                 Bayesian::new(&problem_of(&space, metric_count), options, Rng::new(3)).unwrap();
             let mut rng = Rng::new(7);
-            for trial in 0..count {
+            for trial in 0..12 {
                 let point = space.sample(&mut rng).unwrap();
                 let losses = several(dtlz2(&coordinates(&point), metric_count));
                 strategy.tell(&[observation(trial, &point, losses)]).unwrap();
             }
+            strategy.state.turn = turn;
             coordinates(&strategy.ask(1, &Pending::NONE).unwrap()[0].point)
         };
         assert_eq!(proposed(0.0, outer), proposed(1000.0, outer), "{metric_count} metrics");
         let inside = proposed(1000.0, near);
         assert!(inside.iter().all(|x| (x - 0.5).abs() < 0.2), "{metric_count} metrics: {inside:?}");
         assert_ne!(proposed(0.0, near), inside);
+    }
+}
+
+/// Where two strategies take turns, one of them asks after every second trial.
+#[test]
+fn what_others_tell_skips_no_turn() {
+    let space = cube(3);
+    let mut strategy = strategy_of(&space, 2, 1);
+    let mut rng = Rng::new(2);
+    let mut told = 0;
+    let mut tell = |strategy: &mut Bayesian, point: &Point| {
+        let losses = several(dtlz2(&coordinates(point), 2));
+        strategy.tell(&[observation(told, point, losses)]).unwrap();
+        told += 1;
+    };
+    (0..8).for_each(|_| tell(&mut strategy, &space.sample(&mut rng).unwrap()));
+    let mut aims = Vec::new();
+    for _ in 0..4 {
+        aims.push(Aim::of_turn(2, strategy.state.turn));
+        let point = strategy.ask(1, &Pending::NONE).unwrap().remove(0).point;
+        tell(&mut strategy, &point);
+        tell(&mut strategy, &space.sample(&mut rng).unwrap());
+    }
+    let (near, outer) = (Aim::Front(Reference::Near), Aim::Front(Reference::Outer));
+    assert_eq!(aims, [near, outer, near, outer]);
+}
+
+#[test]
+fn a_copy_of_three_metrics_with_a_constraint_goes_on_alike_beyond_a_hundred_results() {
+    let space = cube(3);
+    let mut problem = problem_of(&space, 3);
+    problem.outcome_constraints = vec![ansatz_core::OutcomeConstraint {
+        metric: "sum".into(),
+        side: ansatz_core::Side::AtMost,
+        bound: 0.0,
+    }];
+    let new = |seed: u64| Bayesian::new(&problem, Options::default(), Rng::new(seed)).unwrap();
+    let result = |point: &Point| {
+        let x = coordinates(point);
+        let values = dtlz2(&x, 3);
+        ObservedResult::Completed(Losses {
+            values,
+            standard_errors: vec![],
+            excesses: vec![x.iter().sum::<f64>() - 2.0],
+        })
+    };
+    let mut original = new(1);
+    let mut rng = Rng::new(4);
+    let early: Vec<Observation> = (0..118)
+        .map(|trial| {
+            let point = space.sample(&mut rng).unwrap();
+            observation(trial, &point, result(&point))
+        })
+        .collect();
+    original.tell(&early).unwrap();
+    // a copy that knows nothing of former models, before each of two rounds of turns
+    for trial in 118..126 {
+        let mut copy = new(9);
+        copy.restore(&original.snapshot().unwrap().unwrap()).unwrap();
+        let asked = original.ask(1, &Pending::NONE).unwrap();
+        assert_eq!(copy.ask(1, &Pending::NONE).unwrap(), asked, "trial {trial}");
+        assert_eq!(copy.snapshot().unwrap(), original.snapshot().unwrap());
+        original.tell(&[observation(trial, &asked[0].point, result(&asked[0].point))]).unwrap();
     }
 }
