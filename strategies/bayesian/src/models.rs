@@ -439,6 +439,21 @@ impl Models {
         })
     }
 
+    /// Whether one of two evaluated points beats the other as they were measured, and the models do not know better: by them
+    /// it is worse nowhere by more than they are sure of. Where there is no noise posterior means are the measured losses
+    /// but for a millionth, and of two points that are equal in one metric the worse would stay for that.
+    fn beats_as_measured(&self, row: usize, other: usize) -> bool {
+        let targets =
+            || self.losses.iter().map(|model| model.process.targets()).map(|all| (all[row], all[other]));
+        let is_sure = |model: &LossModel| {
+            let deviation = model.process.predict(&self.features[other]).deviation();
+            model.means[row] > model.means[other] + deviation
+        };
+        targets().all(|(own, its)| own <= its)
+            && targets().any(|(own, its)| own < its)
+            && !self.losses.iter().any(is_sure)
+    }
+
     /// Evaluated points that may be the best and that no other such point beats by its posterior means, with what is
     /// expected of the first metric: the one of least mean, or the front in the order of that mean.
     pub(crate) fn incumbents(&self) -> Vec<(&Point, Forecast)> {
@@ -452,7 +467,9 @@ impl Models {
                 .iter()
                 .map(|&row| self.losses.iter().map(|model| model.means[row]).collect())
                 .collect();
-            non_dominated(&rows).into_iter().filter_map(|place| forecast(candidates[place])).collect()
+            let front: Vec<usize> = non_dominated(&rows).into_iter().map(|place| candidates[place]).collect();
+            let is_beaten = |row: &usize| front.iter().any(|other| self.beats_as_measured(*other, *row));
+            front.iter().filter(|row| !is_beaten(row)).filter_map(|row| forecast(*row)).collect()
         };
         found.sort_by(|a, b| a.1.mean.total_cmp(&b.1.mean));
         found
@@ -820,6 +837,28 @@ pub(crate) mod tests {
             [expected(0.0, 1.0), expected(1.0, 0.0), expected(-25.0, -12.5), expected(1.0, 1.0)]
         );
         assert_eq!(loss_columns(&told, 2, None)[1].losses, [8.0, 0.0, -100.0, 8.0]);
+    }
+
+    #[test]
+    fn of_points_that_are_equal_in_one_metric_the_best_in_the_other_is_an_incumbent() {
+        let space =
+            Space::of(vec![Parameter::float("x", 0.0, 1.0), Parameter::float("y", 0.0, 1.0)]).unwrap();
+        let representation = Representation::new(&space);
+        let shape = Shape { metric_count: 2, constraint_count: 0 };
+        let told: Vec<Told> = (0..40)
+            .map(|index| {
+                let (x, y) = (f64::from(index / 8) / 5.0, f64::from(index % 8) / 7.0);
+                Told {
+                    point: Point::from_flat(&[x, y]),
+                    curve: Curve::default(),
+                    lesson: Lesson::measured(vec![x, 1.0 - x.sqrt() + 9.0 * y * y], vec![]),
+                }
+            })
+            .collect();
+        let mut fits = Fits::none(shape, &Options::default(), false);
+        let models = fit(&representation, &told, shape, &mut fits, true).unwrap();
+        let found: Vec<f64> = models.incumbents().iter().map(|(point, _)| point.get(1).unwrap()).collect();
+        assert_eq!(found, [0.0; 5]);
     }
 
     #[test]
