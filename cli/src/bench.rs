@@ -1,8 +1,8 @@
 //! `ansatz bench`: strategies against each other, on many problems, with many seeds.
 //!
 //! An arena is read (`manifest`), its plugins are found and its cells listed (`arena`), each cell is run by the engine
-//! that runs studies (`cell`), read after each trial (`reading`) and kept as a line (`results`); what the lines say is `statistics`, and how it is shown
-//! `report`. docs/bench.md defines every number.
+//! that runs studies (`cell`), read after each trial (`reading`) and kept as a line (`results`); what the lines say is
+//! `comparison` and `statistics`, and how it is shown `table` and `page`. docs/bench.md defines every number.
 
 mod arena;
 mod cell;

@@ -545,8 +545,7 @@ fn reading(
             .get("goal")
             .and_then(Node::text)
             .and_then(|word| serde_json::from_value(serde_json::Value::String(word.to_owned())).ok());
-        let known =
-            metrics.iter().find(|known| known.name == read).map_or(Goal::Minimise, |known| known.goal);
+        let known = if metric.name == read { metric.goal } else { Goal::Minimise };
         return Some((Reading::Metric(read), goal.unwrap_or(known)));
     }
     if metrics.len() > HYPERVOLUME_METRIC_COUNT_MAX {

@@ -23,7 +23,7 @@ pub(crate) enum Aim {
 }
 
 impl Aim {
-    /// The aim after so many points of its own. Those of other strategies do not count: where two take turns, every second
+    /// The aim after so many asks of its own. Trials of other strategies do not count: where two take turns, every second
     /// trial would always be the same turn.
     pub(crate) fn of_turn(metric_count: usize, turn: u64) -> Self {
         const NEAR: Aim = Aim::Front(Reference::Near);

@@ -75,7 +75,7 @@ struct State {
     /// Latest fit of each model of one loss made of all metrics, and of its outcome constraints; empty with fewer than three
     /// metrics.
     weighted_fits: Fits,
-    /// How many points models have proposed: with several metrics they look for something else each time.
+    /// How many asks came after the initial design: with several metrics each looks for something else.
     turn: u64,
 }
 
@@ -146,6 +146,8 @@ impl Bayesian {
             return Ok(self.design_point(seen).map(Suggestion::new));
         }
         let aim = Aim::of_turn(self.shape.metric_count, self.state.turn);
+        // also where no model comes of it: the next ask may do better with another aim
+        self.state.turn += 1;
         if self.shape.metric_count <= FRONT_COUNT_MAX {
             self.update_models();
         }
@@ -192,7 +194,6 @@ impl Bayesian {
             Some((point, value))
         };
         let Some((point, value)) = found.or_else(unseen) else { return Ok(None) };
-        self.state.turn += 1;
         let features = self.representation.features(&point);
         let suggestion = Suggestion::new(point);
         // what is made of all metrics is no metric: its models forecast none

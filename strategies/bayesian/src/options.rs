@@ -20,7 +20,7 @@ pub struct Options {
     pub start_count: usize,
     /// The transformations of the losses of which each gets a model; their acquisition functions are multiplied.
     /// At least one, without repetition. With two to four metrics each metric has one model, of the first of these that
-    /// is not `power`.
+    /// is not `power`; where they are made one loss, that has a model for each.
     pub warps: Vec<LossWarp>,
     /// How much more likely the best point, or the front of several metrics at some asks, lies inside the ranges than at their bounds,
     /// from 0: after n trials the search goes by the power `inside_weight`/n of a normal density about the middle of each range. 0

@@ -303,6 +303,16 @@ fn a_front_is_expected_inside_when_its_gaps_are_filled_and_not_beyond_its_ends()
     }
 }
 
+/// An aim that cannot be had must not be tried for ever.
+#[test]
+fn an_ask_that_no_model_answers_takes_its_turn() {
+    let space = cube(2);
+    let mut strategy = strategy_of(&space, 3, 1);
+    let points = run(&mut strategy, 12, |_| several(vec![1.0; 3]));
+    assert!(strategy.models.is_none() && strategy.weighted_models.is_none());
+    assert_eq!((points.len(), strategy.state.turn), (12, 4));
+}
+
 /// Where two strategies take turns, one of them asks after every second trial.
 #[test]
 fn what_others_tell_skips_no_turn() {
