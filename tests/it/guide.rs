@@ -7,7 +7,6 @@ use crate::{SCRATCH, scenario};
 use ansatz_tests::guide::{Action, Block, Terminal, blocks, difference, excerpt_difference};
 use ansatz_tests::stranger::repository;
 use ansatz_tests::{Ended, Running, Scenario};
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -83,8 +82,7 @@ fn run(terminal: &mut Terminal, script: &str) -> Ended {
 fn terminal(scenario: &Scenario) -> Terminal {
     let tools = scenario.path("tools");
     std::fs::create_dir(&tools).unwrap();
-    std::fs::write(tools.join("cargo"), CARGO).unwrap();
-    std::fs::set_permissions(tools.join("cargo"), PermissionsExt::from_mode(0o755)).unwrap();
+    scenario.write_program("../tools/cargo", CARGO);
     // crates are formatted as they are outside of this repository
     scenario.write("rustfmt.toml", "");
     let target = Path::new(SCRATCH).join("guide");

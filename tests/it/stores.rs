@@ -253,8 +253,7 @@ strategy = [{ plugin = "random" }]
 budget = { trials = 3 }
 "#;
     scenario.write("here/study.toml", manifest);
-    let program = scenario.write("here/measure.sh", "#!/bin/sh\necho \"{\\\"value\\\": $ANSATZ_PARAM_X}\"\n");
-    std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    scenario.write_program("here/measure.sh", "#!/bin/sh\necho \"{\\\"value\\\": $ANSATZ_PARAM_X}\"\n");
     scenario.ansatz(&["run", "here/study.toml", "--journal", "here/ansatz.db"]).expect(0);
     std::fs::rename(folder("here"), folder("there")).unwrap();
     let resume = ["resume", "moves", "--journal", "there/ansatz.db"];

@@ -70,6 +70,17 @@ impl Scenario {
         path
     }
 
+    /// Writes a file to run into the folder to work in. Another process puts it there: what another test of this one starts
+    /// meanwhile would have the file open for writing for a moment, and nobody can run such a file.
+    pub fn write_program(&self, name: &str, text: &str) -> PathBuf {
+        let draft = self.write(&format!("{name}.draft"), text);
+        let path = draft.with_extension("");
+        let status = Command::new("install").args(["-m", "755"]).args([&draft, &path]).status();
+        assert!(status.expect("install(1) runs").success(), "a program can be put in its place");
+        std::fs::remove_file(draft).expect("a file can be removed");
+        path
+    }
+
     /// The host with arguments, ready to start in the folder to work in.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(self.binary());
