@@ -5,6 +5,7 @@
 
 use crate::error::Error;
 use crate::journal::PluginStamp;
+use ansatz_plugin_host::{Meant, Role};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -71,6 +72,15 @@ impl Lock {
             return Err(unreadable(format!("it has version {}, this ansatz reads {VERSION}", lock.version)));
         }
         Ok(Some(lock))
+    }
+
+    /// Which builds it pins.
+    pub fn meant(&self) -> Vec<Meant> {
+        let role_of = |pin: &Pin| Role::ALL.into_iter().find(|role| role.to_string() == pin.role);
+        let meant = |pin: &Pin| {
+            Some(Meant { role: role_of(pin)?, name: pin.name.clone(), sha256: pin.sha256.clone() })
+        };
+        self.plugins.iter().filter_map(meant).collect()
     }
 
     /// What differs from the lock: one line for each plugin, with what to do.

@@ -225,6 +225,19 @@ fn placement_notice(found: &Found, choice: &PluginChoice, housing: &Housing) -> 
     }
 }
 
+/// Which of several builds was taken.
+fn choice_notice(found: &Found, role: Role, name: &str) -> Option<String> {
+    let others: Vec<String> = found.others.iter().map(|path| path.display().to_string()).collect();
+    let taken = found.plugin.metadata.path.display();
+    (!others.is_empty()).then(|| {
+        format!(
+            "several builds of the {role} {name} are there: {} pins {taken}, which is taken and not {}",
+            lock::FILE_NAME,
+            others.join(", ")
+        )
+    })
+}
+
 /// The objective of a plan that was found before.
 pub fn lone_objective(
     found: &Found,
@@ -252,9 +265,15 @@ impl PluginSet {
         locking: Locking,
         purpose: PluginUse,
     ) -> Result<Self, Error> {
-        let search = search_path(&plan.plugin_folders);
+        let lock = match locking {
+            Locking::Ignore => Ok(None),
+            Locking::Warn | Locking::Refuse => Lock::read(&plan.manifest_folder),
+        };
+        let meant = lock.as_ref().ok().and_then(Option::as_ref).map(Lock::meant);
+        let search = search_path(&plan.plugin_folders).meaning(meant.unwrap_or_default());
         let mut diagnostics = Diagnostics::default();
         let mut stamps = Vec::new();
+        let mut notices = Vec::new();
         let mut failure = None;
         let mut find =
             |section: Section, role: Role, choice: &PluginChoice| match search.find(role, &choice.plugin) {
@@ -264,6 +283,7 @@ impl PluginSet {
                         diagnostics.extend(manifest.check_options(section, &component.options_schema));
                     }
                     stamps.push(stamp(&found, role, &choice.plugin));
+                    notices.extend(choice_notice(&found, role, &choice.plugin));
                     Some(found)
                 }
                 Err(error) => {
@@ -293,7 +313,7 @@ impl PluginSet {
             return Err(diagnostics.into());
         }
         // before any of them is made
-        let mut notices = compare_with_lock(&plan.manifest_folder, &stamps, locking)?;
+        notices.extend(compare_with_lock(lock, &plan.manifest_folder, &stamps, locking)?);
         let logs = (purpose == PluginUse::Study).then(|| trial_output_folder(&plan.journal.path, &plan.name));
         let log =
             |name: &str| logs.as_ref().map(|folder| folder.join(format!("plugin-{}.log", file_name(name))));
@@ -375,11 +395,16 @@ impl PluginSet {
 }
 
 /// What differs from the lock, to be said; an error where that is refused.
-fn compare_with_lock(folder: &Path, stamps: &[PluginStamp], locking: Locking) -> Result<Vec<String>, Error> {
+fn compare_with_lock(
+    lock: Result<Option<Lock>, Error>,
+    folder: &Path,
+    stamps: &[PluginStamp],
+    locking: Locking,
+) -> Result<Vec<String>, Error> {
     if locking == Locking::Ignore {
         return Ok(Vec::new());
     }
-    let lock = match Lock::read(folder) {
+    let lock = match lock {
         // what cannot be read refuses nobody who did not ask for it
         Err(error) if locking == Locking::Warn => return Ok(vec![error.to_string()]),
         lock => lock?,

@@ -236,6 +236,46 @@ fn two_plugins_of_one_name_are_not_installed_beside_each_other() {
     ended.expect_message(&["com.example.misbehaving-", "already"]);
 }
 
+/// A colleague has another build installed: a study that says which one it means runs all the same.
+#[test]
+fn of_two_builds_the_one_that_the_lock_pins_is_taken() {
+    let scenario = scenario();
+    let real = library("ansatz-fault-predicting");
+    let own = scenario.path("work/plugins");
+    std::fs::create_dir(&own).unwrap();
+    let own = own.join(file_name("ansatz-fault-predicting"));
+    std::fs::copy(&real, &own).unwrap();
+    let manifest = MANIFEST.replace("com.acme.walk", "com.example.predicting");
+    assert_ne!(manifest, MANIFEST);
+    scenario.write("study.toml", &format!("plugins = {{ path = [\"plugins\"] }}\n{manifest}"));
+    scenario.ansatz(&["plugins", "lock", "study.toml"]).expect(0);
+
+    let mut bytes = std::fs::read(&real).unwrap();
+    bytes.push(0);
+    let other = scenario.path("work").join(file_name("other"));
+    std::fs::write(&other, bytes).unwrap();
+    scenario.ansatz(&["plugins", "install", other.to_str().unwrap()]).expect(0);
+    let run = ["run", "study.toml", "--locked", "--quiet"];
+    let ended = scenario.ansatz(&run).expect(0);
+    let notice = ["several builds of the strategy com.example.predicting", "which is taken"];
+    assert!(notice.iter().all(|part| ended.stderr.contains(part)), "{ended}");
+    StoredStudy::read(&scenario.journal(), None).expect_each_trial_once(30);
+    // who is about to pin one says which, and so does who has no lock
+    scenario.ansatz(&["plugins", "lock", "study.toml"]).expect(4).expect_message(&["remove all but one"]);
+    std::fs::remove_file(scenario.path("work/ansatz.lock")).unwrap();
+    scenario.ansatz(&["check", "study.toml"]).expect(4).expect_message(&["several libraries", "ansatz.lock"]);
+    // a lock that means neither helps nobody
+    std::fs::remove_file(&own).unwrap();
+    scenario.ansatz(&["plugins", "lock", "study.toml"]).expect(0);
+    let mut bytes = std::fs::read(&real).unwrap();
+    bytes.extend([0; 2]);
+    std::fs::write(&own, bytes).unwrap();
+    let installed =
+        scenario.path("home/.local/share/ansatz/plugins").join(file_name("ansatz-fault-predicting"));
+    std::fs::copy(&real, installed).unwrap();
+    scenario.ansatz(&["check", "study.toml"]).expect(4).expect_message(&["several libraries"]);
+}
+
 #[test]
 fn what_was_installed_can_be_taken_away_and_nothing_else() {
     let scenario = scenario().with("ansatz-fault-predicting");

@@ -2,7 +2,8 @@
 //!
 //! The order: folders of the manifest, `ANSATZ_PLUGIN_PATH`, the user's data folder, and last what
 //! ships beside the host. What a person put there wins over what ships; two different plugins that a
-//! person put there and that offer the same name are an error. The current directory is never searched.
+//! person put there and that offer the same name are an error, unless it is known which of them is meant.
+//! The current directory is never searched.
 //!
 //! Looking at a library runs its code, so what did not ship with the host is looked at from a process of its own,
 //! and what it said is kept for the next time.
@@ -49,6 +50,18 @@ pub struct SearchPath {
     /// How to look at what did not ship with the host; without it, it is loaded into this process.
     launch: Option<Launch>,
     cache: Option<MetadataCache>,
+    meant: Vec<Meant>,
+}
+
+/// Which build is meant where several offer the same name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Meant {
+    /// What the component does.
+    pub role: Role,
+    /// The name of the component.
+    pub name: String,
+    /// The fingerprint of the build.
+    pub sha256: String,
 }
 
 /// A plugin with the folder it was found in.
@@ -58,6 +71,14 @@ pub struct Found {
     pub plugin: Plugin,
     /// Why it was found.
     pub origin: Origin,
+    /// Other builds that offer the same, where this is the one that is meant.
+    pub others: Vec<PathBuf>,
+}
+
+impl Found {
+    fn new(plugin: Plugin, origin: Origin) -> Self {
+        Self { plugin, origin, others: Vec::new() }
+    }
 }
 
 /// A file or folder that was passed over.
@@ -110,12 +131,17 @@ impl SearchPath {
         for folder in folders.iter().filter(is_named).filter(|folder| !folder.path.is_dir()) {
             left_out.push(Passed { path: folder.path.clone(), reason: "there is no such folder".to_owned() });
         }
-        Self { folders, left_out, launch: None, cache: None }
+        Self { folders, left_out, ..Self::default() }
     }
 
     /// Looks at what did not ship with the host from processes of their own, and keeps what it said.
     pub fn looking_from(self, launch: Launch, cache: Option<MetadataCache>) -> Self {
         Self { launch: Some(launch), cache, ..self }
+    }
+
+    /// Takes the build that is meant where several that a person put there offer the same name.
+    pub fn meaning(self, meant: Vec<Meant>) -> Self {
+        Self { meant, ..self }
     }
 
     /// The folders, in order.
@@ -134,7 +160,7 @@ impl SearchPath {
             for folder in group {
                 for candidate in candidates(folder, role, name, &mut passed) {
                     match self.offer(&candidate, folder.origin, role, name) {
-                        Ok(Some(plugin)) => found.push(Found { plugin, origin: folder.origin }),
+                        Ok(Some(plugin)) => found.push(Found::new(plugin, folder.origin)),
                         Ok(None) => {}
                         Err(reason) => passed.push(Passed { path: candidate.path().to_owned(), reason }),
                     }
@@ -147,13 +173,23 @@ impl SearchPath {
                     different.push(next);
                 }
             }
-            if different.len() > 1 {
-                let paths = different.iter().map(|found| found.plugin.metadata.path.clone()).collect();
-                return Err(HostError::Ambiguous { name: name.to_owned(), paths });
-            }
-            if let Some(found) = different.pop() {
-                return Ok(found);
-            }
+            let paths = |of: &[Found]| of.iter().map(|found| found.plugin.metadata.path.clone()).collect();
+            let is_meant = |found: &Found| {
+                let is_it = |meant: &Meant| {
+                    (meant.role, &*meant.name, &meant.sha256) == (role, name, &found.plugin.metadata.sha256)
+                };
+                self.meant.iter().any(is_it)
+            };
+            let place = match different.len() {
+                0 => continue,
+                1 => 0,
+                _ => different.iter().position(is_meant).ok_or_else(|| HostError::Ambiguous {
+                    name: name.to_owned(),
+                    paths: paths(&different),
+                })?,
+            };
+            let found = different.swap_remove(place);
+            return Ok(Found { others: paths(&different), ..found });
         }
         let known = self.known_names(role);
         let searched =
@@ -202,7 +238,7 @@ impl SearchPath {
                         if found
                             .iter()
                             .any(|known| known.plugin.metadata.sha256 == plugin.metadata.sha256) => {}
-                    Ok(plugin) => found.push(Found { plugin, origin: folder.origin }),
+                    Ok(plugin) => found.push(Found::new(plugin, folder.origin)),
                     Err(reason) => passed.push(Passed { path: candidate.path().to_owned(), reason }),
                 }
             }

@@ -17,7 +17,7 @@ pub mod program;
 pub mod worker;
 
 pub use cache::MetadataCache;
-pub use discovery::{Folder, Found, Origin, Passed, SearchPath};
+pub use discovery::{Folder, Found, Meant, Origin, Passed, SearchPath};
 pub use foreign_early_stopping::ForeignEarlyStopping;
 pub use foreign_objective::{EvaluationFault, ForeignObjective};
 pub use foreign_strategy::{Asked, ForeignStrategy};
@@ -97,7 +97,8 @@ impl fmt::Display for HostError {
                 let paths: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
                 write!(
                     formatter,
-                    "several libraries offer {name:?}: {}; remove all but one",
+                    "several libraries offer {name:?}: {}; remove all but one, or keep the ansatz.lock beside the manifest that \
+                     pins one of them",
                     paths.join(", ")
                 )
             }
