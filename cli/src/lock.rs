@@ -1,7 +1,7 @@
 //! `ansatz.lock` beside a manifest: which build of each plugin is meant.
 //!
-//! It is written on request only (`ansatz plugins lock`). Where it is there, a plugin that differs is warned of,
-//! and refused where the user asks for that. It may serve several manifests of a folder.
+//! It is written on request only (`ansatz plugins lock`). Where it is there, the build that it pins is taken of several, and a
+//! plugin that differs is warned of, and refused where the user asks for that. It may serve several manifests of a folder.
 
 use crate::error::Error;
 use crate::journal::PluginStamp;

@@ -1,7 +1,7 @@
 //! What the host does with libraries that are not plugins, not for it, or not to be trusted. Everything
 //! here happens before a study begins; a refusal is short, says what to do, and ends with exit code 4.
 
-use ansatz_plugin_host::{HostError, Library, Origin, Role, SearchPath};
+use ansatz_plugin_host::{HostError, Library, Meant, Origin, Role, SearchPath};
 use ansatz_tests::libraries::{file_name, library};
 use std::path::{Path, PathBuf};
 
@@ -177,6 +177,23 @@ fn two_builds_of_one_plugin_are_ambiguous_and_two_links_to_one_file_are_not() {
         }
         other => panic!("{other:?}"),
     }
+    // unless it is known which of them is meant, by name, role and fingerprint
+    let meaning = |role, name: &str, sha256: &str| {
+        let meant = Meant { role, name: name.to_owned(), sha256: sha256.to_owned() };
+        search(folder.path()).meaning(vec![meant]).find(Role::Strategy, STRATEGY)
+    };
+    for (meant, other) in [(&first, &second), (&second, &first)] {
+        let sha256 = Library::load(meant).unwrap().sha256.clone();
+        let found = meaning(Role::Strategy, STRATEGY, &sha256).unwrap();
+        assert_eq!(found.plugin.metadata.sha256, sha256);
+        assert_eq!(found.others, [other.canonicalize().unwrap()]);
+        assert!(meaning(Role::Objective, STRATEGY, &sha256).is_err());
+        assert!(meaning(Role::Strategy, "com.example.other", &sha256).is_err());
+    }
+    assert!(meaning(Role::Strategy, STRATEGY, "").is_err());
+    std::fs::remove_file(&second).unwrap();
+    let found = meaning(Role::Strategy, STRATEGY, "another").unwrap();
+    assert!(found.others.is_empty(), "where there is one, it is that: the lock is compared later");
 }
 
 #[test]

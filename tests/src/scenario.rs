@@ -29,7 +29,7 @@ impl Scenario {
         }
         // a link by name would be resolved, and the host would find itself elsewhere
         if std::fs::hard_link(binary, scenario.binary()).is_err() {
-            std::fs::copy(binary, scenario.binary()).expect("the host can be copied");
+            put_program(binary, &scenario.binary());
         }
         for package in SHIPPED {
             install(package, &scenario.path("bin/plugins"));
@@ -70,15 +70,11 @@ impl Scenario {
         path
     }
 
-    /// Writes a file to run into the folder to work in. Another process puts it there: what another test of this one starts
-    /// meanwhile would have the file open for writing for a moment, and nobody can run such a file.
-    pub fn write_program(&self, name: &str, text: &str) -> PathBuf {
+    /// Writes a file to run into the folder to work in.
+    pub fn write_program(&self, name: &str, text: &str) {
         let draft = self.write(&format!("{name}.draft"), text);
-        let path = draft.with_extension("");
-        let status = Command::new("install").args(["-m", "755"]).args([&draft, &path]).status();
-        assert!(status.expect("install(1) runs").success(), "a program can be put in its place");
+        put_program(&draft, &self.path("work").join(name));
         std::fs::remove_file(draft).expect("a file can be removed");
-        path
     }
 
     /// The host with arguments, ready to start in the folder to work in.
@@ -157,4 +153,11 @@ pub fn install(package: &str, folder: &Path) {
     std::os::unix::fs::symlink(from, to).expect("a link can be made");
     #[cfg(not(unix))]
     std::fs::copy(from, to).map(|_| ()).expect("a library can be copied");
+}
+
+/// Copies a file to where it is run. Another process writes the copy: if this one did, what another test starts meanwhile
+/// would have it open for writing for a moment, and nobody can run such a file.
+fn put_program(from: &Path, to: &Path) {
+    let status = Command::new("install").args(["-m", "755"]).args([from, to]).status();
+    assert!(status.expect("install(1) runs").success(), "{} can be copied", from.display());
 }

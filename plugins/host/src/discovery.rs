@@ -50,6 +50,7 @@ pub struct SearchPath {
     /// How to look at what did not ship with the host; without it, it is loaded into this process.
     launch: Option<Launch>,
     cache: Option<MetadataCache>,
+    /// Who is taken where several builds would do.
     meant: Vec<Meant>,
 }
 

@@ -49,7 +49,7 @@ pub enum HostError {
         /// Names that are there.
         known: Vec<String>,
     },
-    /// Several libraries offer it.
+    /// Several libraries offer it, and nobody knows which is meant.
     Ambiguous {
         /// What was asked for.
         name: String,
@@ -97,8 +97,8 @@ impl fmt::Display for HostError {
                 let paths: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
                 write!(
                     formatter,
-                    "several libraries offer {name:?}: {}; remove all but one, or keep the ansatz.lock beside the manifest that \
-                     pins one of them",
+                    "several libraries offer {name:?}: {}; remove all but one (a study whose ansatz.lock pins one of them takes \
+                     that one)",
                     paths.join(", ")
                 )
             }
