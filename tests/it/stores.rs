@@ -160,7 +160,8 @@ fn a_running_study_is_copied_and_the_copy_can_go_on() {
 #[test]
 fn two_hosts_that_want_one_study_do_not_both_get_it() {
     let scenario = scenario();
-    scenario.write("study.toml", &manifest("wanted", ""));
+    // still running when the others come, also on a busy machine
+    scenario.write("study.toml", &manifest("wanted", "").replace("delay_ms = 20", "delay_ms = 200"));
     let child = started(&scenario, 1);
     let process = format!("process {}", child.id());
     let refused = scenario.ansatz(&["resume", "--quiet"]).expect(5);
