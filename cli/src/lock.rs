@@ -76,11 +76,7 @@ impl Lock {
 
     /// Which builds it pins.
     pub fn meant(&self) -> Vec<Meant> {
-        let role_of = |pin: &Pin| Role::ALL.into_iter().find(|role| role.to_string() == pin.role);
-        let meant = |pin: &Pin| {
-            Some(Meant { role: role_of(pin)?, name: pin.name.clone(), sha256: pin.sha256.clone() })
-        };
-        self.plugins.iter().filter_map(meant).collect()
+        self.plugins.iter().filter_map(|pin| meant(&pin.role, &pin.name, &pin.sha256)).collect()
     }
 
     /// What differs from the lock: one line for each plugin, with what to do.
@@ -132,6 +128,18 @@ impl Lock {
             .map_err(io)?;
         Ok(path)
     }
+}
+
+impl PluginStamp {
+    /// The very build; `None` for a role of a later host.
+    pub fn meant(&self) -> Option<Meant> {
+        meant(&self.role, &self.component, &self.sha256)
+    }
+}
+
+fn meant(role: &str, name: &str, sha256: &str) -> Option<Meant> {
+    let role = Role::ALL.into_iter().find(|known| known.to_string() == role)?;
+    Some(Meant { role, name: name.to_owned(), sha256: sha256.to_owned() })
 }
 
 fn short(sha256: &str) -> &str {

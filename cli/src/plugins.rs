@@ -13,8 +13,8 @@ use crate::run::trial_output_folder;
 use ansatz_core::rng::Streams;
 use ansatz_core::{Problem, Surroundings};
 use ansatz_plugin_host::{
-    FaultClass, ForeignObjective, ForeignStrategy, Found, HostError, Housing, Launch, MetadataCache, Origin,
-    Plugin, Role, SearchPath,
+    FaultClass, ForeignObjective, ForeignStrategy, Found, HostError, Housing, Launch, Meant, MetadataCache,
+    Origin, Plugin, Role, SearchPath,
 };
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -49,6 +49,22 @@ pub enum Locking {
     Refuse,
     /// The lock is about to be written.
     Ignore,
+}
+
+/// Which builds a study means.
+#[derive(Clone, Copy)]
+pub struct Builds<'a> {
+    /// What the lock beside the manifest means for the command; where it pins a build, that one is meant.
+    pub locking: Locking,
+    /// Those of the study's last session, which are meant where the lock says nothing.
+    pub last: &'a [PluginStamp],
+}
+
+impl From<Locking> for Builds<'_> {
+    /// Of a study that has had no session.
+    fn from(locking: Locking) -> Self {
+        Self { locking, last: &[] }
+    }
 }
 
 /// What plugins are made for.
@@ -225,14 +241,18 @@ fn placement_notice(found: &Found, choice: &PluginChoice, housing: &Housing) -> 
     }
 }
 
-/// Which of several builds was taken.
-fn choice_notice(found: &Found, role: Role, name: &str) -> Option<String> {
+/// Which of several builds was taken, and why.
+fn choice_notice(found: &Found, role: Role, name: &str, pinned: &[Meant]) -> Option<String> {
     let others: Vec<String> = found.others.iter().map(|path| path.display().to_string()).collect();
     let taken = found.plugin.metadata.path.display();
+    let is_pinned = pinned.iter().any(|pin| (pin.role, &*pin.name) == (role, name));
+    let why = match is_pinned {
+        true => format!("{} pins {taken}", lock::FILE_NAME),
+        false => format!("the study's last session had {taken}"),
+    };
     (!others.is_empty()).then(|| {
         format!(
-            "several builds of the {role} {name} are there: {} pins {taken}, which is taken and not {}",
-            lock::FILE_NAME,
+            "several builds of the {role} {name} are there: {why}, which is taken and not {}",
             others.join(", ")
         )
     })
@@ -259,18 +279,24 @@ pub fn lone_objective(
 impl PluginSet {
     /// Finds, checks and makes the plugins of a plan. With the manifest at hand, everything that is wrong
     /// with plugins and their options is said at once, where it stands.
-    pub fn load(
+    pub fn load<'b>(
         plan: &StudyPlan,
         manifest: Option<&Manifest>,
-        locking: Locking,
+        builds: impl Into<Builds<'b>>,
         purpose: PluginUse,
     ) -> Result<Self, Error> {
+        let Builds { locking, last } = builds.into();
         let lock = match locking {
             Locking::Ignore => Ok(None),
             Locking::Warn | Locking::Refuse => Lock::read(&plan.manifest_folder),
         };
-        let meant = lock.as_ref().ok().and_then(Option::as_ref).map(Lock::meant);
-        let search = search_path(&plan.plugin_folders).meaning(meant.unwrap_or_default());
+        let pinned = lock.as_ref().ok().and_then(Option::as_ref).map(Lock::meant).unwrap_or_default();
+        let is_free = |of_last: &Meant| {
+            !pinned.iter().any(|pin| (pin.role, &pin.name) == (of_last.role, &of_last.name))
+        };
+        let of_last = last.iter().filter_map(PluginStamp::meant).filter(is_free);
+        let search =
+            search_path(&plan.plugin_folders).meaning(of_last.chain(pinned.iter().cloned()).collect());
         let mut diagnostics = Diagnostics::default();
         let mut stamps = Vec::new();
         let mut notices = Vec::new();
@@ -283,7 +309,7 @@ impl PluginSet {
                         diagnostics.extend(manifest.check_options(section, &component.options_schema));
                     }
                     stamps.push(stamp(&found, role, &choice.plugin));
-                    notices.extend(choice_notice(&found, role, &choice.plugin));
+                    notices.extend(choice_notice(&found, role, &choice.plugin, &pinned));
                     Some(found)
                 }
                 Err(error) => {

@@ -10,7 +10,7 @@ use crate::journal::{
 };
 use crate::manifest::Manifest;
 use crate::plan::{StudyPlan, Transfer};
-use crate::plugins::{LoadedEarlyStopping, LoadedStrategy, Locking, PluginSet, PluginUse};
+use crate::plugins::{Builds, LoadedEarlyStopping, LoadedStrategy, Locking, PluginSet, PluginUse};
 use crate::transfer::{self, Transferred};
 use ansatz_core::study::{Duplicates, Record, Study};
 use ansatz_core::{Problem, TrialId};
@@ -80,7 +80,8 @@ impl Staff {
     pub fn load_objective(&self, locking: Locking) -> Result<Arc<dyn Evaluate>, Error> {
         // nobody here proposes, and nobody judges
         let plan = StudyPlan { strategies: Vec::new(), early_stopping: None, ..self.plan.clone() };
-        let plugins = PluginSet::load(&plan, None, locking, PluginUse::Study)?;
+        let builds = Builds { locking, last: self.objective.as_slice() };
+        let plugins = PluginSet::load(&plan, None, builds, PluginUse::Study)?;
         let (Some(objective), Some(found)) = (plugins.objective, plugins.stamps.first()) else {
             return Err(Error::Usage(format!(
                 "study {} has no objective: a program asks and tells it, and no worker can",
@@ -252,7 +253,8 @@ fn reopen(
     locking: Locking,
     running: Running,
 ) -> Result<Session, Error> {
-    let plugins = PluginSet::load(&plan, manifest, locking, PluginUse::Study)?;
+    let builds = Builds { locking, last: &stored.plugins };
+    let plugins = PluginSet::load(&plan, manifest, builds, PluginUse::Study)?;
     let journal = journal::open(&plan.journal)?.open(&plan.name)?;
     let Relived { mut engine, stamps, elapsed, rebuilt } =
         relive(&plan, plugins.strategies, plugins.early_stopping, plugins.stamps, journal)?;
@@ -369,11 +371,11 @@ pub fn retrace(
     name: Option<&str>,
     locking: Locking,
 ) -> Result<(Consulted, Vec<usize>), Error> {
-    let Stored { name, mut plan, .. } = stored(journal, name)?;
+    let Stored { name, mut plan, plugins: last, .. } = stored(journal, name)?;
     plan.follow_folder(journal);
     // nobody is asked to evaluate anything
     plan.objective = None;
-    let plugins = PluginSet::load(&plan, None, locking, PluginUse::Check)?;
+    let plugins = PluginSet::load(&plan, None, Builds { locking, last: &last }, PluginUse::Check)?;
     let journal = open_existing(journal)?.read(&name)?;
     let Relived { mut engine, rebuilt, .. } =
         relive(&plan, plugins.strategies, plugins.early_stopping, plugins.stamps, journal)?;
@@ -460,6 +462,8 @@ struct Stored {
     plan: StudyPlan,
     /// The text that the plan is from.
     manifest: String,
+    /// The builds that it ran with.
+    plugins: Vec<PluginStamp>,
 }
 
 fn stored(journal: &Location, name: Option<&str>) -> Result<Stored, Error> {
@@ -468,15 +472,17 @@ fn stored(journal: &Location, name: Option<&str>) -> Result<Stored, Error> {
     let study = store.read(&name)?;
     let mut plan = study.header().plan.clone();
     let mut manifest = study.header().manifest.clone();
+    let mut plugins = Vec::new();
     for entry in study.entries(0) {
         if let Entry::Opened(opened) = entry?.entry {
             plan = opened.plan.map_or(plan, |changed| *changed);
             manifest = opened.manifest.unwrap_or(manifest);
+            plugins = opened.plugins;
         }
     }
     // the journal may have been moved since
     plan.journal.move_to(journal);
-    Ok(Stored { name, plan, manifest })
+    Ok(Stored { name, plan, manifest, plugins })
 }
 
 fn changed_plan(journal: &Location, stored: &Stored, set: &[String]) -> Result<(Manifest, StudyPlan), Error> {

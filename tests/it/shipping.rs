@@ -276,6 +276,55 @@ fn of_two_builds_the_one_that_the_lock_pins_is_taken() {
     scenario.ansatz(&["check", "study.toml"]).expect(4).expect_message(&["several libraries"]);
 }
 
+/// Somebody installs another build while a study rests: it goes on with what it has run with, for whatever command.
+#[test]
+fn of_two_builds_a_resumed_study_takes_the_one_that_it_has_run_with() {
+    let scenario = scenario();
+    let real = library("ansatz-fault-predicting");
+    let own = scenario.path("work/plugins");
+    std::fs::create_dir(&own).unwrap();
+    let own = own.join(file_name("ansatz-fault-predicting"));
+    std::fs::copy(&real, &own).unwrap();
+    let manifest = MANIFEST.replace("com.acme.walk", "com.example.predicting");
+    scenario.write("study.toml", &format!("plugins = {{ path = [\"plugins\"] }}\n{manifest}"));
+    scenario.ansatz(&["run", "study.toml", "--quiet"]).expect(0);
+
+    let mut bytes = std::fs::read(&real).unwrap();
+    bytes.push(0);
+    let other = scenario.path("work").join(file_name("other"));
+    std::fs::write(&other, bytes).unwrap();
+    scenario.ansatz(&["plugins", "install", other.to_str().unwrap()]).expect(0);
+    let notice = ["the study's last session had", own.to_str().unwrap(), "which is taken"];
+    let more = ["resume", "--quiet", "--set", "budget.trials=40"];
+    for arguments in [&more[..], &["replay"], &["recommend"]] {
+        let ended = scenario.ansatz(arguments).expect(0);
+        assert!(notice.iter().all(|part| ended.stderr.contains(part)), "{arguments:?}: {ended}");
+        assert!(!ended.stderr.contains("another build"), "{arguments:?}: {ended}");
+    }
+    StoredStudy::read(&scenario.journal(), None).expect_each_trial_once(40);
+    // a new study has run with neither
+    let again = ["run", "study.toml", "--set", "study.name=second"];
+    scenario.ansatz(&again).expect(4).expect_message(&["several libraries"]);
+    // a lock counts more than what the study ran with
+    std::fs::remove_file(&own).unwrap();
+    scenario.ansatz(&["plugins", "lock", "study.toml"]).expect(0);
+    std::fs::copy(&real, &own).unwrap();
+    let ended = scenario.ansatz(&["resume", "--quiet", "--set", "budget.trials=42"]).expect(0);
+    assert!(
+        ["ansatz.lock pins", "another build than in the last session"]
+            .iter()
+            .all(|part| ended.stderr.contains(part)),
+        "{ended}"
+    );
+    // now it has run with the other one
+    std::fs::remove_file(scenario.path("work/ansatz.lock")).unwrap();
+    let ended = scenario.ansatz(&["resume", "--quiet", "--set", "budget.trials=43"]).expect(0);
+    assert!(
+        ended.stderr.contains("the study's last session had") && !ended.stderr.contains("another build"),
+        "{ended}"
+    );
+}
+
 #[test]
 fn what_was_installed_can_be_taken_away_and_nothing_else() {
     let scenario = scenario().with("ansatz-fault-predicting");

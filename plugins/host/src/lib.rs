@@ -97,8 +97,8 @@ impl fmt::Display for HostError {
                 let paths: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
                 write!(
                     formatter,
-                    "several libraries offer {name:?}: {}; remove all but one (a study whose ansatz.lock pins one of them takes \
-                     that one)",
+                    "several libraries offer {name:?}: {}; remove all but one (a study takes the one that its \
+                     ansatz.lock pins or that it has run with)",
                     paths.join(", ")
                 )
             }
