@@ -138,7 +138,7 @@ impl Bayesian {
     ) -> Result<Option<Suggestion>, StrategyError> {
         let measured = self.state.told.iter().filter(|told| told.losses().is_some()).count();
         let informative = measured + self.state.told.iter().filter(|told| told.is_projectable()).count();
-        let initial_count = self.options.initial_count(self.representation.space().parameter_count());
+        let initial_count = self.options.initial_count(self.representation.space(), self.shape.metric_count);
         if self.state.told.len() + unfinished.len() < initial_count
             || measured == 0
             || informative < LOSS_COUNT_MIN

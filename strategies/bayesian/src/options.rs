@@ -1,6 +1,6 @@
 //! What a manifest may say about the strategy.
 
-use ansatz_core::StrategyError;
+use ansatz_core::{Space, StrategyError};
 use ansatz_surrogate::Warp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 #[serde(default, deny_unknown_fields)]
 pub struct Options {
     /// Points of a scrambled Sobol sequence before the first model, at least 2. Trials that other strategies proposed
-    /// count too. If left out: 8, beyond 12 parameters half their number and 2, at most 20.
+    /// count too. If left out: half the number of parameters and 2, at most 20, at least 4, or 8 where a parameter has a
+    /// condition or there are three metrics or more.
     pub initial_count: Option<usize>,
     /// Points spread over the whole space in which each ask begins its search, at least 16.
     pub candidate_count: usize,
@@ -104,8 +105,10 @@ impl Options {
         self.warps.iter().copied().find(|warp| *warp != LossWarp::Power).unwrap_or(LossWarp::Identity)
     }
 
-    /// Size of the initial design for this many parameters.
-    pub(crate) fn initial_count(&self, parameter_count: usize) -> usize {
-        self.initial_count.unwrap_or_else(|| (2 + parameter_count / 2).clamp(8, 20))
+    /// Size of the initial design for these parameters and metrics. Few points would leave whole branches of a space with
+    /// conditions without any, of which no model tells anything, and pieces of a front of three metrics.
+    pub(crate) fn initial_count(&self, space: &Space, metric_count: usize) -> usize {
+        let least = if space.is_conditional() || metric_count > 2 { 8 } else { 4 };
+        self.initial_count.unwrap_or_else(|| (2 + space.parameter_count() / 2).clamp(least, 20))
     }
 }

@@ -645,11 +645,42 @@ fn of_many_parameters_few_go_to_bounds_before_anything_is_known_there() {
         let options = Options { inside_weight, ..Options::default() };
         let mut strategy = Bayesian::new(&problem(&space), options, Rng::new(7)).unwrap();
         let points = run(&mut strategy, 30, bowl);
-        let of_models = points.iter().skip(Options::default().initial_count(20)).flat_map(coordinates);
+        let of_models = points.iter().skip(Options::default().initial_count(&space, 1)).flat_map(coordinates);
         of_models.filter(|x| *x == 0.0 || *x == 1.0).count()
     };
     let (with, without) = (at_bounds(Options::default().inside_weight), at_bounds(0.0));
     assert!(without >= 20 && 5 * with < without, "{with} {without} of 360");
+}
+
+#[test]
+fn the_initial_design_grows_with_the_space_and_leaves_no_branch_of_it_out() {
+    let cube = |count: usize| {
+        Space::of((0..count).map(|index| Parameter::float(format!("x{index}"), 0.0, 1.0)).collect()).unwrap()
+    };
+    let counts =
+        [1, 4, 5, 6, 8, 12, 20, 36, 100].map(|count| Options::default().initial_count(&cube(count), 2));
+    assert_eq!(counts, [4, 4, 4, 5, 6, 8, 12, 20, 20]);
+    let model = Parameter::categorical("model", ["a", "b"]);
+    let of_a = Parameter::float("x", 0.0, 1.0).when(Condition::equals("model", "a"));
+    let space = Space::of(vec![model, of_a]).unwrap();
+    assert_eq!(Options::default().initial_count(&space, 1), 8);
+    assert_eq!(
+        [2, 3, 5].map(|metric_count| Options::default().initial_count(&cube(2), metric_count)),
+        [4, 8, 8]
+    );
+    assert_eq!(Options { initial_count: Some(3), ..Options::default() }.initial_count(&space, 3), 3);
+
+    // and what follows it is of models
+    let space = cube(5);
+    let mut strategy = Bayesian::new(&problem(&space), Options::default(), Rng::new(1)).unwrap();
+    let mut of_models = Vec::new();
+    for trial in 0..7 {
+        let suggestion = strategy.ask(1, &Pending::NONE).unwrap().remove(0);
+        of_models.push(suggestion.prediction.is_some());
+        let loss = coordinates(&suggestion.point).iter().sum::<f64>();
+        strategy.tell(&[observation(trial, &suggestion.point, completed(loss))]).unwrap();
+    }
+    assert_eq!(of_models, [false, false, false, false, true, true, true]);
 }
 
 #[test]

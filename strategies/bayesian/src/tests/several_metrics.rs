@@ -149,10 +149,15 @@ fn with_up_to_four_metrics_the_first_is_predicted_at_every_turn() {
     for metric_count in [2, 3, 4, 5] {
         let space = cube(4);
         let mut strategy = strategy_of(&space, metric_count, 2);
+        let initial_count = Options::default().initial_count(&space, metric_count) as u64;
         for trial in 0..17 {
             let suggestion = strategy.ask(1, &Pending::NONE).unwrap().remove(0);
             let losses = dtlz7(&coordinates(&suggestion.point), metric_count);
-            assert_eq!(suggestion.prediction.is_some(), trial >= 8 && metric_count < 5, "{trial}");
+            assert_eq!(
+                suggestion.prediction.is_some(),
+                trial >= initial_count && metric_count < 5,
+                "{trial}"
+            );
             if let Some(prediction) = suggestion.prediction {
                 // the first metric of this function is a coordinate
                 let off = (prediction.mean - losses[0]).abs();
