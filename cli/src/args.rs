@@ -330,8 +330,11 @@ pub struct BenchArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     pub budget: Option<u64>,
     /// How many runs go on at the same time.
-    #[arg(long, value_name = "N", value_parser = jobs)]
+    #[arg(long, value_name = "N", value_parser = at_once)]
     pub jobs: Option<usize>,
+    /// How many trials a strategy has under way at a time; the oldest ends first.
+    #[arg(long, value_name = "N", value_parser = at_once)]
+    pub slots: Option<usize>,
     /// Where results and report are kept, instead of bench/NAME.
     #[arg(long, short, value_name = "FOLDER")]
     pub output: Option<PathBuf>,
@@ -343,7 +346,7 @@ pub struct BenchArgs {
     pub json: bool,
 }
 
-fn jobs(text: &str) -> Result<usize, String> {
+fn at_once(text: &str) -> Result<usize, String> {
     let count = text.parse().ok().filter(|count| (1..=1_024).contains(count));
     count.ok_or_else(|| "a whole number from 1 to 1024".to_owned())
 }

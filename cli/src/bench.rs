@@ -47,6 +47,7 @@ pub fn execute(arguments: &BenchArgs) -> Result<Exit, Error> {
         seed_count: arguments.seeds,
         budget: arguments.budget,
         job_count: arguments.jobs,
+        slot_count: arguments.slots,
     };
     let ready = arena.select(&selection)?.prepare()?;
     let folder = match &arguments.output {

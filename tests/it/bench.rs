@@ -77,6 +77,51 @@ fn results_depend_on_the_seeds_and_not_on_the_jobs() {
 }
 
 #[test]
+fn with_several_slots_strategies_do_not_know_what_the_latest_trials_came_to() {
+    let scenario = scenario();
+    let strategies = STRATEGIES.to_owned() + "[strategies.tpe]\noptions = { initial_count = 2 }\n";
+    scenario.write("arena.toml", &arena("", &strategies));
+    let bench = |more: &[&str]| {
+        let fixed = ["bench", "arena.toml", "--problems", "levy", "--seeds", "2"];
+        let output: &[&str] = if more.contains(&"--output") { &[] } else { &["--output", "out"] };
+        scenario.ansatz(&[&fixed[..], output, more].concat()).expect(0)
+    };
+    let json = bench(&["--json"]).json();
+    assert_eq!(json["slots"], 1);
+    let one = results(&scenario, "out");
+    assert!(one.iter().all(|line| line.get("slots").is_none()), "as before there were several");
+    // whatever the jobs
+    let four = bench(&["--slots", "4", "--jobs", "2"]);
+    assert!(four.stdout.contains("8 runs, 4 trials at a time\n"), "{four}");
+    let page = std::fs::read_to_string(scenario.path("work/out/report.html")).unwrap();
+    assert!(page.contains("8 runs, 4 trials at a time. Ansatz"));
+    let both = results(&scenario, "out");
+    assert_eq!((one.len(), both.len()), (8, 16), "runs with other slots are other runs");
+    let traces = |strategy: &str, slots: Option<u64>| -> Vec<&Value> {
+        let own = both.iter().filter(|line| line["strategy"] == strategy);
+        own.filter(|line| line.get("slots").and_then(Value::as_u64) == slots)
+            .map(|line| &line["trace"])
+            .collect()
+    };
+    for (strategy, learns) in [("random", false), ("sobol", false), ("tpe", true), ("annealing", true)] {
+        let (alone, at_once) = (traces(strategy, None), traces(strategy, Some(4)));
+        assert_eq!((alone.len(), at_once.len()), (2, 2));
+        assert_eq!(alone != at_once, learns, "{strategy}");
+        // two chains wait for their results with two more slots free
+        assert!(at_once.iter().all(|trace| trace.as_array().unwrap().len() == 12), "{strategy}");
+    }
+    bench(&["--slots", "4"]);
+    assert_eq!(both, results(&scenario, "out"), "nothing was run");
+    bench(&["--slots", "4", "--output", "again"]);
+    let again = results(&scenario, "again");
+    assert!(again.iter().all(|line| both.contains(line)), "they depend on nothing but seeds and slots");
+    // the file says so as well
+    scenario.write("arena.toml", &arena("slots = 4", &strategies));
+    bench(&[]);
+    assert_eq!(both, results(&scenario, "out"), "nothing was run");
+}
+
+#[test]
 fn what_is_done_is_kept_and_a_torn_line_is_run_again() {
     let scenario = scenario();
     scenario.write("arena.toml", &arena("", STRATEGIES));

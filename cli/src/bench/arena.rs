@@ -34,6 +34,8 @@ pub struct Selection {
     pub budget: Option<u64>,
     /// Another number of jobs.
     pub job_count: Option<usize>,
+    /// Another number of slots.
+    pub slot_count: Option<usize>,
 }
 
 /// An arena whose plugins were found.
@@ -109,6 +111,9 @@ impl Arena {
         }
         if let Some(count) = selection.job_count {
             self.job_count = count;
+        }
+        if let Some(count) = selection.slot_count {
+            self.slot_count = count;
         }
         if let Some(budget) = selection.budget {
             self.budgets.retain(|known| *known < budget);
@@ -352,6 +357,7 @@ impl Ready {
                         problem_digest: digest.clone(),
                         seed: self.arena.first_seed + number,
                         budget: least([problem.budget_max, contender.budget_max], most),
+                        slots: self.arena.slot_count,
                     };
                     cells.push(CellPlan { strategy: strategy_index, problem: problem_index, key });
                 }
@@ -386,8 +392,8 @@ impl Ready {
             .map(placed)
             .filter_map(|(strategy, problem, result)| Some((strategy, problem, result?)))
             .collect();
-        let (name, budgets) = (&self.arena.name, &self.arena.budgets);
-        compare(name, budgets, &entrants, &grounds, &cells, self.cells.len())
+        let Arena { name, budgets, slot_count, .. } = &self.arena;
+        compare(name, *slot_count, budgets, &entrants, &grounds, &cells, self.cells.len())
     }
 
     /// Runs the cells of the list that are not done, and adds each to the results as it ends. `on_cell` hears of
@@ -455,6 +461,7 @@ impl Ready {
                         })
                         .collect(),
                     plan,
+                    slot_count: cell.key.slots,
                     reading: &ready.problem.reading,
                     budgets: &self.arena.budgets,
                 };

@@ -1,7 +1,8 @@
 //! One cell of the arena: one strategy, or a mixture of several, on one problem with one seed, by the engine that runs studies.
 //!
-//! One slot, so that what comes of it depends on the seed and on nothing else; a journal that keeps nothing; no
-//! restarts and no fallback, because what a strategy does wrong is its own result.
+//! One trial is evaluated after the other, also where several are under way at a time: the oldest ends first. So what comes of
+//! it depends on the seed and the slots and on nothing else. A journal that keeps nothing; no restarts and no fallback,
+//! because what a strategy does wrong is its own result.
 
 use super::cpu::{Moment, Span};
 use super::reading::{Reader, Reading};
@@ -18,6 +19,7 @@ use crate::run::assignment;
 use ansatz_core::TrialId;
 use ansatz_core::study::{Step, StopReason, Study};
 use ansatz_plugin_host::{FaultClass, HostError};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,6 +32,8 @@ pub(super) struct Task<'a> {
     pub plan: StudyPlan,
     pub objective: Arc<dyn Evaluate>,
     pub strategies: Vec<LoadedStrategy>,
+    /// How many trials are under way at a time.
+    pub slot_count: usize,
     /// After each trial.
     pub reading: &'a Reading,
     /// Counts of trials at which the cost of asking is noted.
@@ -50,7 +54,7 @@ pub(super) fn run(task: Task<'_>, interrupt: &Interrupt) -> Option<Cell> {
 
 /// Trial after trial. False if it was interrupted.
 fn trials(task: Task<'_>, interrupt: &Interrupt, cell: &mut Cell) -> Result<bool, Error> {
-    let Task { plan, objective, strategies, reading, budgets } = task;
+    let Task { plan, objective, strategies, slot_count, reading, budgets } = task;
     let mut reader = Reader::new(reading);
     let member_count = strategies.len();
     let processes = |engine: &Engine| {
@@ -62,38 +66,40 @@ fn trials(task: Task<'_>, interrupt: &Interrupt, cell: &mut Cell) -> Result<bool
     let mut engine = Engine::new(study, strategies, None, 0, journal, Clock::start(Duration::ZERO))?;
     let mut executor = Executor::new(objective, 1, GRACE)
         .map_err(|error| Error::Io { path: "a thread for a slot".into(), error })?;
-    let mut again: Option<TrialId> = None;
+    // asked and not evaluated yet, the oldest first
+    let mut under_way: VecDeque<TrialId> = VecDeque::new();
     let mut asks = Costs::default();
     let mut tells = Costs::default();
     loop {
-        let trial = match again.take() {
-            Some(trial) => trial,
-            None => {
-                let before = Moment::before(&processes(&engine));
-                let (starts, step) = engine.fill(1)?;
-                let span = before.until_now(|| processes(&engine));
-                engine.commit()?;
-                match (starts.first(), step) {
-                    (Some(trial), _) => {
-                        asks.add(span);
-                        let number = trial.0 + 1;
-                        if budgets.contains(&number) {
-                            cell.ask_cpu_means.push(AskCpuMean { trials: number, seconds: asks.cpu_mean() });
-                        }
-                        *trial
+        let mut stop = None;
+        while under_way.len() < slot_count && stop.is_none() {
+            let before = Moment::before(&processes(&engine));
+            let (starts, step) = engine.fill(1)?;
+            let span = before.until_now(|| processes(&engine));
+            engine.commit()?;
+            match (starts.first(), step) {
+                (Some(trial), _) => {
+                    asks.add(span);
+                    let number = trial.0 + 1;
+                    if budgets.contains(&number) {
+                        cell.ask_cpu_means.push(AskCpuMean { trials: number, seconds: asks.cpu_mean() });
                     }
-                    (None, Step::Stop(reason)) => {
-                        end(cell, &mut engine, reason);
-                        break;
-                    }
-                    // it waits for results although it has heard all of them
-                    (None, _) => break,
+                    under_way.push_back(*trial);
                 }
+                (None, Step::Stop(reason)) => stop = Some(reason),
+                // it waits for results: for ever if it has heard all of them
+                (None, _) => break,
             }
-        };
+        }
         if interrupt.count() > 0 {
             return Ok(false);
         }
+        let Some(trial) = under_way.pop_front() else {
+            if let Some(reason) = stop {
+                end(cell, &mut engine, reason);
+            }
+            break;
+        };
         let Some(entry) = engine.study().trial(trial) else { break };
         executor.start(entry.point.clone(), assignment(engine.study(), entry, &plan, None));
         while executor.running().len() > 0 {
@@ -108,7 +114,7 @@ fn trials(task: Task<'_>, interrupt: &Interrupt, cell: &mut Cell) -> Result<bool
                         let ending = engine.finish(trial, outcome, duration)?;
                         tells.add(before.until_now(|| processes(&engine)));
                         if ending == Ending::Retry {
-                            again = Some(trial);
+                            under_way.push_front(trial);
                         } else {
                             match reader.read(engine.study()) {
                                 Ok(value) => cell.trace.push(value),

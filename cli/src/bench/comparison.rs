@@ -66,6 +66,8 @@ pub struct Comparison {
     pub name: String,
     /// Of the host that summed up.
     pub host_version: String,
+    /// Trials under way at a time in each run.
+    pub slots: usize,
     /// Ascending.
     pub budgets: Vec<u64>,
     /// How many runs are summed up.
@@ -84,6 +86,13 @@ pub struct Comparison {
     pub failures: Vec<FailureSummary>,
     /// What a person should know.
     pub notices: Vec<String>,
+}
+
+impl Comparison {
+    /// What its title says of the slots, with a comma before it; nothing where there is one.
+    pub(super) fn at_a_time(&self) -> String {
+        if self.slots > 1 { format!(", {} trials at a time", self.slots) } else { String::new() }
+    }
 }
 
 /// A strategy over all problems.
@@ -200,6 +209,7 @@ pub struct FailureSummary {
 /// Sums up what is there.
 pub fn compare(
     name: &str,
+    slots: usize,
     budgets: &[u64],
     entrants: &[Entrant],
     grounds: &[Ground],
@@ -248,6 +258,7 @@ pub fn compare(
     Comparison {
         name: name.to_owned(),
         host_version: env!("CARGO_PKG_VERSION").to_owned(),
+        slots,
         budgets: budgets.to_vec(),
         run_count: cells.len(),
         planned_count,

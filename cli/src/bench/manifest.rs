@@ -69,6 +69,14 @@ static ARENA: Keys = Keys {
         key("jobs", Form::Whole(1, 1_024), Default("1"), "How many runs go on at the same time.", "jobs = 2")
             .also(&["parallel", "workers", "n_jobs"]),
         key(
+            "slots",
+            Form::Whole(1, 1_024),
+            Default("1"),
+            "How many trials a strategy has under way at a time; the oldest ends first.",
+            "slots = 8",
+        )
+        .also(&["concurrency", "pending", "batch", "batch_size"]),
+        key(
             "strategies",
             Form::Named(&Form::Table(&CONTENDER)),
             Optional,
@@ -194,6 +202,8 @@ pub struct Arena {
     pub first_seed: u64,
     /// Runs at the same time.
     pub job_count: usize,
+    /// Trials under way at a time in each run.
+    pub slot_count: usize,
     /// Who competes; `None`: whatever ships with the host.
     pub strategies: Option<Vec<Contender>>,
     /// On what.
@@ -325,6 +335,7 @@ impl Arena {
             seed_count: whole(root, "seeds").unwrap_or(SEED_COUNT),
             first_seed: whole(root, "first_seed").unwrap_or(1),
             job_count: whole(root, "jobs").and_then(|n| usize::try_from(n).ok()).unwrap_or(1),
+            slot_count: whole(root, "slots").and_then(|n| usize::try_from(n).ok()).unwrap_or(1),
             strategies,
             problems,
             plugin_folders: folders.map(|folder| manifest.folder().join(folder)).collect(),

@@ -40,10 +40,11 @@ pub(super) fn render(comparison: &Comparison) -> String {
     let _ = write!(
         page,
         "</style></head>\n<body><header><h1>{name}</h1>\
-         <p>{} strategies on {} problems, {} runs{to_go}. Ansatz {}.</p></header>\n<main>",
+         <p>{} strategies on {} problems, {} runs{}{to_go}. Ansatz {}.</p></header>\n<main>",
         comparison.strategies.len(),
         comparison.problems.len(),
         comparison.run_count,
+        comparison.at_a_time(),
         escape(&comparison.host_version)
     );
     for notice in &comparison.notices {

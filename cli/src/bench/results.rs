@@ -39,6 +39,19 @@ pub struct Key {
     pub seed: u64,
     /// How many trials were meant.
     pub budget: u64,
+    /// How many of them were under way at a time.
+    #[serde(default = "one_slot", skip_serializing_if = "is_one_slot")]
+    pub slots: usize,
+}
+
+/// Of a line without a number of slots: before there were several, and wherever there is one.
+fn one_slot() -> usize {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "what serde calls it with")]
+fn is_one_slot(slots: &usize) -> bool {
+    *slots == 1
 }
 
 /// A cell that is done.

@@ -12,11 +12,12 @@ pub(super) fn render(comparison: &Comparison) -> String {
     let missing = comparison.planned_count - comparison.run_count;
     let _ = write!(
         text,
-        "{}: {} strategies on {} problems, {} runs",
+        "{}: {} strategies on {} problems, {} runs{}",
         comparison.name,
         comparison.strategies.len(),
         comparison.problems.len(),
-        comparison.run_count
+        comparison.run_count,
+        comparison.at_a_time()
     );
     text.push_str(&if missing > 0 { format!(", {missing} to go\n\n") } else { "\n\n".to_owned() });
 

@@ -37,7 +37,7 @@ fn cell(seed: u64, budget: u64, trace: &[f64]) -> CellResult {
 
 fn compared(ground: Ground, names: &[&str], cells: &[(usize, CellResult)]) -> Comparison {
     let placed: Vec<Placed<'_>> = cells.iter().map(|(who, cell)| (*who, 0, cell)).collect();
-    compare("hand-made", &[1, 2], &entrants(names), &[ground], &placed, placed.len())
+    compare("hand-made", 1, &[1, 2], &entrants(names), &[ground], &placed, placed.len())
 }
 
 fn medians(comparison: &Comparison, who: usize) -> Vec<Option<f64>> {
