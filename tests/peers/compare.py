@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """How one strategy does beside each other one, by all runs that both have, and the ranks where all have one.
 
-    compare.py results/results.jsonl [more ...] [--of bayesian] [--budgets 30,60,100] [--without tpe,cmaes]
+    compare.py results/results.jsonl [more ...] [--of bayesian] [--budgets 30,60,100] [--without tpe,cmaes] [--slots 8]
 
-Reads results of `ansatz bench`, of which later ones count. Runs are paired by problem and seed, and ties count half. The
+Reads results of `ansatz bench`, of which later ones count, those with one trial at a time unless --slots says another number. Runs are paired by problem and seed, and ties count half. The
 best measured value so far is what counts, so all problems must be minimised, as those of arena.toml are."""
 
 import argparse
@@ -11,13 +11,15 @@ import collections
 import json
 
 
-def read(paths):
+def read(paths, slots):
     """Trace and processor seconds a trial, by strategy, then by problem and seed."""
     runs = collections.defaultdict(dict)
     for path in paths:
         with open(path) as lines:
             for line in lines:
                 run = json.loads(line)
+                if run.get("slots", 1) != slots:
+                    continue
                 cell = run["problem"], run["seed"]
                 seconds = run["ask_seconds"]["cpu"] + run["tell_seconds"]["cpu"]
                 runs[run["strategy"]][cell] = run["trace"], seconds, run["trial_count"]
@@ -56,10 +58,11 @@ def main():
     parser.add_argument("--of", default="bayesian")
     parser.add_argument("--budgets", default="30,60,100")
     parser.add_argument("--without", default="")
+    parser.add_argument("--slots", type=int, default=1)
     chosen = parser.parse_args()
     budgets = [int(budget) for budget in chosen.budgets.split(",")]
     left_out = chosen.without.split(",")
-    runs = {name: of for name, of in read(chosen.results).items() if name not in left_out}
+    runs = {name: of for name, of in read(chosen.results, chosen.slots).items() if name not in left_out}
     others = sorted(runs.keys() - {chosen.of})
     print(f"| {chosen.of} beside | runs | {' | '.join(f'{budget}' for budget in budgets)} | time |")
     print("|---|---|" + "---|" * (len(budgets) + 1))

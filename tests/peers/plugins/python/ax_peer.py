@@ -5,6 +5,7 @@ import logging
 import numpy
 import torch
 from ax import ChoiceParameterConfig, Client, RangeParameterConfig
+from ax.exceptions.core import DataRequiredError
 from peer import Flat
 
 logging.disable(logging.WARNING)
@@ -42,7 +43,10 @@ class Ax(Flat):
         self.asked += 1
         torch.manual_seed(self.seed + 1_000_003 * self.asked)
         numpy.random.seed((self.seed + 1_000_003 * self.asked) % 2**32)
-        ((trial, found),) = self.client.get_next_trials(max_trials=1).items()
+        try:
+            ((trial, found),) = self.client.get_next_trials(max_trials=1).items()
+        except DataRequiredError:  # several at a time: its first points are out, and the model wants to hear of them
+            return None
         values = [found[f"x{number}"] for number in range(len(self.axes))]
         numbers = [int(v[1:]) if axis.kind == "choice" else v for axis, v in zip(self.axes, values)]
         return self.point(numbers), (trial,)

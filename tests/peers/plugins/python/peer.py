@@ -23,7 +23,8 @@ class Adapter:
         self.space, self.seed, self.trial_count = space, seed, trial_count
 
     def propose(self):
-        """A point (snapped and without inactive parameters, see `Space.assemble`) and whatever `learn` wants back."""
+        """A point (snapped and without inactive parameters, see `Space.assemble`) and whatever `learn` wants back; `None`
+        where the library waits for results first."""
         raise NotImplementedError
 
     def learn(self, x, loss, handle):
@@ -56,7 +57,10 @@ class Peer(Strategy):
             return [self.space.assemble([parameter.lower for parameter in self.space.parameters])]
         found = []
         while len(found) < count and not (self.driven.is_sequential and self.open):
-            x, handle = self.driven.propose()
+            proposal = self.driven.propose()
+            if proposal is None:
+                break
+            x, handle = proposal
             self.asked += 1
             self.open[self.asked] = handle
             found.append(Suggestion(x, tag=self.asked))
