@@ -520,7 +520,7 @@ mod tests {
             let mut fits = Fits::none(one, &Options::default(), false);
             let mut models = fit(&representation, &history, one, &mut fits, true).unwrap();
             // what is believed teaches no hyperparameter
-            models.believe(&representation, &told(&space, count + 1, one)[count].point).unwrap();
+            models.believe(&representation, &[told(&space, count + 1, one)[count].point.clone()]).unwrap();
             let function = AllowedImprovement::new(&models, Reference::Near).unwrap();
             let eligible = models.eligible();
             let factor = (1.0 + (scale_count + 2) as f64 / observations_of_a_fit).sqrt();

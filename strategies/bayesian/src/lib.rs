@@ -163,9 +163,9 @@ impl Bayesian {
             return Ok(self.design_point(seen).map(Suggestion::new));
         };
         let mut models = Cow::Borrowed(told_only);
-        for point in unfinished {
-            models.to_mut().believe(&self.representation, point).map_err(|error| {
-                StrategyError::Other(format!("a pending point does not fit the models: {error}"))
+        if !unfinished.is_empty() {
+            models.to_mut().believe(&self.representation, unfinished).map_err(|error| {
+                StrategyError::Other(format!("pending points do not fit the models: {error}"))
             })?;
         }
         let Ok(acquisition) = AllowedImprovement::new(&models, reference) else {

@@ -286,9 +286,9 @@ impl Models {
         }
         models.eligible =
             observed.iter().zip(&models.features).map(|(told, row)| models.is_eligible(told, row)).collect();
-        for told in selected.iter().filter(|told| told.lesson == Lesson::Unfinished) {
-            models.believe(representation, &told.point)?;
-        }
+        let unfinished = selected.iter().filter(|told| told.lesson == Lesson::Unfinished);
+        let unfinished: Vec<Point> = unfinished.map(|told| told.point.clone()).collect();
+        models.believe(representation, &unfinished)?;
         // explored, but nobody measured these, and nobody will
         models.eligible[models.evaluated_count..].fill(false);
         Ok(Some(models))
@@ -311,29 +311,33 @@ impl Models {
         !self.is_hopeless && self.bounds.iter().all(holds)
     }
 
-    /// Takes a point without a result as if it had been observed at its posterior mean (Kriging believer, Ginsbourger
-    /// et al. 2010).
+    /// Takes points without a result as if they had been observed at their posterior means (Kriging believer, Ginsbourger
+    /// et al. 2010). These stay what they are as one point after the other is taken, so that all can be taken at once.
     pub(crate) fn believe(
         &mut self,
         representation: &Representation,
-        point: &Point,
+        points: &[Point],
     ) -> Result<(), SurrogateError> {
-        if let Some(rough) = &mut self.rough {
-            rough.believe(representation, point)?;
+        if points.is_empty() {
+            return Ok(());
         }
-        let features = representation.features(point);
-        self.eligible.push(self.is_believed_allowed(&features));
+        if let Some(rough) = &mut self.rough {
+            rough.believe(representation, points)?;
+        }
+        let rows: Vec<Vec<f64>> = points.iter().map(|point| representation.features(point)).collect();
+        let allowed: Vec<bool> = rows.iter().map(|row| self.is_believed_allowed(row)).collect();
+        self.eligible.extend(allowed);
         for model in &mut self.losses {
-            let mean = model.process.predict_mean(&features);
-            model.process.append(&features, mean)?;
-            model.means.push(mean);
+            let means = model.process.predict_means(&rows);
+            model.process.append_all(&rows, &means)?;
+            model.means.extend(means);
         }
         for model in &mut self.bounds {
-            let mean = model.process.predict_mean(&features);
-            model.process.append(&features, mean)?;
+            let means = model.process.predict_means(&rows);
+            model.process.append_all(&rows, &means)?;
         }
-        self.points.push(point.clone());
-        self.features.push(features);
+        self.points.extend_from_slice(points);
+        self.features.extend(rows);
         Ok(())
     }
 
@@ -776,7 +780,7 @@ pub(crate) mod tests {
             let may_be: Vec<bool> = models.points().0.iter().map(is_allowed).collect();
             assert_eq!((models.eligible(), may_be.len()), (&may_be[..], 30));
             assert!(may_be.contains(&true));
-            models.believe(&representation, &allowed[0].point).unwrap();
+            models.believe(&representation, std::slice::from_ref(&allowed[0].point)).unwrap();
             assert_eq!(models.eligible().last(), Some(&true));
         }
     }

@@ -605,7 +605,7 @@ fn with_many_results_a_suggestion_is_worth_what_all_of_them_say() {
             .inside(Options::default().inside_weight / told.len() as f64)
             .acquisition(&features);
         assert_eq!(prediction.acquisition, Some(all));
-        models.believe(&strategy.representation, &suggestion.point).unwrap();
+        models.believe(&strategy.representation, std::slice::from_ref(&suggestion.point)).unwrap();
         let least = told.iter().map(|told| loss(&told.point)).fold(f64::INFINITY, f64::min);
         assert!(prediction.mean < least + 0.05, "{prediction:?} {least}");
     }

@@ -614,23 +614,41 @@ impl GaussianProcess {
     /// # Errors
     /// A row of another length, or a number that is not finite. The process is then unchanged.
     pub fn append(&mut self, row: &[f64], target: f64) -> Result<(), SurrogateError> {
-        expect_length("row", row.len(), self.design.columns().len())?;
-        expect_finite("row", row)?;
-        expect_finite("target", &[target])?;
+        self.append_all(&[row], &[target])
+    }
+
+    /// Adds q observations without a new fit: O(q n²), as one after the other, in a fraction of the time. `rows` and `targets`:
+    /// as many of each.
+    ///
+    /// # Errors
+    /// As for [`GaussianProcess::append`], and another number of targets than of rows.
+    pub fn append_all<R: AsRef<[f64]>>(&mut self, rows: &[R], targets: &[f64]) -> Result<(), SurrogateError> {
+        expect_length("targets", targets.len(), rows.len())?;
+        expect_finite("target", targets)?;
+        for row in rows {
+            expect_length("row", row.as_ref().len(), self.design.columns().len())?;
+            expect_finite("row", row.as_ref())?;
+        }
+        if rows.is_empty() {
+            return Ok(());
+        }
         let last = self.targets.values.len();
+        let size = last + rows.len();
         let noise = self.noise();
-        self.design.push(row)?;
-        self.targets.values.push(target);
+        for row in rows {
+            self.design.push(row.as_ref())?;
+        }
+        self.targets.values.extend_from_slice(targets);
         if !self.targets.variances.is_empty() {
-            self.targets.variances.push(0.0);
+            self.targets.variances.resize(size, 0.0);
         }
         self.kernel.scale_design(&self.design, last / EIGHT, &mut self.scaled);
         let Self { kernel, scaled, factor, targets, .. } = self;
         let diagonal = Diagonal { noise, targets };
-        fill_covariances_wide(kernel, scaled, last + 1, diagonal, last / EIGHT, factor, &mut Vec::new());
+        fill_covariances_wide(kernel, scaled, size, diagonal, last / EIGHT, factor, &mut Vec::new());
         // A repeated point leaves almost nothing but noise; rounding must not take that away.
         if !self.factor.factorise(last, 0.5 * noise) {
-            return Err(SurrogateError::NotPositiveDefinite { row_count: last + 1 });
+            return Err(SurrogateError::NotPositiveDefinite { row_count: size });
         }
         self.update_mean();
         Ok(())
@@ -694,6 +712,12 @@ impl GaussianProcess {
     /// Posterior mean at one row, shape (column_count,). O(n).
     pub fn predict_mean(&self, row: &[f64]) -> f64 {
         predict_means_wide(self, &[row])[0]
+    }
+
+    /// Posterior means at many rows, shape (column_count,) each, with the bits of [`GaussianProcess::predict_mean`].
+    pub fn predict_means<R: AsRef<[f64]>>(&self, rows: &[R]) -> Vec<f64> {
+        let rows: Vec<&[f64]> = rows.iter().map(AsRef::as_ref).collect();
+        predict_means_wide(self, &rows)
     }
 
     /// Posterior means at the observations, shape (row_count,). O(n).
@@ -1134,15 +1158,28 @@ mod tests {
         }
         let mut grown = GaussianProcess::with_hyperparameters(some, targets[..10].to_vec(), h.clone())
             .expect("shapes agree");
+        let started = grown.clone();
         for (i, target) in targets.iter().enumerate().skip(10) {
             grown.append(&design.row(i), *target).expect("rows fit");
         }
+        let mut at_once = started.clone();
+        let rows: Vec<Vec<f64>> = (10..25).map(|i| design.row(i)).collect();
+        at_once.append_all(&rows, &targets[10..]).expect("rows fit");
+        at_once.append_all(&rows[..0], &[]).expect("nothing to add");
         let whole = GaussianProcess::with_hyperparameters(design, targets, h).expect("shapes agree");
         for _ in 0..20 {
             let row = random_row(&mut generator);
             let (a, b) = (grown.predict(&row), whole.predict(&row));
             assert!((a.mean - b.mean).abs() < 1e-9 && (a.variance - b.variance).abs() < 1e-9, "{a:?} {b:?}");
+            assert_eq!(at_once.predict(&row), a, "the same bits as one after the other");
+            assert_eq!(at_once.predict_means(&[&row, &row]), [a.mean; 2]);
         }
+        // what does not fit leaves everything as it was
+        let before = at_once.predict(&rows[0]);
+        assert!(at_once.append_all(&rows[..2], &[0.0]).is_err());
+        assert!(at_once.append_all(&[rows[0].clone(), vec![0.0]], &[0.0; 2]).is_err());
+        assert!(at_once.append_all(&rows[..2], &[0.0, f64::NAN]).is_err());
+        assert_eq!((at_once.predict(&rows[0]), at_once.targets().len()), (before, 25));
     }
 
     #[test]
